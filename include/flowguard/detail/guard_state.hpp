@@ -1,0 +1,172 @@
+// guard_state.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_GUARD_STATE_HPP
+#define FLOWGUARD_DETAIL_GUARD_STATE_HPP
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <forward_list>
+#include <utility>
+
+#include "flowguard/detail/check.hpp"
+#include "flowguard/detail/sample_window.hpp"
+#include "flowguard/detail/semaphore_state.hpp"
+#include "flowguard/guard_options.hpp"
+#include "flowguard/limit_strategy.hpp"
+
+namespace flowguard::detail {
+
+// What an admitted task remembers of its admission.
+struct membership {
+    sample_window* window = nullptr; // none: came after the window was full, and is no sample
+    std::chrono::nanoseconds admitted_at{};
+    bool low = false;
+};
+
+// Everything of a guard but its executor: the semaphore, the strategy, and the window between them.
+//
+// There is one window at a time. Whoever closes it is the only one to touch the strategy and the
+// unused windows, until it opens the next one: to be the closer is handed on by the window itself.
+template <class Strategy, class Clock>
+class guard_state : public semaphore_state {
+public:
+    guard_state(Strategy strategy, guard_options options)
+        : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit)),
+          strategy_(std::move(strategy)),
+          min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)) {
+        windows_.emplace_front();
+        open(windows_.front(), plan(limit()));
+    }
+
+    // For a task that has got its permit.
+    membership admit() noexcept {
+        membership m;
+        m.admitted_at = now();
+        sample_window& w = *current_.load(std::memory_order_acquire); // sees the object, see sample_window
+        switch (w.enter(m.admitted_at, in_flight(), m.low)) {
+        case sample_window::place::last:
+            if (const std::size_t after = w.limit_after(); after != 0)
+                set_limit(after);
+            [[fallthrough]];
+        case sample_window::place::member:
+            m.window = &w;
+            break;
+        case sample_window::place::none:
+            if (w.is_straggling(m.admitted_at) && w.try_close())
+                update(w, m.admitted_at);
+            break;
+        }
+        return m;
+    }
+
+    // For a task that is done: records how, and gives its permit back. May destroy *this.
+    void finish(const membership& m, outcome how) noexcept {
+        if (m.window != nullptr)
+            record(m, how);
+        count_[static_cast<std::size_t>(how)].fetch_add(1, std::memory_order_relaxed);
+        give_with_reference();
+    }
+
+    void count_shed() noexcept { shed_.fetch_add(1, std::memory_order_relaxed); }
+
+    guard_stats stats() const noexcept {
+        guard_stats s;
+        s.limit = limit();
+        s.available_permits = available();
+        s.in_flight = in_flight();
+        s.waiting = waiting();
+        s.succeeded = count_of(outcome::success);
+        s.ignored = count_of(outcome::ignored);
+        s.dropped = count_of(outcome::dropped);
+        s.shed = shed_.load(std::memory_order_relaxed);
+        s.windows = updates_.load(std::memory_order_relaxed);
+        s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
+        s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
+        s.rtt_p99 = duration{rtt_p99_.load(std::memory_order_relaxed)};
+        s.baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)};
+        return s;
+    }
+
+private:
+    static std::chrono::nanoseconds now() noexcept {
+        return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch());
+    }
+
+    std::uint64_t count_of(outcome how) const noexcept {
+        return count_[static_cast<std::size_t>(how)].load(std::memory_order_relaxed);
+    }
+
+    void record(const membership& m, outcome how) noexcept {
+        const auto done_at = now();
+        const auto rtt = std::max(done_at - m.admitted_at, std::chrono::nanoseconds{}); // clocks may step back
+        switch (how) {
+        case outcome::success:
+            m.window->succeed(rtt, m.low);
+            break;
+        case outcome::dropped:
+            m.window->drop(rtt);
+            break;
+        case outcome::ignored:
+            m.window->ignore();
+            break;
+        }
+        if (m.window->leave())
+            update(*m.window, done_at);
+    }
+
+    // For the one who closed the window.
+    void update(sample_window& closed, std::chrono::nanoseconds at) noexcept {
+        window w;
+        closed.summarize(at, w);
+        const plan next = strategy_.update(std::as_const(w));
+        updates_.store(updates_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        rtt_mean_.store(w.mean_rtt.count(), std::memory_order_relaxed);
+        rtt_p50_.store(w.quantile(0.5).count(), std::memory_order_relaxed);
+        rtt_p99_.store(w.quantile(0.99).count(), std::memory_order_relaxed);
+        if constexpr (requires(const Strategy& s) { duration{s.baseline()}; })
+            baseline_.store(duration{std::as_const(strategy_).baseline()}.count(), std::memory_order_relaxed);
+        set_limit(std::clamp<std::size_t>(next.limit, 1, max_limit));
+        open(unused_window(closed), next);
+    }
+
+    // Stragglers hold on to their window, so there is another one for each of those: few.
+    sample_window& unused_window(sample_window& preferred) {
+        if (preferred.is_left())
+            return preferred;
+        for (sample_window& w : windows_)
+            if (w.is_left())
+                return w;
+        return windows_.emplace_front();
+    }
+
+    void open(sample_window& w, const plan& next) noexcept {
+        const std::size_t limit = std::clamp<std::size_t>(next.limit, 1, max_limit);
+        const std::size_t size = next.admissions != 0 ? next.admissions : std::max(min_window_, limit + limit / 2);
+        // Opened first: until then nobody finds a place in it. Release publishes a new object.
+        w.open(size, limit, next.then == 0 ? 0 : std::min(next.then, max_limit), now());
+        current_.store(&w, std::memory_order_release);
+    }
+
+    Strategy strategy_;
+    const std::size_t min_window_;
+    std::forward_list<sample_window> windows_;
+    std::atomic<sample_window*> current_{nullptr};
+
+    std::array<std::atomic<std::uint64_t>, 3> count_{};
+    std::atomic<std::uint64_t> shed_{0};
+    std::atomic<std::uint64_t> updates_{0};
+    std::atomic<std::int64_t> rtt_mean_{0};
+    std::atomic<std::int64_t> rtt_p50_{0};
+    std::atomic<std::int64_t> rtt_p99_{0};
+    std::atomic<std::int64_t> baseline_{0};
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,429 @@
+// semaphore_state.hpp
+// ~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_SEMAPHORE_STATE_HPP
+#define FLOWGUARD_DETAIL_SEMAPHORE_STATE_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+
+#include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/permit_word.hpp"
+#include "flowguard/detail/waiter.hpp"
+#include "flowguard/limit_strategy.hpp"
+
+namespace flowguard::detail {
+
+// Everything of a semaphore but its executor: permits, limit, and the queue of waiters.
+//
+// The queue is a plain list that only its *owner* touches: whichever thread found it unowned when it
+// had something to say. Everybody else leaves a message in the inbox and goes; nobody waits for the
+// owner. (Combining of this kind: Hendler, Incze, Shavit, Tzafrir, "Flat Combining", SPAA 2010.)
+//
+// inbox_, one atomic word:
+//
+//   address   newest message, a stack; it is only ever emptied whole, so there is no ABA
+//   owned     some thread is the owner; messages and `dirty` only occur together with it
+//   dirty     permits were given since the owner last looked
+//   closing   for good: nobody is queued any more
+//   orphaned  for good: the handle is gone, and its reference with the first owner to leave no waiter
+//
+// *Last touch.* A waiter that gets its permit may destroy the semaphore at once, while the thread
+// that granted it is still on its way out. So an owner completes waiters only after it has left, and
+// whoever gives a permit that others can see before it has told the owner holds a reference.
+class semaphore_state {
+public:
+    explicit semaphore_state(std::size_t limit) noexcept : word_(limit), limit_(static_cast<std::uint32_t>(limit)) {}
+
+    semaphore_state(const semaphore_state&) = delete;
+    semaphore_state& operator=(const semaphore_state&) = delete;
+
+    // Takes a permit; with_reference, if it may outlive the handle. Fails if none is available, if
+    // somebody waits, or after close(). Lock-free.
+    bool try_take(bool with_reference) noexcept {
+        // Somebody whose message has not been read yet is ahead of us. Acquire: where the owner has
+        // taken the messages, it had set `contended` before.
+        if ((inbox_.load(std::memory_order_acquire) & ~(owned | dirty)) != 0)
+            return false;
+        return word_.try_take(with_reference);
+    }
+
+    // Gives back a permit that was taken with a reference. May destroy *this.
+    void give_with_reference() noexcept {
+        if (word_.try_give_with_reference())
+            return;
+        if (own_if_unowned()) {
+            work(true); // straight to the first waiter
+            return;
+        }
+        word_.give(1);
+        tell_owner();
+        drop_references(1);
+    }
+
+    // Adds permits; false, and nothing is added, if more than max_limit would be available.
+    bool give(std::size_t permits) noexcept {
+        switch (word_.try_give(permits, max_limit)) {
+        case permit_word::given::done:
+            return true;
+        case permit_word::given::too_many:
+            return false;
+        case permit_word::given::contended:
+            break;
+        }
+        word_.give_and_refer(permits);
+        tell_owner();
+        drop_references(1);
+        return true;
+    }
+
+    // Puts a waiter in line; it is then completed exactly once, perhaps before this returns, but for
+    // its executor's sake never from inside. False after close(): the waiter remains the caller's.
+    [[nodiscard]] bool wait(waiter& w) noexcept {
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        for (;;) {
+            if ((inbox & closing) != 0)
+                return false;
+            if (try_leave(inbox, &w.enqueue_message, 0)) {
+                if ((inbox & owned) == 0)
+                    work(false, &w.enqueue_message);
+                return true;
+            }
+        }
+    }
+
+    // Takes a waiter out of line, if it has not been granted a permit yet.
+    void cancel(waiter& w) noexcept {
+        if (w.claim() && leave(&w.cancel_message, 0))
+            work(false, &w.cancel_message);
+    }
+
+    // Takes everybody out of line who is in it now.
+    void cancel_all() {
+        auto* message = new queue_message{queue_message::kind::cancel_all, nullptr};
+        if (leave(message, 0))
+            work(false, message);
+    }
+
+    // Takes everybody out of line, for good. Idempotent.
+    void close() noexcept {
+        if (leave(nullptr, closing))
+            work(false);
+    }
+
+    // The handle is gone: ends whoever waits, and *this with the last permit.
+    void orphan() noexcept {
+        if (leave(nullptr, closing | orphaned))
+            work(false);
+    }
+
+    bool closed() const noexcept { return (inbox_.load(std::memory_order_acquire) & closing) != 0; }
+
+    void set_limit(std::size_t limit) noexcept {
+        const auto next = static_cast<std::uint32_t>(limit);
+        // Acquire and release, so that of two set_limit calls the later sees what the earlier did.
+        const std::uint32_t before = limit_.exchange(next, std::memory_order_acq_rel);
+        if (next < before) {
+            word_.withdraw(before - next);
+        } else if (next > before) {
+            word_.give_and_refer(next - before);
+            if (word_.contended())
+                tell_owner();
+            drop_references(1);
+        }
+    }
+
+    std::size_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
+
+    std::size_t available() const noexcept {
+        return word_.available();
+    }
+
+    std::size_t in_flight() const noexcept {
+        return static_cast<std::size_t>(
+            std::max<std::int64_t>(static_cast<std::int64_t>(limit()) - word_.balance(), 0));
+    }
+
+    std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+
+    // A reference keeps *this alive without its handle.
+    void add_reference() noexcept { word_.refer(); }
+    void drop_references(std::size_t references) noexcept {
+        if (word_.drop(references))
+            delete this;
+    }
+    bool has_one_reference() const noexcept { return word_.has_one_reference(); }
+
+    // A context is being destroyed: ends those who wait in it, their handlers uncalled. Unlike
+    // everything else it waits for the owner, for it must not return before they are gone.
+    void abandon(asio::execution_context& context) noexcept {
+        while (!own_if_unowned())
+            std::this_thread::yield();
+        work(false, nullptr, &context);
+    }
+
+    // Whether link() was called for a context which still exists.
+    bool is_linked(const asio::execution_context& context) const noexcept {
+        // Acquire: pairs with the release that published the entry.
+        for (const linked_context* c = contexts_.load(std::memory_order_acquire); c != nullptr; c = c->next)
+            if (c->context.load(std::memory_order_relaxed) == &context)
+                return true;
+        return false;
+    }
+
+    // Remembers a context, whose service remembers us. Lock-free.
+    void link(asio::execution_context& context) {
+        for (linked_context* c = contexts_.load(std::memory_order_acquire); c != nullptr; c = c->next) {
+            asio::execution_context* none = nullptr;
+            if (c->context.compare_exchange_strong(none, &context, std::memory_order_relaxed))
+                return;
+        }
+        auto* added = new linked_context{{&context}, contexts_.load(std::memory_order_relaxed)};
+        while (!contexts_.compare_exchange_weak(added->next, added, std::memory_order_release,
+                                                std::memory_order_relaxed)) {
+        }
+    }
+
+    void unlink(const asio::execution_context& context) noexcept {
+        for (linked_context* c = contexts_.load(std::memory_order_acquire); c != nullptr; c = c->next)
+            if (c->context.load(std::memory_order_relaxed) == &context)
+                c->context.store(nullptr, std::memory_order_relaxed);
+    }
+
+protected:
+    virtual ~semaphore_state() {
+        for (linked_context* c = contexts_.load(std::memory_order_relaxed); c != nullptr;) {
+            linked_context* next = c->next;
+            delete c;
+            c = next;
+        }
+    }
+
+private:
+    static constexpr std::uintptr_t owned = 1;
+    static constexpr std::uintptr_t dirty = 2;
+    static constexpr std::uintptr_t closing = 4;
+    static constexpr std::uintptr_t orphaned = 8;
+    static constexpr std::uintptr_t for_good = closing | orphaned;
+    static constexpr std::uintptr_t flags = owned | dirty | for_good;
+    static_assert(alignof(queue_message) > flags);
+
+    // Contexts whose callers have waited here: few, and found again by each wait.
+    struct linked_context {
+        std::atomic<asio::execution_context*> context; // null when that context is gone
+        linked_context* next;
+    };
+
+    static queue_message* newest(std::uintptr_t inbox) noexcept {
+        return reinterpret_cast<queue_message*>(inbox & ~flags); // NOLINT(performance-no-int-to-ptr)
+    }
+
+    // One attempt to become the owner, or else to leave a message, or `dirty` when there is none.
+    // Afterwards `inbox` is what was found. Acquire, for an owner sees what the last one did; release,
+    // for the owner must see what was done before this. A mere `dirty` is written even where it is set
+    // already: the owner reads what we did from our write, not from an older one.
+    bool try_leave(std::uintptr_t& inbox, queue_message* message, std::uintptr_t sticky) noexcept {
+        std::uintptr_t desired = inbox | sticky;
+        if ((inbox & owned) == 0) {
+            desired |= owned;
+        } else if (message != nullptr) {
+            message->next = newest(inbox);
+            desired = reinterpret_cast<std::uintptr_t>(message) | (desired & flags);
+        } else {
+            desired |= dirty;
+        }
+        return inbox_.compare_exchange_weak(inbox, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
+    }
+
+    // True if the caller is the owner now, and has to do itself what it came for. Else somebody else
+    // does it, and this was the caller's last touch.
+    [[nodiscard]] bool leave(queue_message* message, std::uintptr_t sticky) noexcept {
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        while (!try_leave(inbox, message, sticky)) {
+        }
+        return (inbox & owned) == 0;
+    }
+
+    [[nodiscard]] bool own_if_unowned() noexcept {
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        while ((inbox & owned) == 0)
+            if (try_leave(inbox, nullptr, 0))
+                return true;
+        return false;
+    }
+
+    void tell_owner() noexcept {
+        if (leave(nullptr, 0))
+            work(false);
+    }
+
+    // What an owner has in hand.
+    struct ownership {
+        waiter_list done;               // to be completed after the last touch
+        waiter_list doomed;             // to be destroyed after the last touch
+        bool permit_in_hand = false;    // with its reference
+        std::size_t references = 0;     // to be dropped after the last touch
+        std::uintptr_t inbox = 0;       // its flags, when last seen
+    };
+
+    void finish(ownership& o, waiter& w, wait_result result) noexcept {
+        if (w.linked)
+            queue_.remove(w);
+        w.result = result;
+        o.done.push_back(w);
+        waiting_.store(waiting_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    }
+
+    // Ends those in line whose cancellation is not on its way already.
+    void finish_all(ownership& o, wait_result result) noexcept {
+        for (waiter* w = queue_.front(); w != nullptr;) {
+            waiter* next = w->next;
+            if (w->claim())
+                finish(o, *w, result);
+            w = next;
+        }
+    }
+
+    void apply(ownership& o, queue_message& message) noexcept {
+        switch (message.what) {
+        case queue_message::kind::enqueue:
+            queue_.push_back(*message.subject);
+            waiting_.store(waiting_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+            break;
+        case queue_message::kind::cancel:
+            finish(o, *message.subject, wait_result::aborted);
+            break;
+        case queue_message::kind::cancel_all:
+            finish_all(o, wait_result::aborted);
+            delete &message;
+            break;
+        }
+    }
+
+    // Oldest first: a waiter's enqueue comes before its cancel.
+    void apply_all(ownership& o, queue_message* newest_message) noexcept {
+        queue_message* oldest = nullptr;
+        while (newest_message != nullptr) {
+            queue_message* next = newest_message->next;
+            newest_message->next = oldest;
+            oldest = newest_message;
+            newest_message = next;
+        }
+        while (oldest != nullptr) {
+            queue_message* next = oldest->next;
+            apply(o, *oldest);
+            oldest = next;
+        }
+    }
+
+    void grant(ownership& o) noexcept {
+        while (!queue_.empty() && (o.inbox & closing) == 0) {
+            if (!o.permit_in_hand)
+                o.permit_in_hand = word_.take_or_contend(queue_.has_only_one());
+            if (!o.permit_in_hand)
+                return;
+            waiter& w = *queue_.front();
+            if (w.claim()) {
+                finish(o, w, wait_result::granted);
+                o.permit_in_hand = false;
+            } else {
+                queue_.remove(w); // its cancel message is on its way
+            }
+        }
+    }
+
+    // Ends those who wait in a context that is being destroyed, with messages of theirs.
+    void doom(ownership& o, const asio::execution_context& context) noexcept {
+        for (waiter* w = queue_.front(); w != nullptr;) {
+            waiter* next = w->next;
+            if (w->context == &context) {
+                queue_.remove(*w);
+                o.doomed.push_back(*w);
+                waiting_.store(waiting_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+            }
+            w = next;
+        }
+    }
+
+    // The owner's work. The caller has just become the owner, to bring a permit or a message, or because
+    // a context is being destroyed, or just to look.
+    void work(bool permit_in_hand, queue_message* message = nullptr,
+              const asio::execution_context* context = nullptr) noexcept {
+        ownership o;
+        o.permit_in_hand = permit_in_hand;
+        if (permit_in_hand && word_.balance() < 0)
+            put_back(o); // debt comes first
+        if (message != nullptr)
+            apply(o, *message);
+        if (context != nullptr)
+            doom(o, *context);
+
+        for (o.inbox = inbox_.load(std::memory_order_relaxed);;) {
+            if ((o.inbox & closing) != 0) {
+                word_.set_contended(); // no short cuts any more
+                finish_all(o, (o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed);
+            }
+            grant(o);
+            if (o.permit_in_hand)
+                put_back(o);
+            if (queue_.empty() && (o.inbox & closing) == 0 && word_.contended())
+                word_.clear_contended();
+            if (try_to_go(o))
+                break;
+        }
+
+        if (o.references > 0)
+            drop_references(o.references);
+        while (waiter* w = o.done.pop_front())
+            w->complete();
+        while (waiter* w = o.doomed.pop_front())
+            w->destroy();
+    }
+
+    void put_back(ownership& o) noexcept {
+        word_.give(1);
+        ++o.references;
+        o.permit_in_hand = false;
+    }
+
+    // Ends the ownership, and true; or takes what was left meanwhile.
+    bool try_to_go(ownership& o) noexcept {
+        // The handle's reference is dropped once, when nobody can come back to the queue any more.
+        const bool last = (o.inbox & orphaned) != 0 && !handle_dropped_ && waiting() == 0;
+        std::uintptr_t idle = (o.inbox & for_good) | owned;
+        // Release: the next owner must see the queue as we leave it.
+        if (last)
+            handle_dropped_ = true;
+        if (inbox_.compare_exchange_strong(idle, idle & ~owned, std::memory_order_release,
+                                           std::memory_order_relaxed)) {
+            o.references += last ? 1 : 0;
+            return true;
+        }
+        if (last)
+            handle_dropped_ = false;
+        // Before their messages are out of sight, those who have just come must be seen to wait; see
+        // try_take, with whose acquire the release pairs. Acquire: we read the messages.
+        if (newest(idle) != nullptr && queue_.empty())
+            word_.set_contended();
+        const std::uintptr_t taken = inbox_.fetch_and(for_good | owned, std::memory_order_acq_rel);
+        o.inbox = taken & flags;
+        apply_all(o, newest(taken));
+        return false;
+    }
+
+    permit_word word_;
+    std::atomic<std::uintptr_t> inbox_{0};
+    std::atomic<std::uint32_t> limit_;
+    std::atomic<std::size_t> waiting_{0}; // written by the owner alone
+    std::atomic<linked_context*> contexts_{nullptr};
+    waiter_list queue_;           // the owner's
+    bool handle_dropped_ = false; // the owner's
+};
+
+} // namespace flowguard::detail
+
+#endif

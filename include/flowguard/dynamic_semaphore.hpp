@@ -1,0 +1,198 @@
+// dynamic_semaphore.hpp
+// ~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DYNAMIC_SEMAPHORE_HPP
+#define FLOWGUARD_DYNAMIC_SEMAPHORE_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/check.hpp"
+#include "flowguard/detail/semaphore_state.hpp"
+#include "flowguard/detail/wait_operation.hpp"
+#include "flowguard/permit.hpp"
+
+namespace flowguard {
+
+/// A counting semaphore for Asio whose limit can change while it is in use.
+///
+///     flowguard::dynamic_semaphore connections{io_context, 10};
+///
+///     asio::awaitable<void> query() {
+///         flowguard::permit p = co_await connections.acquire(); // waits if all ten are in use
+///         co_await run_query();
+///     }                                                         // p goes back here
+///
+///     connections.set_limit(4); // at once: nobody is admitted until in_flight() is below 4
+///
+/// Waiters are served first in, first out, and no newcomer overtakes them. With an uncontended permit
+/// every operation is one compare-and-swap.
+///
+/// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and
+/// destruction. All operations are lock-free: none blocks or spins on another thread.
+///
+/// *Completion.* A handler is called through its associated executor, by default the semaphore's,
+/// as if by `asio::post`; never from inside the initiating call, release() or set_limit(). (Where Asio
+/// has associated immediate executors, 1.28 and newer, a handler that has one is called through that
+/// if its operation completes at once.) Work is outstanding on its executor while it waits.
+///
+/// *Cancellation.* Operations support all types of per-operation cancellation: terminal, partial and
+/// total. A cancelled waiter completes with `asio::error::operation_aborted` and has not consumed a
+/// permit; one that has been granted its permit already completes with it.
+///
+/// *Lifetime.* Destroying the semaphore ends its waiters with `operation_aborted`. Permits may outlive
+/// it. An execution context may be destroyed before or after the semaphore; handlers that wait in it
+/// are then destroyed uncalled. While that happens, no other thread may use a semaphore that callers
+/// of that context still wait for.
+template <class Executor>
+class basic_dynamic_semaphore {
+public:
+    using executor_type = Executor;
+
+    /// The same semaphore for another executor, as used by `as_default_on` of completion tokens.
+    template <class OtherExecutor>
+    struct rebind_executor {
+        using other = basic_dynamic_semaphore<OtherExecutor>;
+    };
+
+    /// `limit` permits, in [1, max_limit]; else throws std::invalid_argument.
+    basic_dynamic_semaphore(Executor executor, std::size_t limit)
+        : executor_(std::move(executor)),
+          state_(new detail::semaphore_state(detail::check_range("limit", limit, 1, max_limit))) {}
+
+    /// The same, with the executor of an execution context, say an io_context.
+    template <class Context>
+        requires std::derived_from<Context, asio::execution_context>
+    basic_dynamic_semaphore(Context& context, std::size_t limit)
+        : basic_dynamic_semaphore(Executor(context.get_executor()), limit) {}
+
+    basic_dynamic_semaphore(const basic_dynamic_semaphore&) = delete;
+    basic_dynamic_semaphore& operator=(const basic_dynamic_semaphore&) = delete;
+
+    ~basic_dynamic_semaphore() { state_->orphan(); }
+
+    executor_type get_executor() const noexcept { return executor_; }
+
+    /// Waits for a permit and holds it: `permit p = co_await s.acquire();`. Does not suspend when one
+    /// is free. Resumes on the calling coroutine's executor. Throws system_error with
+    /// `operation_aborted` when cancelled, `error::closed` when closed.
+    asio::awaitable<permit, Executor> acquire() {
+        if (permit p = try_acquire_permit())
+            co_return p;
+        co_return co_await async_acquire_permit(asio::use_awaitable_t<Executor>{});
+    }
+
+    /// Waits for a permit and holds it.
+    ///
+    /// Completion signature: `void(error_code, permit)`; the permit is empty if there is an error. A
+    /// permit that is granted and then not wanted (by `awaitable_operators::operator||`, say, which
+    /// drops the loser's result) goes back by itself: prefer this to async_acquire.
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit))
+                  Token = asio::default_completion_token_t<Executor>>
+    auto async_acquire_permit(Token&& token = asio::default_completion_token_t<Executor>()) {
+        return asio::async_initiate<Token, void(error_code, permit)>(initiation<permit_delivery>{this}, token);
+    }
+
+    /// Waits for a permit that the caller gives back with release().
+    ///
+    /// Completion signature: `void(error_code)`; without an error, the caller has a permit.
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = asio::default_completion_token_t<Executor>>
+    auto async_acquire(Token&& token = asio::default_completion_token_t<Executor>()) {
+        return asio::async_initiate<Token, void(error_code)>(initiation<bare_delivery>{this}, token);
+    }
+
+    /// Takes a permit that the caller gives back with release(); false if none is available, if
+    /// somebody waits, or after close().
+    [[nodiscard]] bool try_acquire() noexcept { return state_->try_take(false); }
+
+    /// The same, held by a permit, which is empty instead of false.
+    [[nodiscard]] permit try_acquire_permit() noexcept {
+        return permit(state_->try_take(true) ? state_ : nullptr);
+    }
+
+    /// Adds `n` permits: those taken by async_acquire or try_acquire, or, as with
+    /// std::counting_semaphore, more. In [1, max_limit], and at most max_limit may be available
+    /// afterwards; else throws std::invalid_argument and changes nothing. Serves waiters; O(1) each.
+    void release(std::size_t n = 1) {
+        detail::check_range("n", n, 1, max_limit);
+        if (!state_->give(n))
+            throw std::invalid_argument("flowguard: n is " + std::to_string(n) +
+                                        ", must leave at most " + std::to_string(max_limit) + " permits available");
+    }
+
+    /// Changes how many permits exist, in [1, max_limit]; else throws std::invalid_argument. More than
+    /// before are available, or granted to waiters, at once. If fewer, no holder loses its permit:
+    /// what is in flight above the limit is debt, which releases pay before anyone is admitted.
+    void set_limit(std::size_t limit) { state_->set_limit(detail::check_range("limit", limit, 1, max_limit)); }
+
+    /// How many permits exist. Any of these four counters may be out of date when it is returned.
+    std::size_t current_limit() const noexcept { return state_->limit(); }
+
+    /// How many permits try_acquire() could take now; 0 while somebody waits.
+    std::size_t available_permits() const noexcept { return state_->available(); }
+
+    /// How many permits are held, or on their way to a waiter.
+    std::size_t in_flight() const noexcept { return state_->in_flight(); }
+
+    /// How many callers wait.
+    std::size_t waiting() const noexcept { return state_->waiting(); }
+
+    /// Ends everybody who waits now with `operation_aborted`. Those who come later wait as usual.
+    void cancel() { state_->cancel_all(); }
+
+    /// Ends everybody who waits, and whoever tries to acquire a permit later, with `error::closed`.
+    /// Permits that are held stay so. Idempotent.
+    void close() noexcept { state_->close(); }
+
+private:
+    struct permit_delivery {
+        detail::semaphore_state* of;
+
+        detail::semaphore_state& state() const noexcept { return *of; }
+        bool take() const noexcept { return of->try_take(true); }
+
+        template <class Handler>
+        void deliver(Handler& handler, error_code error, bool granted) const {
+            std::move(handler)(error, permit(granted ? of : nullptr));
+        }
+    };
+
+    struct bare_delivery : permit_delivery {
+        template <class Handler>
+        void deliver(Handler& handler, error_code error, bool granted) const {
+            if (granted)
+                this->of->drop_references(1); // the caller has the permit, and this semaphore
+            std::move(handler)(error);
+        }
+    };
+
+    template <class Delivery>
+    struct initiation {
+        using executor_type = Executor;
+        basic_dynamic_semaphore* self;
+
+        executor_type get_executor() const noexcept { return self->executor_; }
+
+        template <class Handler>
+        void operator()(Handler&& handler) const {
+            detail::wait_operation<std::decay_t<Handler>, Executor, Delivery>::start(
+                std::forward<Handler>(handler), self->executor_, Delivery{self->state_});
+        }
+    };
+
+    Executor executor_;
+    detail::semaphore_state* state_; // shared with permits, waiters and contexts: see permit_word
+};
+
+/// The semaphore for any executor.
+using dynamic_semaphore = basic_dynamic_semaphore<asio::any_io_executor>;
+
+} // namespace flowguard
+
+#endif
