@@ -1,0 +1,20 @@
+// flowguard.hpp
+// ~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// All of FlowGuard, but for the integrations with other libraries.
+
+#ifndef FLOWGUARD_HPP
+#define FLOWGUARD_HPP
+
+#include "flowguard/classify.hpp"
+#include "flowguard/dynamic_semaphore.hpp"
+#include "flowguard/error.hpp"
+#include "flowguard/flow_guard.hpp"
+#include "flowguard/guard_options.hpp"
+#include "flowguard/limit_strategy.hpp"
+#include "flowguard/permit.hpp"
+#include "flowguard/vegas_strategy.hpp"
+#include "flowguard/version.hpp"
+
+#endif

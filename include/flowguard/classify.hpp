@@ -1,0 +1,102 @@
+// classify.hpp
+// ~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_CLASSIFY_HPP
+#define FLOWGUARD_CLASSIFY_HPP
+
+#include <concepts>
+#include <exception>
+#include <tuple>
+#include <utility>
+
+#include "flowguard/detail/asio.hpp"
+#include "flowguard/limit_strategy.hpp"
+
+namespace flowguard {
+
+/// What an error says of load: none is a success; `operation_aborted`, a cancellation by the caller,
+/// is ignored; any other is a drop.
+inline outcome classify(const error_code& error) noexcept {
+    if (!error)
+        return outcome::success;
+    return error == asio::error::operation_aborted ? outcome::ignored : outcome::dropped;
+}
+
+namespace detail {
+
+template <class T>
+concept error_first_tuple = requires(const T& result) {
+    { std::get<0>(result) } -> std::convertible_to<const error_code&>;
+};
+
+template <class T>
+concept expected_like = requires(const T& result) {
+    { result.has_value() } -> std::convertible_to<bool>;
+    result.error();
+};
+
+} // namespace detail
+
+/// How flow_guard tells what the end of a task says of load, unless it is told otherwise.
+///
+/// - An exception: a system_error by its code, anything else is a drop.
+/// - A result that is an error_code, or a tuple that begins with one, as Asio's `as_tuple` gives it:
+///   by that code.
+/// - A result like std::expected: one with a value is a success; an error_code by that code; any
+///   other error is a drop.
+/// - Any other result, and no result: a success.
+///
+/// A classifier of your own is any callable that takes `const T&`, the result, or
+/// `std::exception_ptr`, or both, or nothing for a task without a result, and returns an outcome. For
+/// what it does not take, this one stands in.
+///
+///     co_await guard.run(fetch(url), [](const response& r) {
+///         return r.status == 503 ? flowguard::outcome::dropped : flowguard::outcome::success;
+///     });
+struct default_classifier {
+    outcome operator()() const noexcept { return outcome::success; }
+
+    outcome operator()(std::exception_ptr exception) const noexcept {
+        try {
+            std::rethrow_exception(std::move(exception));
+        } catch (const system_error& e) {
+            return classify(e.code());
+        } catch (...) {
+            return outcome::dropped;
+        }
+    }
+
+    template <class T>
+    outcome operator()(const T& result) const noexcept {
+        if constexpr (std::convertible_to<const T&, const error_code&>) {
+            return classify(result);
+        } else if constexpr (detail::error_first_tuple<T>) {
+            return classify(std::get<0>(result));
+        } else if constexpr (detail::expected_like<T>) {
+            if (result.has_value())
+                return outcome::success;
+            if constexpr (std::convertible_to<decltype(result.error()), const error_code&>)
+                return classify(result.error());
+            else
+                return outcome::dropped;
+        } else {
+            return outcome::success;
+        }
+    }
+};
+
+namespace detail {
+
+template <class Classifier, class... Args>
+outcome classify_by(Classifier& classifier, const Args&... args) {
+    if constexpr (std::is_invocable_r_v<outcome, Classifier&, const Args&...>)
+        return classifier(args...);
+    else
+        return default_classifier{}(args...);
+}
+
+} // namespace detail
+} // namespace flowguard
+
+#endif

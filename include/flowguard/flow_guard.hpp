@@ -1,0 +1,285 @@
+// flow_guard.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_FLOW_GUARD_HPP
+#define FLOWGUARD_FLOW_GUARD_HPP
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+#include "flowguard/classify.hpp"
+#include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/guard_state.hpp"
+#include "flowguard/detail/wait_operation.hpp"
+#include "flowguard/guard_options.hpp"
+#include "flowguard/limit_strategy.hpp"
+#include "flowguard/vegas_strategy.hpp"
+
+namespace flowguard {
+
+namespace detail {
+
+template <class T>
+struct awaited;
+
+template <class T, class Executor>
+struct awaited<asio::awaitable<T, Executor>> {
+    using result = T;
+    using executor = Executor;
+    using attempt = asio::awaitable<std::optional<T>, Executor>;
+};
+
+template <class Executor>
+struct awaited<asio::awaitable<void, Executor>> {
+    using result = void;
+    using executor = Executor;
+    using attempt = asio::awaitable<bool, Executor>;
+};
+
+// A callable that makes a task.
+template <class F>
+concept task_factory = requires(F& make_task) { typename awaited<std::invoke_result_t<F&>>::result; };
+
+} // namespace detail
+
+/// Limits how many tasks run at once, and finds that limit by itself, from how long they take.
+///
+///     flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
+///
+///     asio::awaitable<void> handle(request r) {
+///         auto rows = co_await guard.run(query_database(r)); // waits while too many are in flight
+///         co_await reply(r, rows);
+///     }
+///
+/// Each call is admitted when a permit is free, first come, first served, and is timed from then on. A
+/// *window* of such samples goes to the strategy, which answers with a new limit. All of this happens
+/// inside the calls: the guard has no thread and no timer of its own, and an idle one costs nothing.
+/// An admitted call is one compare-and-swap, a clock read, the task, a clock read, a few relaxed
+/// atomic additions, and one compare-and-swap; it allocates nothing, and does not suspend if a permit
+/// is free.
+///
+/// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and
+/// destruction. No operation blocks or spins on another thread.
+///
+/// *Completion.* A coroutine resumes on its own executor. See dynamic_semaphore for handlers; one that
+/// has no associated executor is called through the guard's.
+///
+/// *Cancellation.* While it waits for a permit, a call supports all types of cancellation; it then
+/// ends with `asio::error::operation_aborted`, and its task is not started. Afterwards it is the task's
+/// affair.
+///
+/// *Lifetime.* Destroying the guard ends those who wait with `operation_aborted`. Tasks and tickets
+/// may outlive it, as happens when an io_context with coroutines in it is destroyed later; they then
+/// end as usual, and count for nothing. For contexts, see dynamic_semaphore.
+///
+/// *Strategy.* Any limit_strategy. *Clock.* Anything with a static `now()`, whose time_point measures
+/// at best in nanoseconds; a clock that is set by hand makes the guard's behaviour reproducible.
+template <limit_strategy Strategy = vegas_strategy, class Clock = std::chrono::steady_clock>
+class flow_guard {
+public:
+    using executor_type = asio::any_io_executor;
+    using strategy_type = Strategy;
+    using clock_type = Clock;
+
+    /// The right to run one task, for code that is not one coroutine: whoever holds it says how the
+    /// task ended, once. It goes back, as ignored, when it is destroyed without a verdict.
+    ///
+    /// *Thread safety.* Distinct tickets: safe. One ticket: not safe.
+    class ticket {
+    public:
+        /// Holds nothing.
+        ticket() noexcept = default;
+        ticket(ticket&& other) noexcept : state_(std::exchange(other.state_, nullptr)), membership_(other.membership_) {}
+        ticket& operator=(ticket&& other) noexcept {
+            if (this != &other) {
+                ignore();
+                state_ = std::exchange(other.state_, nullptr);
+                membership_ = other.membership_;
+            }
+            return *this;
+        }
+        ~ticket() { ignore(); }
+
+        /// Whether it was admitted, and has not been given back.
+        explicit operator bool() const noexcept { return state_ != nullptr; }
+
+        /// The task succeeded: its RTT, the time since admission, is a sample.
+        void success() noexcept { finish(outcome::success); }
+        /// The task's end says nothing of load.
+        void ignore() noexcept { finish(outcome::ignored); }
+        /// The task failed from overload: it timed out, was refused, was answered 503.
+        void drop() noexcept { finish(outcome::dropped); }
+
+        /// The same, with the outcome as a value. Without effect on a ticket that holds nothing.
+        /// Lock-free, and O(1), but for the last ticket of a window, which calls the strategy.
+        void finish(outcome how) noexcept {
+            if (auto* state = std::exchange(state_, nullptr))
+                state->finish(membership_, how);
+        }
+
+    private:
+        friend flow_guard;
+
+        // Takes over a permit, with a reference.
+        explicit ticket(detail::guard_state<Strategy, Clock>& state) noexcept
+            : state_(&state), membership_(state.admit()) {}
+
+        detail::guard_state<Strategy, Clock>* state_ = nullptr;
+        detail::membership membership_;
+    };
+
+    /// A guard whose limit is found by `strategy`. Throws std::invalid_argument for options, or an
+    /// initial limit, out of range. Handlers without an associated executor are called through Asio's
+    /// system_executor.
+    explicit flow_guard(Strategy strategy = Strategy(), guard_options options = {})
+        : flow_guard(asio::any_io_executor(asio::system_executor()), std::move(strategy), options) {}
+
+    /// The same, with an executor for handlers that have none.
+    explicit flow_guard(asio::any_io_executor executor, Strategy strategy = Strategy(), guard_options options = {})
+        : executor_(std::move(executor)),
+          state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
+
+    flow_guard(const flow_guard&) = delete;
+    flow_guard& operator=(const flow_guard&) = delete;
+
+    ~flow_guard() { state_->orphan(); }
+
+    executor_type get_executor() const noexcept { return executor_; }
+
+    /// Waits for a permit, runs the task, and gives its result. The task's exception reaches the
+    /// caller unchanged. How the task ended is told by `classify`; see default_classifier.
+    ///
+    /// Throws system_error with `error::closed` after close(), or `operation_aborted` when cancelled
+    /// while it waits; std::invalid_argument if the task is a moved-from awaitable. The task is not
+    /// started then.
+    template <class T, class Executor, class Classifier = default_classifier>
+    asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier classify = {}) {
+        if (!task.valid())
+            throw std::invalid_argument("flowguard: task is a moved-from awaitable, must be one that can be awaited");
+        return guarded<true>([task = std::move(task)]() mutable { return std::move(task); }, std::move(classify));
+    }
+
+    /// The same for a callable that makes the task: it is called once admitted, and not before.
+    template <detail::task_factory F, class Classifier = default_classifier>
+    auto run(F make_task, Classifier classify = {}) -> std::invoke_result_t<F&> {
+        return guarded<true>(std::move(make_task), std::move(classify));
+    }
+
+    /// Runs the task that `make_task()` makes if a permit is free. Never waits for one: else it is
+    /// shed, `make_task` is not called, and the result is std::nullopt, or, for a task without a
+    /// result, false. After close(), every call is shed.
+    template <detail::task_factory F, class Classifier = default_classifier>
+    auto try_run(F make_task, Classifier classify = {}) -> typename detail::awaited<std::invoke_result_t<F&>>::attempt {
+        return guarded<false>(std::move(make_task), std::move(classify));
+    }
+
+    /// Waits for a ticket. Completion signature: `void(error_code, ticket)`; the ticket is empty if
+    /// there is an error.
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
+                  Token = asio::default_completion_token_t<executor_type>>
+    auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {
+        return asio::async_initiate<Token, void(error_code, ticket)>(initiation{this}, token);
+    }
+
+    /// A ticket if a permit is free, else an empty one: shed.
+    [[nodiscard]] ticket try_acquire() noexcept {
+        if (state_->try_take(true))
+            return ticket(*state_);
+        state_->count_shed();
+        return {};
+    }
+
+    /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
+    std::size_t current_limit() const noexcept { return state_->limit(); }
+
+    /// Limit less what is in flight; 0 while somebody waits, or the limit was lowered below that.
+    std::size_t available_permits() const noexcept { return state_->available(); }
+
+    /// How many tasks are admitted and not done.
+    std::size_t in_flight() const noexcept { return state_->in_flight(); }
+
+    /// How many callers wait for a permit.
+    std::size_t waiting() const noexcept { return state_->waiting(); }
+
+    /// Everything a dashboard wants; O(1).
+    guard_stats stats() const noexcept { return state_->stats(); }
+
+    /// Ends everybody who waits, and whoever comes later, with `error::closed`. Tasks that run are not
+    /// disturbed. Idempotent.
+    void close() noexcept { state_->close(); }
+
+private:
+    struct delivery {
+        detail::guard_state<Strategy, Clock>* of;
+
+        detail::semaphore_state& state() const noexcept { return *of; }
+        bool take() const noexcept { return of->try_take(true); }
+
+        template <class Handler>
+        void deliver(Handler& handler, error_code error, bool granted) const {
+            std::move(handler)(error, granted ? ticket(*of) : ticket());
+        }
+    };
+
+    struct initiation {
+        using executor_type = asio::any_io_executor;
+        flow_guard* self;
+
+        executor_type get_executor() const noexcept { return self->executor_; }
+
+        template <class Handler>
+        void operator()(Handler&& handler) const {
+            detail::wait_operation<std::decay_t<Handler>, executor_type, delivery>::start(
+                std::forward<Handler>(handler), self->executor_, delivery{self->state_});
+        }
+    };
+
+    // Admission, the task, and its outcome, in the one coroutine of a call: another frame and another
+    // resumption would be a large part of its cost.
+    template <bool waits, class F, class Classifier, class Traits = detail::awaited<std::invoke_result_t<F&>>>
+    auto guarded(F make_task, Classifier classify)
+        -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
+        constexpr bool no_result = std::is_void_v<typename Traits::result>;
+        ticket t = waits ? take() : try_acquire();
+        if (!t) {
+            if constexpr (waits)
+                t = co_await async_acquire(asio::use_awaitable_t<typename Traits::executor>{});
+            else if constexpr (no_result)
+                co_return false;
+            else
+                co_return std::nullopt;
+        }
+        try {
+            if constexpr (no_result) {
+                co_await make_task();
+                t.finish(detail::classify_by(classify));
+                if constexpr (!waits)
+                    co_return true;
+            } else {
+                auto result = co_await make_task();
+                t.finish(detail::classify_by(classify, std::as_const(result)));
+                co_return std::move(result);
+            }
+        } catch (...) {
+            t.finish(detail::classify_by(classify, std::current_exception()));
+            throw;
+        }
+    }
+
+    ticket take() noexcept { return state_->try_take(true) ? ticket(*state_) : ticket(); }
+
+    asio::any_io_executor executor_;
+    detail::guard_state<Strategy, Clock>* state_; // shared with tickets, waiters and contexts
+};
+
+} // namespace flowguard
+
+#endif

@@ -1,0 +1,45 @@
+// guard_options.hpp
+// ~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_GUARD_OPTIONS_HPP
+#define FLOWGUARD_GUARD_OPTIONS_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+#include "flowguard/limit_strategy.hpp"
+
+namespace flowguard {
+
+/// What a flow_guard can be told, besides its strategy.
+struct guard_options {
+    /// The least size of a window, in requests, where the strategy leaves it to the guard; windows are
+    /// larger when 1.5 × the limit is. In [1, max_limit].
+    std::size_t min_window = 100;
+};
+
+/// What flow_guard::stats() tells. Each value is exact, but they are not all of the same instant.
+struct guard_stats {
+    std::size_t limit = 0;
+    std::size_t available_permits = 0;
+    std::size_t in_flight = 0;
+    std::size_t waiting = 0;
+
+    // Since the guard was made.
+    std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
+    std::uint64_t ignored = 0;   ///< … with outcome::ignored
+    std::uint64_t dropped = 0;   ///< … with outcome::dropped
+    std::uint64_t shed = 0;      ///< calls refused because no permit was free
+    std::uint64_t windows = 0;   ///< updates of the strategy
+
+    // Of the last window that was closed; all 0 before.
+    duration rtt_mean{};
+    duration rtt_p50{}; ///< within 7 %, as is rtt_p99
+    duration rtt_p99{};
+    duration baseline_rtt{}; ///< the RTT without queueing, for a strategy that has a `baseline()`
+};
+
+} // namespace flowguard
+
+#endif

@@ -1,0 +1,392 @@
+// vegas_strategy.hpp
+// ~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_VEGAS_STRATEGY_HPP
+#define FLOWGUARD_VEGAS_STRATEGY_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "flowguard/limit_strategy.hpp"
+
+namespace flowguard {
+
+/// Parameters of `vegas_strategy`. The defaults are meant to fit any service; a bound on the limit is
+/// the one thing worth setting.
+struct vegas_options {
+    std::size_t initial_limit = 20;  ///< requests, before any window; [min_limit, max_limit]
+    std::size_t min_limit = 1;       ///< requests, in dips as well; [1, max_limit]
+    std::size_t max_limit = 100'000; ///< requests; [1, flowguard::max_limit]
+
+    /// The queue that is wanted at the resource, enough to keep it busy though load and service times vary, is
+    /// `slack = slack_floor + slack_factor · √(limit − queue)` requests.
+    double slack_floor = 3;    ///< requests; (0, 1e6]
+    double slack_factor = 0.6; ///< [0, 1e6]
+    double alpha = 0.7;        ///< grow while queue < alpha · slack; [0, beta]
+    double beta = 1;           ///< shrink while queue > beta · slack; [0, 1e6]
+
+    std::size_t min_window = 100; ///< admissions in a window (fewer while 10 · limit is fewer); [1, 1'000'000]
+    std::size_t min_dip = 60;     ///< admissions in a dip; [1, 1'000'000]
+    double dip_share = 0.01;      ///< share of the time that goes into scheduled dips; (0, 0.5]
+    double drop_tolerance = 0.05; ///< share of drops, beyond the usual, that is let pass; [0, 1)
+    std::uint64_t seed = 1;       ///< of the jitter in the schedule of dips; any
+};
+
+/// Adapts the limit so that a small, known number of requests queue at the guarded resource.
+///
+///     queue = in flight × (1 − baseline / RTT)         of what is in flight, only queues: Little's law [2]
+///     slack = 3 + 0.6 · √(limit − queue)               may queue on purpose
+///     queue > slack:                                   limit −= (queue − slack) / 2, at most 30 %
+///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
+///       moreover RTT < 1.06 · baseline:                limit += max(slack, limit / 4)
+///
+/// This is TCP Vegas [1] for concurrency instead of bytes. Service times that vary do not mislead it: its
+/// RTTs are means of whole cohorts, and its baseline is not the shortest RTT ever seen but the mean at low
+/// concurrency. Varying demand shows that one for free. Where demand pins the limit, the strategy *dips*: it
+/// lowers the limit to a third for a moment. A dip also tells a queue, whose RTT falls with the concurrency,
+/// from a service that became slower, whose RTT stays; so it comes before any big cut.
+///
+/// [1] L. Brakmo, L. Peterson: TCP Vegas: End to End Congestion Avoidance on a Global Internet.
+///     IEEE Journal on Selected Areas in Communications 13(8), 1995.
+/// [2] J. Little: A Proof for the Queuing Formula L = λW. Operations Research 9(3), 1961.
+///
+/// *Use.* `flow_guard guard{vegas_strategy{10}};` or `vegas_strategy{vegas_options{.max_limit = 500}}`.
+///
+/// *Thread safety.* Distinct objects: safe. Shared objects: unsafe.
+class vegas_strategy {
+public:
+    vegas_strategy() : vegas_strategy(vegas_options{}) {}
+
+    /// Defaults but for the initial limit.
+    /// \throws std::invalid_argument unless it is in [1, 100'000]; the message has name, value and range.
+    explicit vegas_strategy(std::size_t initial_limit)
+        : vegas_strategy(vegas_options{.initial_limit = initial_limit}) {}
+
+    /// \throws std::invalid_argument when an option is out of its range; the message has name, value and range.
+    explicit vegas_strategy(vegas_options options)
+        : options_(checked(options)), limit_(static_cast<double>(options.initial_limit)), random_(options.seed) {}
+
+    /// In [min_limit, max_limit]; during a dip, the limit after it. Constant.
+    std::size_t current_limit() const noexcept { return static_cast<std::size_t>(limit_ + 0.5); }
+
+    /// The RTT without queueing at the guarded resource; 0 while unknown. Constant.
+    duration baseline() const noexcept { return duration{static_cast<duration::rep>(std::min(baseline_.rtt, 9e18))}; }
+
+    /// How many requests queued at the guarded resource, by the latest window that was no dip; at least 0. Constant.
+    double queue_estimate() const noexcept { return queue_; }
+
+    /// The next limit, or a dip. A window that has neither a success nor a drop changes nothing.
+    /// Linear in the number of buckets of the histogram; does not allocate.
+    plan update(const window& w) noexcept {
+        if (w.samples == 0 && w.dropped == 0)
+            return next_window();
+        const sample now = sample_of(w);
+        if (dip_limit_ != 0 && w.limit == dip_limit_)
+            return after_dip(now);
+        dip_limit_ = 0;
+        since_dip_ += now.length;
+        learn_from_low(w);
+        learn_from_start(now);
+        queue_ = queue_in(now);
+        usual_drops_ = now.limit > 1 ? std::min(usual_drops_, now.drops) : now.drops;
+
+        const bool overloaded = excess_drops(now) > 0;
+        if (overloaded)
+            shrink_for_drops(now);
+        if (can_dip(now) && (dip_is_due(now) || quick_start_ends(now) ||
+                             (is_rested(now) && (overloaded || queue_ > 2 * slack() + limit_ / 10))))
+            return dip(now);
+        if (!overloaded)
+            adjust(now);
+        return next_window();
+    }
+
+private:
+    // A window in numbers that are safe to calculate with. Times are in nanoseconds.
+    struct sample {
+        double rtt = 0;       // mean
+        double count = 0;     // of RTTs; 0 when nothing succeeded, so that the RTT is unknown
+        double variation = 0; // standard deviation of the RTTs over their mean
+        double drops = 0;     // share of drops
+        double limit = 1;
+        double in_flight = 0; // mean
+        bool bound = false;   // the limit, not demand, set what was in flight
+        double length = 0;
+    };
+
+    struct reference {
+        double rtt = 0;   // nanoseconds
+        double count = 0; // how many RTTs it is the mean of
+    };
+
+    static sample sample_of(const window& w) noexcept {
+        const auto successes = static_cast<double>(w.samples);
+        const auto drops = static_cast<double>(w.dropped);
+        sample s;
+        s.drops = drops / (successes + drops);
+        if (w.samples > 0) {
+            // A time-out would have taken at least as long; a prompt refusal says nothing of the RTT.
+            const double rtt = nanoseconds(w.mean_rtt);
+            s.rtt = rtt + s.drops * std::max(0.0, nanoseconds(w.dropped_mean_rtt) - rtt);
+            s.count = successes + drops;
+            s.variation = w.rtts.variation();
+        }
+        s.limit = static_cast<double>(std::max<std::size_t>(w.limit, 1));
+        // Just after a rise of the limit the rate of admission overstates what is in flight; hence the caps.
+        if (w.mean_in_flight > 0)
+            s.in_flight = std::min({w.mean_in_flight, static_cast<double>(w.max_in_flight), s.limit});
+        // Reached, and not just by a rare burst: even when demand is exactly what a limit of 1 can serve, the mean
+        // in flight is half of it (Erlang's loss formula); for higher limits it is more.
+        s.bound = w.max_in_flight >= w.limit && s.in_flight >= 0.5 * s.limit;
+        s.length = nanoseconds(w.length);
+        return s;
+    }
+
+    static double nanoseconds(duration d) noexcept { return std::max(0.0, static_cast<double>(d.count())); }
+
+    // ---- The baseline ----
+
+    // Averages over many samples, unless the new ones say that the service has changed.
+    void learn(const sample& s) noexcept {
+        if (s.count <= 0)
+            return;
+        if (baseline_.count <= 0 || errors_from_baseline(s) > replace_errors)
+            baseline_ = {};
+        const double count = baseline_.count + s.count;
+        baseline_.rtt += (s.rtt - baseline_.rtt) * (s.count / count);
+        baseline_.count = std::min(count, baseline_memory);
+    }
+
+    // A rise is believed only when the low concurrency was one request: a third of a limit that is far too high
+    // queues as well. Otherwise it shows in the queue estimate, and a dip decides.
+    void learn_from_low(const window& w) noexcept {
+        if (w.low.samples < 10)
+            return;
+        const sample low{.rtt = nanoseconds(w.low.mean),
+                         .count = static_cast<double>(w.low.samples),
+                         .variation = w.low.variation()};
+        if (w.limit >= 6 && rises(low))
+            return;
+        learn(low);
+        low_seen_ += low.count;
+        if (low_seen_ >= static_cast<double>(options_.min_dip))
+            rest_from_dips();
+    }
+
+    // While the quick start lasts nothing queues, so that its RTTs make the baseline until they begin to rise.
+    void learn_from_start(const sample& s) noexcept {
+        if (baseline_.count <= 0 || (quick_start_ && s.bound && is_flat(s) && !rises(s)))
+            learn(s);
+    }
+
+    // How far a mean is from the baseline, in standard errors of their difference.
+    double errors_from_baseline(const sample& s) const noexcept {
+        const double distance = std::abs(s.rtt - baseline_.rtt);
+        const double error =
+            s.variation * std::hypot(s.rtt / std::sqrt(s.count), baseline_.rtt / std::sqrt(baseline_.count));
+        return distance <= 0 ? 0 : error > 0 ? distance / error : std::numeric_limits<double>::infinity();
+    }
+
+    bool rises(const sample& s) const noexcept {
+        return baseline_.count > 0 && s.count > 0 && s.rtt > baseline_.rtt && errors_from_baseline(s) > replace_errors;
+    }
+
+    // Not clearly above the baseline.
+    bool is_flat(const sample& s) const noexcept {
+        return s.count <= 0 || s.rtt <= flat_ratio * baseline_.rtt || errors_from_baseline(s) <= 2;
+    }
+
+    // ---- The limit ----
+
+    double queue_in(const sample& s) const noexcept {
+        return s.rtt > baseline_.rtt ? s.in_flight * (1 - baseline_.rtt / s.rtt) : 0;
+    }
+
+    double slack() const noexcept {
+        return options_.slack_floor + options_.slack_factor * std::sqrt(std::max(0.0, limit_ - queue_));
+    }
+
+    void adjust(const sample& now) noexcept {
+        if (now.count <= 0)
+            return;
+        quick_start_ = quick_start_ && is_flat(now);
+        if (quick_start_)
+            return set_limit(now.bound ? 2 * limit_ : limit_);
+        const double wanted = slack();
+        if (queue_ > options_.beta * wanted)
+            set_limit(limit_ - std::clamp((queue_ - wanted) / 2, 0.0, max_decrease * limit_));
+        else if (now.bound && queue_ < options_.alpha * wanted)
+            set_limit(limit_ + (now.rtt < 1.06 * baseline_.rtt ? std::max(wanted, limit_ / 4)
+                                                               : std::max(0.0, (wanted - queue_) / 2)));
+    }
+
+    // Drops beyond those that less concurrency does not spare; 0 when they are few enough.
+    double excess_drops(const sample& s) const noexcept {
+        const double excess = s.drops - usual_drops_;
+        return excess > options_.drop_tolerance ? excess : 0;
+    }
+
+    void shrink_for_drops(const sample& now) noexcept {
+        quick_start_ = false;
+        set_limit(limit_ * std::max(0.5, 1 - excess_drops(now)));
+    }
+
+    void set_limit(double limit) noexcept {
+        limit_ = std::clamp(limit, static_cast<double>(options_.min_limit), static_cast<double>(options_.max_limit));
+    }
+
+    // At least 1.5 × the limit, so that a cohort outlives the one before it. While the limit is small, the queue is
+    // small as well, and few samples suffice.
+    plan next_window() const noexcept {
+        const std::size_t limit = current_limit();
+        return {limit, std::max(std::min(options_.min_window, 10 * limit), limit + limit / 2)};
+    }
+
+    // ---- Dips ----
+
+    // What a dip is a third of: when demand is low, a third of the limit would not be felt.
+    double concurrency(const sample& s) const noexcept { return std::min(limit_, s.bound ? s.limit : s.in_flight); }
+
+    std::size_t dip_limit(const sample& s) const noexcept {
+        return std::max(options_.min_limit, static_cast<std::size_t>(concurrency(s) / 3));
+    }
+
+    std::size_t dip_admissions(std::size_t limit) const noexcept { return std::max(options_.min_dip, limit); }
+
+    double dip_length(const sample& s) const noexcept {
+        const std::size_t limit = dip_limit(s);
+        return baseline_.rtt * static_cast<double>(dip_admissions(limit)) / static_cast<double>(limit);
+    }
+
+    // Less than a halving would show too little.
+    bool can_dip(const sample& s) const noexcept { return 2 * static_cast<double>(dip_limit(s)) <= concurrency(s); }
+
+    bool is_rested(const sample& s) const noexcept { return since_dip_ >= 8 * dip_length(s); }
+
+    // Where demand pins the limit, by a schedule; a tighter one while the baseline is not yet known to 5 %.
+    bool dip_is_due(const sample& s) const noexcept {
+        const double wanted = std::clamp(400 * s.variation * s.variation, 1.0, baseline_memory);
+        const double interval = dip_jitter_ / options_.dip_share * std::min(1.0, baseline_.count / wanted);
+        return s.bound && !quick_start_ && since_dip_ >= interval * dip_length(s);
+    }
+
+    // Not before a dip has confirmed it: an unlucky window at the start would strand the limit far too low.
+    bool quick_start_ends(const sample& s) const noexcept { return quick_start_ && !is_flat(s); }
+
+    plan dip(const sample& now) noexcept {
+        before_dip_ = now;
+        dip_limit_ = dip_limit(now);
+        return {dip_limit_, dip_admissions(dip_limit_), current_limit()};
+    }
+
+    plan after_dip(const sample& low) noexcept {
+        const sample high = before_dip_;
+        const std::size_t reached = dip_limit_;
+        const bool deeper = can_dip(low);
+        dip_limit_ = 0;
+        rest_from_dips();
+        usual_drops_ = low.drops;
+        if (deeper && only_queued(high, low)) {
+            quick_start_ = false;
+            set_limit(std::min(limit_, 1.3 * static_cast<double>(reached)));
+            return dip(low);
+        }
+        // Where the RTT fell in the dip, it may fall more in a deeper one; so a first or a higher baseline waits for that.
+        const bool fell = high.rtt > flat_ratio * low.rtt;
+        if (deeper && fell && (quick_start_ || rises(low))) {
+            quick_start_ = false;
+            return dip(low);
+        }
+        if (rises(low)) // Believed for now, but looked at again soon.
+            since_dip_ = std::numeric_limits<double>::infinity();
+        learn(low);
+        if (high.limit == static_cast<double>(current_limit())) {
+            queue_ = queue_in(high);
+            adjust(high);
+        }
+        return next_window();
+    }
+
+    // Whether the RTT fell nearly in proportion to the concurrency: then throughput did not fall, and the dip took away
+    // nothing but queue. The elasticity of throughput, 1 − ln(RTT ratio) / ln(concurrency ratio), is then below 0.35.
+    static bool only_queued(const sample& high, const sample& low) noexcept {
+        if (high.rtt <= 0 || low.rtt <= 0 || low.in_flight <= 0 || high.in_flight < 1.5 * low.in_flight)
+            return false;
+        return std::log(high.rtt / low.rtt) > 0.65 * std::log(high.in_flight / low.in_flight);
+    }
+
+    // With jitter, lest the guards of one server dip together.
+    void rest_from_dips() noexcept {
+        since_dip_ = 0;
+        low_seen_ = 0;
+        dip_jitter_ = 0.5 + uniform();
+    }
+
+    // In [0, 1), by SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
+    double uniform() noexcept {
+        std::uint64_t z = random_ += 0x9e3779b97f4a7c15;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+        return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+    }
+
+    // ---- Options ----
+
+    template <class T>
+    static void check(const char* name, T value, bool allowed, const std::string& range) {
+        if (!allowed)
+            throw std::invalid_argument("flowguard::vegas_options::" + std::string(name) + " is " +
+                                        std::to_string(value) + ", not in " + range);
+    }
+
+    static const vegas_options& checked(const vegas_options& o) {
+        constexpr std::size_t top = flowguard::max_limit;
+        constexpr std::size_t million = 1'000'000;
+        const auto text = [](auto value) { return std::to_string(value); };
+        check("max_limit", o.max_limit, o.max_limit >= 1 && o.max_limit <= top, "[1, " + text(top) + "]");
+        check("min_limit", o.min_limit, o.min_limit >= 1 && o.min_limit <= o.max_limit,
+              "[1, " + text(o.max_limit) + "] (max_limit)");
+        check("initial_limit", o.initial_limit, o.initial_limit >= o.min_limit && o.initial_limit <= o.max_limit,
+              "[" + text(o.min_limit) + ", " + text(o.max_limit) + "] (min_limit, max_limit)");
+        check("slack_floor", o.slack_floor, o.slack_floor > 0 && o.slack_floor <= 1e6, "(0, 1e6]");
+        check("slack_factor", o.slack_factor, o.slack_factor >= 0 && o.slack_factor <= 1e6, "[0, 1e6]");
+        check("beta", o.beta, o.beta >= 0 && o.beta <= 1e6, "[0, 1e6]");
+        check("alpha", o.alpha, o.alpha >= 0 && o.alpha <= o.beta, "[0, " + text(o.beta) + "] (beta)");
+        check("min_window", o.min_window, o.min_window >= 1 && o.min_window <= million, "[1, 1000000]");
+        check("min_dip", o.min_dip, o.min_dip >= 1 && o.min_dip <= million, "[1, 1000000]");
+        check("dip_share", o.dip_share, o.dip_share > 0 && o.dip_share <= 0.5, "(0, 0.5]");
+        check("drop_tolerance", o.drop_tolerance, o.drop_tolerance >= 0 && o.drop_tolerance < 1, "[0, 1)");
+        return o;
+    }
+
+    static constexpr double flat_ratio = 1.25;
+    static constexpr double max_decrease = 0.3;
+    static constexpr double replace_errors = 3.5;
+    static constexpr double baseline_memory = 2000; // samples
+
+    vegas_options options_;
+    double limit_; // not rounded, so that small steps add up
+    double queue_ = 0;
+    reference baseline_;
+    double usual_drops_ = 0; // share of drops at low concurrency
+    bool quick_start_ = true;
+
+    std::size_t dip_limit_ = 0; // of the dip whose window is next; 0 when that is an ordinary one
+    sample before_dip_;
+    double since_dip_ = std::numeric_limits<double>::infinity(); // nanoseconds
+    double dip_jitter_ = 1;
+    double low_seen_ = 0; // samples at low concurrency that demand gave since the latest dip
+    std::uint64_t random_;
+};
+
+static_assert(limit_strategy<vegas_strategy>);
+
+} // namespace flowguard
+
+#endif
