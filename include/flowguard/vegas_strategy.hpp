@@ -45,6 +45,8 @@ struct vegas_options {
 ///     queue > slack:                                   limit −= (queue − slack) / 2, at most 30 %
 ///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
 ///       moreover RTT < 1.06 · baseline:                limit += max(slack, limit / 4)
+///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds
+///     drops > 5 % beyond the usual:                    limit × (1 − drops), at most halved
 ///
 /// This is TCP Vegas [1] for concurrency instead of bytes. Service times that vary do not mislead it: its
 /// RTTs are means of whole cohorts, and its baseline is not the shortest RTT ever seen but the mean at low
@@ -199,7 +201,7 @@ private:
 
     // Not clearly above the baseline.
     bool is_flat(const sample& s) const noexcept {
-        return s.count <= 0 || s.rtt <= flat_ratio * baseline_.rtt || errors_from_baseline(s) <= 2;
+        return s.count <= 0 || s.rtt <= flat_ratio * baseline_.rtt || errors_from_baseline(s) <= 3;
     }
 
     // ---- The limit ----
@@ -297,7 +299,7 @@ private:
             set_limit(std::min(limit_, 1.3 * static_cast<double>(reached)));
             return dip(low);
         }
-        // Where the RTT fell in the dip, it may fall more in a deeper one; so a first or a higher baseline waits for that.
+        // Where the RTT fell in the dip, it may fall more in a deeper one; a first or a higher baseline waits for that.
         const bool fell = high.rtt > flat_ratio * low.rtt;
         if (deeper && fell && (quick_start_ || rises(low))) {
             quick_start_ = false;
