@@ -435,8 +435,8 @@ TEST_CASE("A permit granted to the loser of operator|| is not lost") {
                 timer.cancel();     // both complete before either is seen to have
                 held.release();
             });
-            auto result = co_await (semaphore.acquire() ||
-                                    timer.async_wait(asio::experimental::as_tuple(asio::use_awaitable)));
+            auto result =
+                co_await (semaphore.acquire() || timer.async_wait(asio::experimental::as_tuple(asio::use_awaitable)));
             winner = result.index();
         },
         asio::detached);

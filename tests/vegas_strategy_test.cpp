@@ -491,7 +491,7 @@ TEST_CASE("A dip in which the RTT fell, but not to the baseline, is followed by 
 
 TEST_CASE("A dip is deeper than half, or there is none") {
     vegas_strategy three{3};
-    CHECK(three.update(with_drops(bound_window(3, 10ms), 10, 10ms)) == plan{1, 60, 3});
+    CHECK(three.update(with_drops(bound_window(3, 10ms), 10, 10ms)) == plan{1, 20, 3});
     vegas_strategy one{vegas_options{.initial_limit = 100, .min_limit = 51}};
     CHECK(one.update(with_drops(bound_window(100, 10ms), 10, 10ms)) == plan{90, 135});
 }
@@ -678,10 +678,10 @@ TEST_CASE("vegas_strategy copies are independent") {
 class simulation {
 public:
     struct result {
-        double goodput = 0;     // a second
-        double demand = 0;      // a second
-        double mean_rtt = 0;    // seconds
-        std::size_t limit = 0;  // at the end
+        double goodput = 0; // a second
+        double demand = 0; // a second
+        double mean_rtt = 0; // seconds
+        std::size_t limit = 0; // at the end
     };
 
     simulation(std::size_t workers, double load, std::size_t initial_limit)

@@ -93,8 +93,7 @@ public:
     /// Completion signature: `void(error_code, permit)`; the permit is empty if there is an error. A
     /// permit that is granted and then not wanted (by `awaitable_operators::operator||`, say, which
     /// drops the loser's result) goes back by itself: prefer this to async_acquire.
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit))
-                  Token = asio::default_completion_token_t<Executor>>
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = asio::default_completion_token_t<Executor>>
     auto async_acquire_permit(Token&& token = asio::default_completion_token_t<Executor>()) {
         return asio::async_initiate<Token, void(error_code, permit)>(initiation<permit_delivery>{this}, token);
     }
@@ -112,9 +111,7 @@ public:
     [[nodiscard]] bool try_acquire() noexcept { return state_->try_take(false); }
 
     /// The same, held by a permit, which is empty instead of false.
-    [[nodiscard]] permit try_acquire_permit() noexcept {
-        return permit(state_->try_take(true) ? state_ : nullptr);
-    }
+    [[nodiscard]] permit try_acquire_permit() noexcept { return permit(state_->try_take(true) ? state_ : nullptr); }
 
     /// Adds `n` permits: those taken by async_acquire or try_acquire, or, as with
     /// std::counting_semaphore, more. In [1, max_limit], and at most max_limit may be available
@@ -122,8 +119,8 @@ public:
     void release(std::size_t n = 1) {
         detail::check_range("n", n, 1, max_limit);
         if (!state_->give(n))
-            throw std::invalid_argument("flowguard: n is " + std::to_string(n) +
-                                        ", must leave at most " + std::to_string(max_limit) + " permits available");
+            throw std::invalid_argument("flowguard: n is " + std::to_string(n) + ", must leave at most " +
+                                        std::to_string(max_limit) + " permits available");
     }
 
     /// Changes how many permits exist, in [1, max_limit]; else throws std::invalid_argument. More than

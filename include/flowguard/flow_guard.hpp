@@ -97,7 +97,8 @@ public:
     public:
         /// Holds nothing.
         ticket() noexcept = default;
-        ticket(ticket&& other) noexcept : state_(std::exchange(other.state_, nullptr)), membership_(other.membership_) {}
+        ticket(ticket&& other) noexcept
+            : state_(std::exchange(other.state_, nullptr)), membership_(other.membership_) {}
         ticket& operator=(ticket&& other) noexcept {
             if (this != &other) {
                 ignore();

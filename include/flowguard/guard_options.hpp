@@ -14,8 +14,8 @@ namespace flowguard {
 
 /// What a flow_guard can be told, besides its strategy.
 struct guard_options {
-    /// The least size of a window, in requests, where the strategy leaves it to the guard; windows are
-    /// larger when 1.5 × the limit is. In [1, max_limit].
+    /// The size of a window, in requests, where the strategy leaves it to the guard. It is less when
+    /// 10 × the limit is, and more when 1.5 × the limit is. In [1, max_limit].
     std::size_t min_window = 100;
 };
 

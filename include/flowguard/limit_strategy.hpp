@@ -80,7 +80,7 @@ struct plan {
     std::size_t limit = 0; ///< from now on; clamped to [1, max_limit]
 
     /// The size of the next window: it is the first so many requests admitted from now on.
-    /// 0 leaves it to the guard: the larger of guard_options::min_window and 1.5 × the limit.
+    /// 0 leaves it to the guard: see guard_options::min_window.
     std::size_t admissions = 0;
 
     /// The limit as soon as `admissions` requests have been admitted, without waiting for them to

@@ -32,7 +32,7 @@ struct vegas_options {
     double beta = 1;           ///< shrink while queue > beta · slack; [0, 1e6]
 
     std::size_t min_window = 100; ///< admissions in a window (fewer while 10 · limit is fewer); [1, 1'000'000]
-    std::size_t min_dip = 60;     ///< admissions in a dip; [1, 1'000'000]
+    std::size_t min_dip = 60;     ///< admissions in a dip, unless 20 · its limit is less; [1, 1'000'000]
     double dip_share = 0.01;      ///< share of the time that goes into scheduled dips; (0, 0.5]
     double drop_tolerance = 0.05; ///< share of drops, beyond the usual, that is let pass; [0, 1)
     std::uint64_t seed = 1;       ///< of the jitter in the schedule of dips; any
@@ -112,18 +112,18 @@ public:
 private:
     // A window in numbers that are safe to calculate with. Times are in nanoseconds.
     struct sample {
-        double rtt = 0;       // mean
-        double count = 0;     // of RTTs; 0 when nothing succeeded, so that the RTT is unknown
+        double rtt = 0; // mean
+        double count = 0; // of RTTs; 0 when nothing succeeded, so that the RTT is unknown
         double variation = 0; // standard deviation of the RTTs over their mean
-        double drops = 0;     // share of drops
+        double drops = 0; // share of drops
         double limit = 1;
         double in_flight = 0; // mean
-        bool bound = false;   // the limit, not demand, set what was in flight
+        bool bound = false; // the limit, not demand, set what was in flight
         double length = 0;
     };
 
     struct reference {
-        double rtt = 0;   // nanoseconds
+        double rtt = 0; // nanoseconds
         double count = 0; // how many RTTs it is the mean of
     };
 
@@ -259,7 +259,10 @@ private:
         return std::max(options_.min_limit, static_cast<std::size_t>(concurrency(s) / 3));
     }
 
-    std::size_t dip_admissions(std::size_t limit) const noexcept { return std::max(options_.min_dip, limit); }
+    // Fewer for a very low limit: there they take longest, and its RTTs vary least.
+    std::size_t dip_admissions(std::size_t limit) const noexcept {
+        return std::max(std::min(options_.min_dip, 20 * limit), limit);
+    }
 
     double dip_length(const sample& s) const noexcept {
         const std::size_t limit = dip_limit(s);
@@ -279,7 +282,7 @@ private:
     }
 
     // Not before a dip has confirmed it: an unlucky window at the start would strand the limit far too low.
-    bool quick_start_ends(const sample& s) const noexcept { return quick_start_ && !is_flat(s); }
+    bool quick_start_ends(const sample& s) const noexcept { return quick_start_ && s.bound && !is_flat(s); }
 
     plan dip(const sample& now) noexcept {
         before_dip_ = now;

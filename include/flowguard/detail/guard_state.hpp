@@ -147,7 +147,10 @@ private:
 
     void open(sample_window& w, const plan& next) noexcept {
         const std::size_t limit = std::clamp<std::size_t>(next.limit, 1, max_limit);
-        const std::size_t size = next.admissions != 0 ? next.admissions : std::max(min_window_, limit + limit / 2);
+        // At least 1.5 × the limit, so that a cohort outlives the one before it; little where the limit is low,
+        // for there it takes longest.
+        const std::size_t usual = std::max(std::min(min_window_, 10 * limit), limit + limit / 2);
+        const std::size_t size = next.admissions != 0 ? next.admissions : usual;
         // Opened first: until then nobody finds a place in it. Release publishes a new object.
         w.open(size, limit, next.then == 0 ? 0 : std::min(next.then, max_limit), now());
         current_.store(&w, std::memory_order_release);

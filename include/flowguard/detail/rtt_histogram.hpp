@@ -57,8 +57,8 @@ public:
     // The value below which a share q of the samples lies, 0 when there are none. q is clamped to [0, 1].
     std::chrono::nanoseconds quantile(double q) const noexcept {
         const double clamped = q > 0 ? std::min(q, 1.0) : 0.0;
-        const auto rank = std::max<std::uint64_t>(
-            1, static_cast<std::uint64_t>(std::ceil(clamped * static_cast<double>(total_))));
+        const auto rank =
+            std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(clamped * static_cast<double>(total_))));
         std::uint64_t seen = 0;
         for (std::size_t i = first_; i < end_; ++i) {
             seen += counts_[i];

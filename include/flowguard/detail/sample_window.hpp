@@ -63,8 +63,7 @@ public:
         if (left == size_.load(std::memory_order_relaxed))
             first_at_.store(now.count(), std::memory_order_relaxed);
         std::size_t most = max_in_flight_.load(std::memory_order_relaxed);
-        while (in_flight > most &&
-               !max_in_flight_.compare_exchange_weak(most, in_flight, std::memory_order_relaxed)) {
+        while (in_flight > most && !max_in_flight_.compare_exchange_weak(most, in_flight, std::memory_order_relaxed)) {
         }
         low = in_flight <= low_threshold_;
         if (left > 1)
@@ -81,9 +80,7 @@ public:
     void ignore() noexcept { ignored_.fetch_add(1, std::memory_order_relaxed); }
 
     // True for the last member, unless the window was closed before: it closes the window.
-    [[nodiscard]] bool leave() noexcept {
-        return members_.fetch_sub(1, std::memory_order_acq_rel) == 1 && try_close();
-    }
+    [[nodiscard]] bool leave() noexcept { return members_.fetch_sub(1, std::memory_order_acq_rel) == 1 && try_close(); }
 
     // Whether all places are taken and the members that are left take absurdly long: ten times the
     // mean of the others, at least a millisecond.
@@ -91,10 +88,9 @@ public:
         const std::int64_t last = last_at_.load(std::memory_order_relaxed);
         if (last == not_yet || closed_.load(std::memory_order_relaxed))
             return false;
-        const std::int64_t done =
-            size_.load(std::memory_order_relaxed) - members_.load(std::memory_order_relaxed);
-        const std::int64_t total = successes_[0].sum() + successes_[1].sum() +
-                                   dropped_sum_.load(std::memory_order_relaxed);
+        const std::int64_t done = size_.load(std::memory_order_relaxed) - members_.load(std::memory_order_relaxed);
+        const std::int64_t total =
+            successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
         return done > 0 && now.count() - last > std::max<std::int64_t>(total / done * 10, 1'000'000);
     }
 

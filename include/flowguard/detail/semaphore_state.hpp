@@ -139,9 +139,7 @@ public:
 
     std::size_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
 
-    std::size_t available() const noexcept {
-        return word_.available();
-    }
+    std::size_t available() const noexcept { return word_.available(); }
 
     std::size_t in_flight() const noexcept {
         return static_cast<std::size_t>(
@@ -398,8 +396,7 @@ private:
         // Release: the next owner must see the queue as we leave it.
         if (last)
             handle_dropped_ = true;
-        if (inbox_.compare_exchange_strong(idle, idle & ~owned, std::memory_order_release,
-                                           std::memory_order_relaxed)) {
+        if (inbox_.compare_exchange_strong(idle, idle & ~owned, std::memory_order_release, std::memory_order_relaxed)) {
             o.references += last ? 1 : 0;
             return true;
         }

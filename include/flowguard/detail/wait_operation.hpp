@@ -87,9 +87,7 @@ private:
     }
 
     struct deleter {
-        void operator()(wait_operation* op) const noexcept {
-            deallocate(op, allocator{allocator_of(op->handler_)});
-        }
+        void operator()(wait_operation* op) const noexcept { deallocate(op, allocator{allocator_of(op->handler_)}); }
     };
     using pointer = std::unique_ptr<wait_operation, deleter>;
 
@@ -130,7 +128,8 @@ private:
     };
 
     wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery)
-        : handler_(std::move(handler)), delivery_(std::move(delivery)),
+        : handler_(std::move(handler)),
+          delivery_(std::move(delivery)),
           work_(asio::get_associated_executor(handler_, default_executor)) {
         context = context_of(work_.get_executor());
     }

@@ -1,0 +1,127 @@
+// service.hpp
+// ~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef OVERLOAD_DEMO_SERVICE_HPP
+#define OVERLOAD_DEMO_SERVICE_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/error_code.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/address_v4.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/thread_pool.hpp>
+#include <asio/use_awaitable.hpp>
+#include <flowguard.hpp>
+
+#include "line_connection.hpp"
+#include "workload.hpp"
+
+namespace overload_demo {
+
+/// A limit that never changes: the least that a strategy can be.
+struct static_limit {
+    std::size_t limit;
+    std::size_t current_limit() const { return limit; }
+    std::size_t update(const flowguard::window&) { return limit; }
+};
+
+/// What a service without a guard does: lets everybody in.
+class no_guard {
+public:
+    template <class MakeTask>
+    asio::awaitable<std::optional<std::uint64_t>> try_run(MakeTask make_task) {
+        ++in_flight_;
+        const std::uint64_t result = co_await make_task();
+        --in_flight_;
+        co_return result;
+    }
+
+    std::size_t current_limit() const { return 0; } // none
+    std::size_t in_flight() const { return in_flight_; }
+
+private:
+    std::atomic<std::size_t> in_flight_{0};
+};
+
+/// A service on the loopback interface, in a thread of its own, that needs a worker for each request.
+///
+/// A request is a line with a number; its answer is "200 <number> <result>" or "503 <number>". Answers
+/// come as they are ready, many at a time on one connection.
+template <class Guard>
+class service {
+public:
+    service(Guard& guard, const workload& work, std::size_t workers) : guard_(guard), work_(work), workers_(workers) {
+        asio::co_spawn(context_, accept(), asio::detached);
+        thread_ = std::thread([this] { context_.run(); });
+    }
+
+    service(const service&) = delete;
+    service& operator=(const service&) = delete;
+
+    /// Forgets what still queues for a worker.
+    ~service() {
+        context_.stop();
+        thread_.join();
+    }
+
+    asio::ip::tcp::endpoint endpoint() const { return endpoint_; }
+
+private:
+    using connection = std::shared_ptr<line_connection>;
+
+    asio::awaitable<void> accept() {
+        for (;;) {
+            asio::error_code error;
+            auto socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+            if (error)
+                co_return;
+            auto client = std::make_shared<line_connection>(std::move(socket));
+            asio::co_spawn(context_, read_requests(std::move(client)), asio::detached);
+        }
+    }
+
+    asio::awaitable<void> read_requests(connection client) {
+        while (const auto request = co_await client->receive())
+            asio::co_spawn(context_, answer(client, std::stoull(*request)), asio::detached);
+    }
+
+    // The guard goes around what is scarce: its RTT is the time in the queue of the pool, and the work.
+    asio::awaitable<void> answer(connection client, std::uint64_t request) {
+        const auto result = co_await guard_.try_run([this, request] { return do_work(request); });
+        if (result)
+            client->send("200 " + std::to_string(request) + ' ' + std::to_string(*result));
+        else
+            client->send("503 " + std::to_string(request)); // shed: a quick no instead of a late yes
+    }
+
+    asio::awaitable<std::uint64_t> do_work(std::uint64_t request) {
+        return asio::co_spawn(workers_, perform(request), asio::use_awaitable);
+    }
+
+    asio::awaitable<std::uint64_t> perform(std::uint64_t request) { co_return work_.perform(request); }
+
+    Guard& guard_;
+    const workload& work_;
+    asio::io_context context_{1};
+    asio::ip::tcp::acceptor acceptor_{context_, {asio::ip::address_v4::loopback(), 0}};
+    const asio::ip::tcp::endpoint endpoint_ = acceptor_.local_endpoint();
+    asio::thread_pool workers_; // destroyed before the context: what it drops unwinds there
+    std::thread thread_;
+};
+
+} // namespace overload_demo
+
+#endif

@@ -1,0 +1,74 @@
+// ways_to_use.cpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// The other ways to use FlowGuard, beside basic_usage.cpp: shedding, tickets, the semaphore, and a
+// strategy of your own.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <iostream>
+#include <memory>
+#include <utility>
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+#include <flowguard.hpp>
+
+struct halve_on_drops {
+    std::size_t limit = 10;
+    std::size_t current_limit() const { return limit; }
+    std::size_t update(const flowguard::window& w) {
+        return limit = w.dropped > 0 ? std::max<std::size_t>(limit / 2, 1) : limit + 1;
+    }
+};
+
+asio::awaitable<int> query_database() { // stands for anything that takes a while
+    asio::steady_timer database(co_await asio::this_coro::executor, std::chrono::milliseconds(10));
+    co_await database.async_wait(asio::use_awaitable);
+    co_return 1;
+}
+
+template <class Callback>
+void start_query(asio::io_context& context, Callback callback) { // stands for a library with callbacks
+    auto timer = std::make_shared<asio::steady_timer>(context, std::chrono::milliseconds(10));
+    timer->async_wait([timer, callback = std::move(callback)](asio::error_code error) mutable { callback(!error); });
+}
+
+asio::awaitable<void> answer(flowguard::flow_guard<halve_on_drops>& guard) {
+    if (auto rows = co_await guard.try_run([] { return query_database(); }))
+        std::cout << *rows << " rows\n";
+    else
+        std::cout << "503 Service Unavailable\n";
+}
+
+int main() {
+    asio::io_context context;
+    flowguard::flow_guard guard{halve_on_drops{2}};
+    for (int i = 0; i < 3; ++i)
+        asio::co_spawn(context, answer(guard), asio::detached);
+    context.run();
+
+    if (auto ticket = guard.try_acquire())
+        start_query(context, [ticket = std::move(ticket)](bool ok) mutable { ok ? ticket.success() : ticket.drop(); });
+
+    flowguard::dynamic_semaphore connections{context, 10};
+    asio::co_spawn(
+        context,
+        [&]() -> asio::awaitable<void> {
+            flowguard::permit p = co_await connections.acquire(); // goes back at the end of the scope
+            co_await query_database();
+        },
+        asio::detached);
+    connections.set_limit(4); // at once: nobody is admitted until fewer than four are in flight
+
+    context.restart();
+    context.run();
+    std::cout << guard.stats().succeeded << " succeeded, " << guard.stats().shed << " shed, "
+              << connections.available_permits() << " connections free\n";
+}
