@@ -26,7 +26,7 @@ inline outcome classify(const error_code& error) noexcept {
 namespace detail {
 
 template <class T>
-concept error_first_tuple = requires(const T& result) {
+concept error_first_tuple = requires { requires std::tuple_size<T>::value > 0; } && requires(const T& result) {
     { std::get<0>(result) } -> std::convertible_to<const error_code&>;
 };
 

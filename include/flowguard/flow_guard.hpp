@@ -140,13 +140,21 @@ public:
     /// A guard whose limit is found by `strategy`. Throws std::invalid_argument for options, or an
     /// initial limit, out of range. Handlers without an associated executor are called through Asio's
     /// system_executor.
-    explicit flow_guard(Strategy strategy = Strategy(), guard_options options = {})
+    explicit flow_guard(Strategy strategy, guard_options options = {})
         : flow_guard(asio::any_io_executor(asio::system_executor()), std::move(strategy), options) {}
 
     /// The same, with an executor for handlers that have none.
-    explicit flow_guard(asio::any_io_executor executor, Strategy strategy = Strategy(), guard_options options = {})
+    explicit flow_guard(asio::any_io_executor executor, Strategy strategy, guard_options options = {})
         : executor_(std::move(executor)),
           state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
+
+    /// With the strategy's defaults.
+    flow_guard()
+        requires std::default_initializable<Strategy>
+        : flow_guard(Strategy()) {}
+    explicit flow_guard(asio::any_io_executor executor)
+        requires std::default_initializable<Strategy>
+        : flow_guard(std::move(executor), Strategy()) {}
 
     flow_guard(const flow_guard&) = delete;
     flow_guard& operator=(const flow_guard&) = delete;
@@ -163,9 +171,8 @@ public:
     /// started then.
     template <class T, class Executor, class Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier classify = {}) {
-        if (!task.valid())
-            throw std::invalid_argument("flowguard: task is a moved-from awaitable, must be one that can be awaited");
-        return guarded<true>([task = std::move(task)]() mutable { return std::move(task); }, std::move(classify));
+        return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
+                             std::move(classify));
     }
 
     /// The same for a callable that makes the task: it is called once admitted, and not before.
@@ -260,12 +267,12 @@ private:
         }
         try {
             if constexpr (no_result) {
-                co_await make_task();
+                co_await checked(make_task());
                 t.finish(detail::classify_by(classify));
                 if constexpr (!waits)
                     co_return true;
             } else {
-                auto result = co_await make_task();
+                auto result = co_await checked(make_task());
                 t.finish(detail::classify_by(classify, std::as_const(result)));
                 co_return std::move(result);
             }
@@ -273,6 +280,13 @@ private:
             t.finish(detail::classify_by(classify, std::current_exception()));
             throw;
         }
+    }
+
+    template <class T, class Executor>
+    static asio::awaitable<T, Executor> checked(asio::awaitable<T, Executor> task) {
+        if (!task.valid())
+            throw std::invalid_argument("flowguard: task is a moved-from awaitable, must be one that can be awaited");
+        return task;
     }
 
     ticket take() noexcept { return state_->try_take(true) ? ticket(*state_) : ticket(); }

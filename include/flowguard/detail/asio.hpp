@@ -25,9 +25,12 @@ find them (1.22 under clang), define ASIO_HAS_CO_AWAIT and ASIO_HAS_STD_COROUTIN
 #include <asio/error.hpp>
 #include <asio/execution/context.hpp>
 #include <asio/execution/context_as.hpp>
+#include <asio/execution/executor.hpp>
+#include <asio/execution/outstanding_work.hpp>
 #include <asio/execution_context.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
+#include <asio/prefer.hpp>
 #include <asio/query.hpp>
 #include <asio/recycling_allocator.hpp>
 #include <asio/system_error.hpp>

@@ -68,7 +68,7 @@ private:
             // Acquire and release hand `state` from one claim to the next.
             if (s->claimed.test_and_set(std::memory_order_acquire))
                 continue;
-            const bool reusable = s->state->has_one_reference();
+            const bool reusable = s->state->is_retired();
             if (reusable) {
                 s->state->drop_references(1);
                 s->state = &state;

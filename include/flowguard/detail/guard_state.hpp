@@ -58,7 +58,7 @@ public:
             m.window = &w;
             break;
         case sample_window::place::none:
-            if (w.is_straggling(m.admitted_at) && w.try_close())
+            if (w.close_if_straggling(m.admitted_at))
                 update(w, m.admitted_at);
             break;
         }
@@ -122,6 +122,8 @@ private:
 
     // For the one who closed the window.
     void update(sample_window& closed, std::chrono::nanoseconds at) noexcept {
+        if (is_orphaned())
+            return;
         window w;
         closed.summarize(at, w);
         const plan next = strategy_.update(std::as_const(w));
@@ -150,7 +152,7 @@ private:
         // At least 1.5 × the limit, so that a cohort outlives the one before it; little where the limit is low,
         // for there it takes longest.
         const std::size_t usual = std::max(std::min(min_window_, 10 * limit), limit + limit / 2);
-        const std::size_t size = next.admissions != 0 ? next.admissions : usual;
+        const std::size_t size = next.admissions != 0 ? std::min(next.admissions, max_limit) : usual;
         // Opened first: until then nobody finds a place in it. Release publishes a new object.
         w.open(size, limit, next.then == 0 ? 0 : std::min(next.then, max_limit), now());
         current_.store(&w, std::memory_order_release);

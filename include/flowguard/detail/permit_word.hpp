@@ -121,11 +121,6 @@ public:
         return (w & contended_bit) == 0 && available(w) > 0 ? static_cast<std::size_t>(available(w)) : 0;
     }
 
-    // Acquire, because the answer "only one" lets the caller destroy the state.
-    bool has_one_reference() const noexcept {
-        return (word_.load(std::memory_order_acquire) & references_mask) == reference;
-    }
-
 private:
     static constexpr std::uint64_t unit = std::uint64_t{1} << 32;
     static constexpr std::uint64_t contended_bit = std::uint64_t{1} << 31;

@@ -48,8 +48,8 @@ public:
         dropped_sum_.store(0, std::memory_order_relaxed);
         for (tally& t : successes_)
             t.reset();
-        members_.store(static_cast<std::int64_t>(size), std::memory_order_relaxed);
-        closed_.store(false, std::memory_order_relaxed);
+        const std::uint64_t generation = (state_.load(std::memory_order_relaxed) / closed_bit | 1) + 1;
+        state_.store(generation * closed_bit | size, std::memory_order_release);
         places_.store(static_cast<std::int64_t>(size), std::memory_order_release);
     }
 
@@ -79,27 +79,36 @@ public:
     }
     void ignore() noexcept { ignored_.fetch_add(1, std::memory_order_relaxed); }
 
-    // True for the last member, unless the window was closed before: it closes the window.
-    [[nodiscard]] bool leave() noexcept { return members_.fetch_sub(1, std::memory_order_acq_rel) == 1 && try_close(); }
-
-    // Whether all places are taken and the members that are left take absurdly long: ten times the
-    // mean of the others, at least a millisecond.
-    bool is_straggling(time now) const noexcept {
-        const std::int64_t last = last_at_.load(std::memory_order_relaxed);
-        if (last == not_yet || closed_.load(std::memory_order_relaxed))
-            return false;
-        const std::int64_t done = size_.load(std::memory_order_relaxed) - members_.load(std::memory_order_relaxed);
-        const std::int64_t total =
-            successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
-        return done > 0 && now.count() - last > std::max<std::int64_t>(total / done * 10, 1'000'000);
+    // True for the last member, unless the window was closed before: it closes the window. One step,
+    // for as soon as nobody is left the window may be opened again.
+    [[nodiscard]] bool leave() noexcept {
+        return (state_.fetch_sub(1, std::memory_order_acq_rel) & (closed_bit | members_mask)) == 1;
     }
 
-    // True for exactly one caller after each open(). Acquire and release: from the straggler-minded
-    // closer to the next one.
-    [[nodiscard]] bool try_close() noexcept { return !closed_.exchange(true, std::memory_order_acq_rel); }
+    // Closes the window early, true for one caller, if all places are taken and the members that are
+    // left take absurdly long: ten times the mean of the others, at least a millisecond.
+    [[nodiscard]] bool close_if_straggling(time now) noexcept {
+        // Acquire: what is read next belongs to this opening, or the last step fails.
+        std::uint64_t state = state_.load(std::memory_order_acquire);
+        const std::uint64_t opening = state & ~members_mask;
+        const std::int64_t last = last_at_.load(std::memory_order_relaxed);
+        if ((state & closed_bit) != 0 || last == not_yet)
+            return false;
+        const std::int64_t done =
+            size_.load(std::memory_order_relaxed) - static_cast<std::int64_t>(state & members_mask);
+        const std::int64_t total =
+            successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
+        if (done <= 0 || now.count() - last <= std::max<std::int64_t>(total / done * 10, 1'000'000))
+            return false;
+        while ((state & ~members_mask) == opening && (state & members_mask) != 0)
+            if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed))
+                return true;
+        return false;
+    }
 
     // For the one who closed it: whether it may be opened again.
-    bool is_left() const noexcept { return members_.load(std::memory_order_acquire) == 0; }
+    bool is_left() const noexcept { return members() == 0; }
 
     std::size_t limit_after() const noexcept { return limit_after_; }
 
@@ -119,7 +128,7 @@ public:
 
         w.rtts = w.low.histogram;
         std::int64_t sum = low_sum + successes_[0].summarize(w.rtts);
-        if (const auto stragglers = members_.load(std::memory_order_acquire); stragglers > 0) {
+        if (const std::int64_t stragglers = members(); stragglers > 0) {
             const time age = std::max(now - time{last_at_.load(std::memory_order_relaxed)}, time{});
             w.rtts.add(age, static_cast<std::uint32_t>(stragglers));
             sum += age.count() * stragglers;
@@ -137,6 +146,12 @@ public:
 
 private:
     static constexpr std::int64_t not_yet = INT64_MIN;
+    static constexpr std::uint64_t members_mask = (std::uint64_t{1} << 32) - 1;
+    static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 32; // closed before all had left
+
+    std::int64_t members() const noexcept {
+        return static_cast<std::int64_t>(state_.load(std::memory_order_acquire) & members_mask);
+    }
 
     class tally {
     public:
@@ -181,9 +196,10 @@ private:
     }
 
     std::atomic<std::int64_t> places_{0};  // not taken yet; below 0 by those who came too late
-    std::atomic<std::int64_t> members_{0}; // have not left yet
+    // Bits 0..31: members that have not left yet. Bit 32: closed early. Above: counts openings, so that
+    // nobody closes another opening than the one that it looked at.
+    std::atomic<std::uint64_t> state_{0};
     std::atomic<std::int64_t> size_{0};
-    std::atomic<bool> closed_{true};
     std::atomic<std::size_t> max_in_flight_{0};
     std::atomic<std::int64_t> first_at_{0};
     std::atomic<std::int64_t> last_at_{not_yet};

@@ -86,8 +86,10 @@ public:
     [[nodiscard]] bool wait(waiter& w) noexcept {
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
         for (;;) {
-            if ((inbox & closing) != 0)
+            if ((inbox & closing) != 0) {
+                static_cast<void>(w.claim()); // a cancellation comes too late from now on
                 return false;
+            }
             if (try_leave(inbox, &w.enqueue_message, 0)) {
                 if ((inbox & owned) == 0)
                     work(false, &w.enqueue_message);
@@ -96,9 +98,9 @@ public:
         }
     }
 
-    // Takes a waiter out of line, if it has not been granted a permit yet.
-    void cancel(waiter& w) noexcept {
-        if (w.claim() && leave(&w.cancel_message, 0))
+    // Takes a waiter out of line that the caller has claimed.
+    void cancel_claimed(waiter& w) noexcept {
+        if (leave(&w.cancel_message, 0))
             work(false, &w.cancel_message);
     }
 
@@ -121,19 +123,26 @@ public:
             work(false);
     }
 
-    bool closed() const noexcept { return (inbox_.load(std::memory_order_acquire) & closing) != 0; }
+    // Whether the handle is gone.
+    bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_acquire) & orphaned) != 0; }
 
     void set_limit(std::size_t limit) noexcept {
         const auto next = static_cast<std::uint32_t>(limit);
-        // Acquire and release, so that of two set_limit calls the later sees what the earlier did.
-        const std::uint32_t before = limit_.exchange(next, std::memory_order_acq_rel);
-        if (next < before) {
-            word_.withdraw(before - next);
-        } else if (next > before) {
-            word_.give_and_refer(next - before);
-            if (word_.contended())
-                tell_owner();
-            drop_references(1);
+        // Permits are withdrawn before the limit is lowered, and given after it is raised, so that they
+        // never add up to more than the limit, whoever else sets it. Acquire and release: who raises
+        // what we lowered gives after we withdrew.
+        std::uint32_t before = limit_.load(std::memory_order_relaxed);
+        for (;;) {
+            if (next < before)
+                word_.withdraw(before - next);
+            const std::uint32_t seen = before;
+            if (limit_.compare_exchange_strong(before, next, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+                if (next > seen)
+                    give_limit(next - seen);
+                return;
+            }
+            if (next < seen)
+                give_limit(seen - next);
         }
     }
 
@@ -154,7 +163,11 @@ public:
         if (word_.drop(references))
             delete this;
     }
-    bool has_one_reference() const noexcept { return word_.has_one_reference(); }
+
+    // Whether the handle is gone, and everybody who waited. Acquire: sees the last owner's writes.
+    bool is_retired() const noexcept {
+        return (inbox_.load(std::memory_order_acquire) & (owned | orphaned)) == orphaned && waiting() == 0;
+    }
 
     // A context is being destroyed: ends those who wait in it, their handlers uncalled. Unlike
     // everything else it waits for the owner, for it must not return before they are gone.
@@ -252,6 +265,13 @@ private:
             if (try_leave(inbox, nullptr, 0))
                 return true;
         return false;
+    }
+
+    void give_limit(std::size_t permits) noexcept {
+        word_.give_and_refer(permits);
+        if (word_.contended())
+            tell_owner();
+        drop_references(1);
     }
 
     void tell_owner() noexcept {
@@ -404,9 +424,13 @@ private:
             handle_dropped_ = false;
         // Before their messages are out of sight, those who have just come must be seen to wait; see
         // try_take, with whose acquire the release pairs. Acquire: we read the messages.
-        if (newest(idle) != nullptr && queue_.empty())
-            word_.set_contended();
-        const std::uintptr_t taken = inbox_.fetch_and(for_good | owned, std::memory_order_acq_rel);
+        // Whoever comes between the look and the taking makes it fail, and is seen the next time.
+        std::uintptr_t taken = idle;
+        do {
+            if (newest(taken) != nullptr && queue_.empty())
+                word_.set_contended();
+        } while (!inbox_.compare_exchange_weak(taken, taken & (for_good | owned), std::memory_order_acq_rel,
+                                               std::memory_order_relaxed));
         o.inbox = taken & flags;
         apply_all(o, newest(taken));
         return false;

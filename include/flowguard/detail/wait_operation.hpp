@@ -66,8 +66,8 @@ public:
     void complete() noexcept override {
         // The work moves out first, for the operation may be gone as soon as it is posted. A failure
         // to allocate here has nobody left to go to, and terminates.
-        auto work = std::move(work_);
-        asio::post(work.get_executor(), completion{this});
+        const auto outstanding = std::move(work_);
+        asio::post(executor_in(outstanding), completion{this});
     }
 
     void destroy() noexcept override {
@@ -78,6 +78,23 @@ public:
 
 private:
     using handler_executor = asio::associated_executor_t<Handler, Executor>;
+
+    // Not executor_work_guard, which does not compile for, say, strand<any_io_executor> in Asio 1.22.
+    static auto track(const handler_executor& executor) {
+        if constexpr (asio::execution::is_executor<handler_executor>::value)
+            return asio::prefer(executor, asio::execution::outstanding_work.tracked);
+        else
+            return asio::executor_work_guard<handler_executor>(executor);
+    }
+    using work = decltype(track(std::declval<const handler_executor&>()));
+
+    static decltype(auto) executor_in(const work& w) {
+        if constexpr (asio::execution::is_executor<handler_executor>::value)
+            return (w);
+        else
+            return w.get_executor();
+    }
+
     // By default the memory that Asio keeps for the next operation of a thread.
     using handler_allocator = asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>;
     using allocator = typename std::allocator_traits<handler_allocator>::template rebind_alloc<wait_operation>;
@@ -112,14 +129,31 @@ private:
         wait_operation* op_;
     };
 
+#if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
+    // Goes on from the immediate executor to the handler's, as Asio's own operations do.
+    class immediate_completion : public completion {
+    public:
+        using executor_type = handler_executor;
+
+        immediate_completion(wait_operation* op, const handler_executor& executor) noexcept
+            : completion(op), executor_(executor) {}
+
+        executor_type get_executor() const noexcept { return executor_; }
+
+    private:
+        handler_executor executor_;
+    };
+#endif
+
     class canceller {
     public:
         canceller(semaphore_state& state, wait_operation& op) noexcept : state_(&state), op_(&op) {}
 
         // Every type of cancellation leaves the semaphore as if the wait had not been.
         void operator()(asio::cancellation_type_t type) noexcept {
-            if (type != asio::cancellation_type::none)
-                state_->cancel(*op_);
+            // Unless claimed, it waits, and so the state exists.
+            if (type != asio::cancellation_type::none && op_->claim())
+                state_->cancel_claimed(*op_);
         }
 
     private:
@@ -130,8 +164,8 @@ private:
     wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery)
         : handler_(std::move(handler)),
           delivery_(std::move(delivery)),
-          work_(asio::get_associated_executor(handler_, default_executor)) {
-        context = context_of(work_.get_executor());
+          work_(track(asio::get_associated_executor(handler_, default_executor))) {
+        context = context_of(executor_in(work_));
     }
     ~wait_operation() = default;
 
@@ -156,8 +190,10 @@ private:
     // associated immediate executor.
     void complete_immediately([[maybe_unused]] const Executor& default_executor) {
 #if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
-        auto work = std::move(work_);
-        asio::dispatch(asio::get_associated_immediate_executor(handler_, default_executor), completion{this});
+        auto executor = asio::get_associated_executor(handler_, default_executor);
+        auto immediate = asio::get_associated_immediate_executor(handler_, executor);
+        const auto tracked = std::move(work_);
+        asio::dispatch(immediate, immediate_completion{this, executor});
 #else
         complete();
 #endif
@@ -178,7 +214,7 @@ private:
 
     Handler handler_;
     Delivery delivery_;
-    asio::executor_work_guard<handler_executor> work_;
+    work work_;
 };
 
 } // namespace flowguard::detail

@@ -1,0 +1,647 @@
+// dynamic_semaphore_stress_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// Semaphores under several threads at once; best run with -fsanitize=thread, and with address,undefined.
+
+#include <array>
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/bind_executor.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/cancellation_type.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/error.hpp>
+#include <asio/experimental/awaitable_operators.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/strand.hpp>
+#include <asio/system_executor.hpp>
+#include <asio/thread_pool.hpp>
+#include <asio/use_awaitable.hpp>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "flowguard/dynamic_semaphore.hpp"
+
+// GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines but its operator new.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
+namespace {
+
+using flowguard::dynamic_semaphore;
+using flowguard::error_code;
+using flowguard::permit;
+
+constexpr std::size_t threads = 4;
+
+// Lets so many rounds run at once, and waits for the last of them.
+class rounds {
+public:
+    explicit rounds(int most) : most_(most) {}
+
+    void enter() {
+        std::unique_lock lock{mutex_};
+        changed_.wait(lock, [this] { return under_way_ < most_; });
+        ++under_way_;
+    }
+    void leave() {
+        const std::lock_guard lock{mutex_};
+        --under_way_;
+        changed_.notify_all();
+    }
+    void wait_for_all() {
+        std::unique_lock lock{mutex_};
+        changed_.wait(lock, [this] { return under_way_ == 0; });
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    const int most_;
+    int under_way_ = 0;
+};
+
+// What all rounds of a test have seen.
+struct findings {
+    std::atomic<int> not_completed_once{0};
+    std::atomic<int> unexpected_errors{0};
+    std::atomic<int> permits_lost_or_doubled{0};
+    std::atomic<int> still_waiting{0};
+    std::atomic<int> granted{0};
+    std::atomic<int> aborted{0};
+    std::atomic<int> closed{0};
+
+    void count(error_code error) {
+        if (!error)
+            ++granted;
+        else if (error == asio::error::operation_aborted)
+            ++aborted;
+        else if (error == flowguard::error::closed)
+            ++closed;
+        else
+            ++unexpected_errors;
+    }
+
+    int completed() const { return granted + aborted + closed; }
+
+    // For a semaphore that nobody uses any more, and whose permits must all be back.
+    void check_idle(const dynamic_semaphore& semaphore) {
+        if (semaphore.in_flight() != 0)
+            ++permits_lost_or_doubled;
+        if (semaphore.waiting() != 0)
+            ++still_waiting;
+    }
+
+    // For the main thread, when all is over.
+    void require_clean() const {
+        REQUIRE(not_completed_once == 0);
+        REQUIRE(unexpected_errors == 0);
+        REQUIRE(permits_lost_or_doubled == 0);
+        REQUIRE(still_waiting == 0);
+    }
+};
+
+// One use of a semaphore. Whoever takes part shares it, so that its destructor finds the semaphore idle.
+class round_of_waits : public std::enable_shared_from_this<round_of_waits> {
+    struct waiter {
+        std::optional<asio::strand<asio::thread_pool::executor_type>> strand;
+        asio::cancellation_signal signal;
+        int starts = 0;
+        int completions = 0; // no atomic, for whatever completes it twice on two threads would be a race
+    };
+
+    template <class Handler>
+    static auto on_strand_of(waiter& w, Handler handler) {
+        return asio::bind_executor(*w.strand, asio::bind_cancellation_slot(w.signal.slot(), std::move(handler)));
+    }
+
+public:
+    static constexpr std::size_t most_waiters = 4;
+
+    round_of_waits(rounds& all, findings& found, asio::thread_pool& pool, std::size_t limit)
+        : semaphore(pool, limit), all_(all), found_(found) {
+        for (waiter& w : waiters_)
+            w.strand.emplace(asio::make_strand(pool));
+    }
+    round_of_waits(const round_of_waits&) = delete;
+    round_of_waits& operator=(const round_of_waits&) = delete;
+
+    ~round_of_waits() {
+        for (const waiter& w : waiters_)
+            if (w.completions != w.starts)
+                ++found_.not_completed_once;
+        found_.check_idle(semaphore);
+        all_.leave();
+    }
+
+    // Waits, and gives the permit back as soon as it has come.
+    void wait(std::size_t who) {
+        waiter& w = waiters_[who];
+        ++w.starts;
+        semaphore.async_acquire_permit(on_strand_of(w, [self = shared_from_this(), &w](error_code error, permit p) {
+            ++w.completions;
+            self->found_.count(error);
+            if (static_cast<bool>(p) == static_cast<bool>(error))
+                ++self->found_.unexpected_errors;
+        }));
+    }
+    void wait_bare(std::size_t who) {
+        waiter& w = waiters_[who];
+        ++w.starts;
+        semaphore.async_acquire(on_strand_of(w, [self = shared_from_this(), &w](error_code error) {
+            ++w.completions;
+            self->found_.count(error);
+            if (!error)
+                self->semaphore.release();
+        }));
+    }
+
+    // On a strand, for the slot is there.
+    template <class F>
+    void on_strand(std::size_t who, F f) {
+        asio::post(*waiters_[who].strand, [self = shared_from_this(), f = std::move(f)]() mutable { f(*self); });
+    }
+    void cancel(std::size_t who) {
+        on_strand(who, [who](round_of_waits& r) { r.waiters_[who].signal.emit(asio::cancellation_type::all); });
+    }
+
+    dynamic_semaphore semaphore;
+
+private:
+    rounds& all_;
+    findings& found_;
+    std::array<waiter, most_waiters> waiters_;
+};
+
+// Callers who acquire, hold across a post, and release, in every way there is, cancelled at random.
+class crowd {
+public:
+    static constexpr std::size_t most = 5;
+
+    crowd(dynamic_semaphore& semaphore, findings& found) : semaphore_(semaphore), found_(found) {}
+
+    template <class Executor>
+    void add(const Executor& executor, std::uint32_t seed) {
+        members_.push_back(std::make_unique<member>(asio::any_io_executor(executor), seed));
+    }
+
+    void start(int turns) {
+        for (auto& m : members_)
+            asio::co_spawn(m->executor, run(*m, turns), [this](std::exception_ptr exception) {
+                if (exception)
+                    ++found_.unexpected_errors;
+                ++finished;
+            });
+    }
+
+    std::size_t size() const { return members_.size(); }
+
+    std::atomic<std::size_t> finished{0};
+    std::atomic<int> above_highest_limit{0};
+    std::atomic<int> waits{0};
+
+private:
+    struct member {
+        member(asio::any_io_executor ex, std::uint32_t seed) : executor(std::move(ex)), random(seed) {}
+
+        asio::any_io_executor executor; // runs one handler at a time
+        std::mt19937 random;
+        asio::cancellation_signal signal;
+    };
+
+    void enter() {
+        if (++inside_ > static_cast<int>(most))
+            ++above_highest_limit;
+    }
+    void leave() { --inside_; }
+
+    asio::awaitable<void> hold(member& m) {
+        enter();
+        co_await asio::post(m.executor, asio::use_awaitable);
+        leave();
+    }
+
+    asio::awaitable<void> run(member& m, int turns) {
+        for (int i = 0; i < turns; ++i) {
+            error_code error;
+            const auto token = [&] {
+                return asio::bind_cancellation_slot(m.signal.slot(), asio::redirect_error(asio::use_awaitable, error));
+            };
+            switch (m.random() % 6) {
+            case 0: {
+                ++waits;
+                permit p;
+                try {
+                    p = co_await semaphore_.acquire();
+                } catch (const flowguard::system_error& e) {
+                    error = e.code();
+                }
+                found_.count(error);
+                if (p)
+                    co_await hold(m);
+                break;
+            }
+            case 1: {
+                ++waits;
+                const permit p = co_await semaphore_.async_acquire_permit(token());
+                found_.count(error);
+                if (p)
+                    co_await hold(m);
+                break;
+            }
+            case 2:
+                ++waits;
+                co_await semaphore_.async_acquire(token());
+                found_.count(error);
+                if (!error) {
+                    co_await hold(m);
+                    semaphore_.release();
+                }
+                break;
+            case 3:
+                if (semaphore_.try_acquire()) {
+                    co_await hold(m);
+                    semaphore_.release();
+                }
+                break;
+            case 4:
+                if (const permit p = semaphore_.try_acquire_permit())
+                    co_await hold(m);
+                break;
+            default:
+                cancel(*members_[m.random() % members_.size()]);
+                co_await asio::post(m.executor, asio::use_awaitable);
+                break;
+            }
+        }
+    }
+
+    static void cancel(member& whom) {
+        asio::post(whom.executor, [&whom] { whom.signal.emit(asio::cancellation_type::all); });
+    }
+
+    dynamic_semaphore& semaphore_;
+    findings& found_;
+    std::vector<std::unique_ptr<member>> members_;
+    std::atomic<int> inside_{0};
+};
+
+} // namespace
+
+TEST_CASE("A semaphore under load loses no permit, completes each waiter once and keeps to its highest limit") {
+    findings found;
+    asio::io_context one{1};
+    asio::io_context other{1};
+    asio::thread_pool pool{threads};
+    dynamic_semaphore semaphore{pool, crowd::most};
+    crowd callers{semaphore, found};
+    std::uint32_t seed = 1;
+    for (int i = 0; i < 12; ++i)
+        callers.add(asio::make_strand(pool.get_executor()), ++seed);
+    for (int i = 0; i < 6; ++i) {
+        callers.add(one.get_executor(), ++seed);
+        callers.add(other.get_executor(), ++seed);
+    }
+    callers.start(400);
+
+    std::thread runs_one{[&] { one.run(); }};
+    std::thread runs_other{[&] { other.run(); }};
+    std::mt19937 random{seed};
+    while (callers.finished < callers.size()) {
+        semaphore.set_limit(1 + random() % crowd::most);
+        if (random() % 64 == 0)
+            semaphore.cancel();
+        std::this_thread::yield();
+    }
+    semaphore.set_limit(crowd::most);
+    runs_one.join();
+    runs_other.join();
+    pool.join();
+
+    CHECK(callers.above_highest_limit == 0);
+    CHECK(found.completed() == callers.waits);
+    CHECK(found.closed == 0);
+    CHECK(found.granted > 0);
+    found.check_idle(semaphore);
+    found.require_clean();
+    CHECK(semaphore.available_permits() == crowd::most);
+    for (std::size_t i = 0; i < crowd::most; ++i)
+        CHECK(semaphore.try_acquire());
+    CHECK_FALSE(semaphore.try_acquire());
+}
+
+TEST_CASE("Limits set by several threads at once never admit more than the highest of them") {
+    constexpr int most = 4;
+    dynamic_semaphore semaphore{asio::system_executor(), most};
+    std::atomic<int> inside{0};
+    std::atomic<int> above_highest_limit{0};
+    std::atomic<int> setting{2};
+    std::vector<std::thread> all;
+    for (std::uint32_t seed = 1; seed <= 2; ++seed)
+        all.emplace_back([&, seed] {
+            std::mt19937 random{seed};
+            for (int i = 0; i < 50000; ++i)
+                semaphore.set_limit(1 + random() % most);
+            --setting;
+        });
+    for (int i = 0; i < 2; ++i)
+        all.emplace_back([&] {
+            std::vector<permit> held;
+            while (setting > 0) {
+                while (permit p = semaphore.try_acquire_permit()) {
+                    if (++inside > most)
+                        ++above_highest_limit;
+                    held.push_back(std::move(p));
+                }
+                inside -= static_cast<int>(held.size());
+                held.clear();
+            }
+        });
+    for (std::thread& t : all)
+        t.join();
+    CHECK(above_highest_limit == 0);
+    semaphore.set_limit(most);
+    CHECK(semaphore.available_permits() == most);
+}
+
+namespace {
+
+// The one permit of a semaphore goes from waiter to waiter, and the last of them destroys it. By then
+// those who started or released have perhaps not returned yet.
+struct chain {
+    static constexpr int length = 3;
+
+    chain(rounds& r, const asio::any_io_executor& executor)
+        : all(r), semaphore(std::make_unique<dynamic_semaphore>(executor, 1)) {}
+    chain(const chain&) = delete;
+    chain& operator=(const chain&) = delete;
+    ~chain() { all.leave(); }
+
+    void finish(error_code error, permit) {
+        failed = failed || error;
+        if (--left == 0)
+            semaphore.reset();
+    }
+    void finish_bare(error_code error) {
+        failed = failed || error;
+        if (--left == 0)
+            semaphore.reset();
+        else
+            semaphore->release();
+    }
+
+    rounds& all;
+    std::unique_ptr<dynamic_semaphore> semaphore;
+    std::atomic<int> left{length};
+    bool failed = false; // whoever has the permit may write
+};
+
+} // namespace
+
+TEST_CASE("The last waiter to finish may destroy the semaphore at once") {
+    const bool bare = GENERATE(true, false);
+    CAPTURE(bare);
+    std::atomic<int> failed{0};
+    std::atomic<int> not_destroyed{0};
+    asio::thread_pool pool{threads};
+    rounds all{4};
+    const auto end = [&](chain* c) {
+        failed += c->failed;
+        not_destroyed += c->semaphore != nullptr;
+        delete c;
+    };
+    for (int i = 0; i < 3000; ++i) {
+        all.enter();
+        std::shared_ptr<chain> c{new chain(all, pool.get_executor()), end};
+        dynamic_semaphore* semaphore = c->semaphore.get();
+        permit held;
+        if (bare)
+            failed += !semaphore->try_acquire();
+        else
+            held = semaphore->try_acquire_permit();
+        for (int n = 0; n < chain::length; ++n)
+            asio::post(pool, [c, semaphore, bare] {
+                if (bare)
+                    semaphore->async_acquire([c](error_code error) { c->finish_bare(error); });
+                else
+                    semaphore->async_acquire_permit(
+                        [c](error_code error, permit p) { c->finish(error, std::move(p)); });
+            });
+        asio::post(pool, [c, semaphore, bare, p = std::move(held)]() mutable {
+            if (bare)
+                semaphore->release();
+            else
+                p.release();
+        });
+    }
+    all.wait_for_all();
+    pool.join();
+    CHECK(failed == 0);
+    CHECK(not_destroyed == 0);
+}
+
+TEST_CASE("A semaphore that is closed amid acquires, releases and cancellations completes each waiter once") {
+    findings found;
+    asio::thread_pool pool{threads};
+    rounds all{4};
+    constexpr int count = 2000;
+    for (int i = 0; i < count; ++i) {
+        all.enter();
+        auto round = std::make_shared<round_of_waits>(all, found, pool, 1);
+        permit held = round->semaphore.try_acquire_permit();
+        for (std::size_t who = 0; who < round_of_waits::most_waiters; ++who)
+            round->on_strand(who, [who](round_of_waits& r) { who % 2 == 0 ? r.wait(who) : r.wait_bare(who); });
+        asio::post(pool, [round, p = std::move(held)]() mutable { p.release(); });
+        asio::post(pool, [round] { round->semaphore.close(); });
+        round->cancel(0);
+        round->cancel(1);
+    }
+    all.wait_for_all();
+    pool.join();
+    CHECK(found.completed() == count * static_cast<int>(round_of_waits::most_waiters));
+    CHECK(found.closed > 0);
+    found.require_clean();
+}
+
+TEST_CASE("A permit that is granted at the moment of a cancellation is not lost") {
+    const bool bare = GENERATE(true, false);
+    CAPTURE(bare);
+    findings found;
+    asio::thread_pool pool{threads};
+    rounds all{4};
+    constexpr int count = 5000;
+    for (int i = 0; i < count; ++i) {
+        all.enter();
+        auto round = std::make_shared<round_of_waits>(all, found, pool, 1);
+        permit held = round->semaphore.try_acquire_permit();
+        for (std::size_t who = 0; who < 2; ++who)
+            bare ? round->wait_bare(who) : round->wait(who);
+        round->cancel(0);
+        asio::post(pool, [round, p = std::move(held)]() mutable { p.release(); });
+        round->cancel(1);
+    }
+    all.wait_for_all();
+    pool.join();
+    CHECK(found.completed() == 2 * count);
+    CHECK(found.granted > 0);
+    CHECK(found.aborted > 0);
+    found.require_clean();
+}
+
+TEST_CASE("A permit that is granted to the loser of operator|| is not lost, whoever wins") {
+    using namespace asio::experimental::awaitable_operators;
+
+    struct race {
+        race(rounds& r, findings& f, const asio::any_io_executor& executor)
+            : all(r), found(f), first(executor, 1), second(executor, 1) {}
+        race(const race&) = delete;
+        race& operator=(const race&) = delete;
+        ~race() {
+            found.not_completed_once += completions != 1;
+            found.check_idle(first);
+            found.check_idle(second);
+            all.leave();
+        }
+
+        rounds& all;
+        findings& found;
+        dynamic_semaphore first;
+        dynamic_semaphore second;
+        int completions = 0;
+    };
+
+    findings found;
+    std::array<std::atomic<int>, 2> won{};
+    asio::thread_pool pool{threads};
+    rounds all{4};
+    for (int i = 0; i < 2000; ++i) {
+        all.enter();
+        auto r = std::make_shared<race>(all, found, pool.get_executor());
+        permit of_first = r->first.try_acquire_permit();
+        permit of_second = r->second.try_acquire_permit();
+        asio::co_spawn(
+            asio::make_strand(pool), // operators need one
+            [r, &won]() -> asio::awaitable<void> {
+                const auto winner =
+                    co_await (r->first.acquire() || r->second.async_acquire_permit(asio::use_awaitable));
+                ++won[winner.index()];
+                const bool has_permit = winner.index() == 0 ? bool(std::get<0>(winner)) : bool(std::get<1>(winner));
+                if (!has_permit)
+                    ++r->found.unexpected_errors;
+            },
+            [r](std::exception_ptr exception) {
+                ++r->completions;
+                if (exception)
+                    ++r->found.unexpected_errors;
+            });
+        asio::post(pool, [r, p = std::move(of_first)]() mutable { p.release(); });
+        asio::post(pool, [r, p = std::move(of_second)]() mutable { p.release(); });
+    }
+    all.wait_for_all();
+    pool.join();
+    CHECK(won[0] + won[1] == 2000);
+    found.require_clean();
+}
+
+TEST_CASE("Permits outlive their semaphore on other threads") {
+    findings found;
+    asio::thread_pool pool{threads};
+    rounds all{4};
+    constexpr int count = 3000;
+    for (int i = 0; i < count; ++i) {
+        all.enter();
+        const std::shared_ptr<void> last{nullptr, [&all](void*) { all.leave(); }};
+        auto semaphore = std::make_unique<dynamic_semaphore>(pool.get_executor(), 2);
+        for (int n = 0; n < 2; ++n)
+            asio::post(pool, [last, p = semaphore->try_acquire_permit()]() mutable { p.release(); });
+        semaphore->async_acquire_permit([last, &found](error_code error, permit) { found.count(error); });
+        semaphore->async_acquire([last, &found](error_code error) { found.count(error); });
+        asio::post(pool, [last, s = std::move(semaphore)]() mutable { s.reset(); });
+    }
+    all.wait_for_all();
+    pool.join();
+    CHECK(found.completed() == 2 * count);
+    CHECK(found.closed == 0);
+    found.require_clean();
+}
+
+TEST_CASE("Contexts and their semaphore may be destroyed in any order with callers granted and in line") {
+    std::mt19937 random{7};
+    std::atomic<int> acquired{0};
+    const auto started = std::make_shared<int>(); // shared with each caller while that lives
+    int wrong = 0;
+    for (int i = 0; i < 400; ++i) {
+        std::array<std::unique_ptr<asio::io_context>, 2> contexts;
+        for (auto& c : contexts)
+            c = std::make_unique<asio::io_context>(1);
+        auto semaphore = std::make_unique<dynamic_semaphore>(*contexts[0], 2);
+        for (auto& c : contexts)
+            for (int n = 0; n < 4; ++n) {
+                asio::co_spawn(
+                    *c,
+                    [&acquired, started](dynamic_semaphore& s, asio::io_context& context) -> asio::awaitable<void> {
+                        const permit p = co_await s.acquire();
+                        ++acquired;
+                        for (int posts = 0; posts < 3; ++posts)
+                            co_await asio::post(context, asio::use_awaitable);
+                    }(*semaphore, *c),
+                    asio::detached);
+                semaphore->async_acquire_permit(
+                    asio::bind_executor(*c, [&acquired, started](error_code, permit) { ++acquired; }));
+            }
+
+        // Some of the work is done, by a thread each, and the rest is left.
+        std::array<std::thread, 2> runners;
+        for (std::size_t n = 0; n < 2; ++n)
+            runners[n] = std::thread([&context = *contexts[n], handlers = random() % 24] {
+                for (std::size_t done = 0; done < handlers && context.poll_one() > 0; ++done) {
+                }
+            });
+        for (std::thread& t : runners)
+            t.join();
+
+        switch (random() % 3) {
+        case 0:
+            semaphore.reset();
+            [[fallthrough]];
+        case 1:
+            contexts[random() % 2].reset();
+            break;
+        default:
+            break;
+        }
+        for (auto& c : contexts)
+            if (random() % 2 == 0)
+                c.reset();
+        if (semaphore && !contexts[0] && !contexts[1] && (semaphore->in_flight() != 0 || semaphore->waiting() != 0))
+            ++wrong;
+        if (random() % 2 == 0)
+            semaphore.reset();
+        for (auto& c : contexts)
+            c.reset();
+        if (semaphore && (semaphore->available_permits() != 2 || semaphore->waiting() != 0))
+            ++wrong;
+        semaphore.reset();
+        if (started.use_count() != 1)
+            ++wrong;
+    }
+    CHECK(acquired > 0);
+    CHECK(wrong == 0);
+}

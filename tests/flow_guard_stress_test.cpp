@@ -1,0 +1,373 @@
+// flow_guard_stress_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// Guards under several threads at once; best run with -fsanitize=thread, and with address,undefined.
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/error.hpp>
+#include <asio/post.hpp>
+#include <asio/strand.hpp>
+#include <asio/system_error.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/thread_pool.hpp>
+#include <asio/use_awaitable.hpp>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "flowguard/flow_guard.hpp"
+
+// GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines its operator new alone.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
+namespace {
+
+using namespace std::chrono_literals;
+using flowguard::flow_guard;
+using flowguard::guard_options;
+using flowguard::guard_stats;
+using flowguard::outcome;
+using flowguard::plan;
+using flowguard::window;
+
+constexpr std::size_t threads = 4;
+
+// What a strategy found wrong, and how often it was asked; outlives it.
+struct findings {
+    std::atomic<int> entered_by_two{0};
+    std::atomic<int> impossible_windows{0};
+    std::atomic<std::uint64_t> updates{0};
+};
+
+// Changes the limit at random with each window, and looks out for windows that cannot be.
+class random_strategy {
+public:
+    random_strategy(findings& found, std::uint32_t seed, std::size_t most, std::size_t max_window)
+        : state_(std::make_unique<state>(found, seed, most, max_window)) {}
+
+    std::size_t current_limit() const noexcept { return state_->limits.max(); }
+    plan update(const window& w) noexcept { return state_->update(w); }
+
+private:
+    struct state {
+        state(findings& f, std::uint32_t seed, std::size_t most, std::size_t max_window)
+            : found(f), random(seed), limits(1, most), sizes(1, max_window) {}
+
+        plan update(const window& w) noexcept {
+            // Relaxed, for what synchronizes would hide a race.
+            if (inside.exchange(true, std::memory_order_relaxed))
+                ++found.entered_by_two;
+            if (!is_possible(w))
+                ++found.impossible_windows;
+            ++updates;
+            found.updates.store(updates, std::memory_order_relaxed);
+            const std::size_t after = sizes(random) % 2 == 0 ? limits(random) : 0;
+            const plan next{limits(random), sizes(random), after};
+            inside.store(false, std::memory_order_relaxed);
+            return next;
+        }
+
+        // A straggler that ends while its window is closed may be missing, or count twice.
+        static bool is_possible(const window& w) noexcept {
+            const std::size_t done = w.samples + w.dropped + w.ignored;
+            return w.admitted > 0 && w.limit > 0 && w.max_in_flight > 0 && done <= w.admitted + threads &&
+                   done + threads >= w.admitted && is_length(w.length) && is_length(w.admitting) &&
+                   is_length(w.mean_rtt) && is_length(w.dropped_mean_rtt) && w.mean_in_flight >= 0;
+        }
+
+        static bool is_length(flowguard::duration d) noexcept { return d >= 0ns && d < 24h; }
+
+        findings& found;
+        std::mt19937 random;
+        std::uniform_int_distribution<std::size_t> limits;
+        std::uniform_int_distribution<std::size_t> sizes;
+        std::uint64_t updates = 0; // no atomic: a race would show
+        std::atomic<bool> inside{false};
+    };
+
+    std::unique_ptr<state> state_;
+};
+
+// Stands still for a while, and then jumps, so that many requests seem to take far too long.
+struct jumping_clock {
+    using duration = std::chrono::nanoseconds;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::time_point<jumping_clock>;
+    [[maybe_unused]] static constexpr bool is_steady = true;
+
+    static time_point now() noexcept {
+        static std::atomic<rep> at{0};
+        static thread_local int calls = 0;
+        if (++calls % 8 == 0)
+            at.fetch_add(duration{2ms}.count(), std::memory_order_relaxed);
+        return time_point{duration{at.load(std::memory_order_relaxed)}};
+    }
+};
+
+using guard_type = flow_guard<random_strategy, jumping_clock>;
+using strand = asio::strand<asio::any_io_executor>;
+
+// How calls ended, as their callers saw it.
+struct counts {
+    std::atomic<std::uint64_t> calls{0};
+    std::atomic<std::uint64_t> classified[3]{};
+    std::atomic<std::uint64_t> shed{0};
+    std::atomic<std::uint64_t> succeeded{0};
+    std::atomic<std::uint64_t> failed{0};
+    std::atomic<std::uint64_t> aborted{0};
+    std::atomic<std::uint64_t> unexpected{0};
+    std::atomic<std::int64_t> running{0};
+
+    std::uint64_t admitted() const { return classified[0] + classified[1] + classified[2]; }
+
+    outcome classify(outcome how) {
+        ++classified[static_cast<std::size_t>(how)];
+        return how;
+    }
+};
+
+// The default, counted.
+struct counting_classifier {
+    outcome operator()(const int&) const { return seen->classify(outcome::success); }
+    outcome operator()(std::exception_ptr e) const {
+        return seen->classify(flowguard::default_classifier{}(std::move(e)));
+    }
+
+    counts* seen;
+};
+
+// Goes round through the executor some times, and may fail in the end.
+asio::awaitable<int> work(counts& seen, int rounds, bool fails) {
+    struct presence {
+        explicit presence(counts& c) : in(c) { ++in.running; }
+        presence(const presence&) = delete;
+        presence& operator=(const presence&) = delete;
+        ~presence() { --in.running; }
+        counts& in;
+    } here{seen};
+    for (int i = 0; i < rounds; ++i)
+        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    if (fails)
+        throw std::runtime_error("as told to");
+    co_return 1;
+}
+
+// Emits after some rounds through the strand, for signals are not thread-safe.
+void emit_later(strand s, std::shared_ptr<asio::cancellation_signal> signal, int rounds) {
+    asio::post(s, [s, signal = std::move(signal), rounds]() mutable {
+        if (rounds == 0)
+            signal->emit(asio::cancellation_type::terminal);
+        else
+            emit_later(s, std::move(signal), rounds - 1);
+    });
+}
+
+enum kind { plain, made, failing, attempted, cancelled, by_ticket, kinds };
+
+asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind what, int rounds) {
+    const counting_classifier classifier{&seen};
+    switch (what) {
+    case plain:
+        co_await guard.run(work(seen, rounds, false), classifier);
+        break;
+    case made:
+        co_await guard.run([&] { return work(seen, rounds, false); }, classifier);
+        break;
+    case failing:
+        co_await guard.run(work(seen, rounds, true), classifier);
+        break;
+    case attempted:
+        if (!co_await guard.try_run([&] { return work(seen, rounds, false); }, classifier)) {
+            ++seen.shed;
+            co_return;
+        }
+        break;
+    case cancelled: {
+        auto signal = std::make_shared<asio::cancellation_signal>();
+        emit_later(s, signal, rounds);
+        co_await asio::co_spawn(s, guard.run(work(seen, 4, false), classifier),
+                                asio::bind_cancellation_slot(signal->slot(), asio::use_awaitable));
+        break;
+    }
+    default: {
+        auto t = co_await guard.async_acquire(asio::use_awaitable);
+        co_await work(seen, rounds, false);
+        t.finish(seen.classify(static_cast<outcome>(rounds % 3)));
+        break;
+    }
+    }
+    ++seen.succeeded;
+}
+
+asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uint32_t seed, int calls) {
+    std::mt19937 random{seed};
+    for (int i = 0; i < calls; ++i) {
+        ++seen.calls;
+        try {
+            const auto what = static_cast<kind>(random() % kinds);
+            co_await call_once(guard, seen, s, what, static_cast<int>(random() % 4));
+        } catch (const std::runtime_error& e) { // which system_error is, too
+            const auto* with_code = dynamic_cast<const asio::system_error*>(&e);
+            if (with_code == nullptr)
+                ++seen.failed;
+            else if (with_code->code() == asio::error::operation_aborted)
+                ++seen.aborted;
+            else
+                ++seen.unexpected;
+        } catch (...) {
+            ++seen.unexpected;
+        }
+    }
+}
+
+} // namespace
+
+TEST_CASE("Outcomes and permits add up after calls of every kind on many threads") {
+    findings found;
+    counts seen;
+    guard_type guard{random_strategy{found, 1, 12, 40}, guard_options{.min_window = 10}};
+    asio::thread_pool pool{threads};
+    constexpr int clients = 40;
+    constexpr int calls = 250;
+    for (std::uint32_t i = 0; i < clients; ++i) {
+        strand s{pool.get_executor()};
+        asio::co_spawn(s, client(guard, seen, s, 100 + i, calls), [&seen](std::exception_ptr e) {
+            if (e)
+                ++seen.unexpected;
+        });
+    }
+    pool.join();
+
+    CHECK(guard.in_flight() == 0);
+    CHECK(guard.waiting() == 0);
+    CHECK(guard.available_permits() == guard.current_limit());
+    CHECK(seen.running == 0);
+    CHECK(seen.unexpected == 0);
+    CHECK(seen.calls == clients * calls);
+    CHECK(seen.succeeded + seen.failed + seen.aborted + seen.shed == seen.calls);
+
+    const guard_stats s = guard.stats();
+    CHECK(s.succeeded == seen.classified[static_cast<std::size_t>(outcome::success)]);
+    CHECK(s.ignored == seen.classified[static_cast<std::size_t>(outcome::ignored)]);
+    CHECK(s.dropped == seen.classified[static_cast<std::size_t>(outcome::dropped)]);
+    CHECK(s.shed == seen.shed);
+    const std::uint64_t never_admitted = seen.calls - seen.admitted() - seen.shed;
+    CHECK(never_admitted <= seen.aborted);
+
+    // Each kind of end was met, or the sums would tell little.
+    CHECK(seen.failed > 0);
+    CHECK(seen.shed > 0);
+    CHECK(never_admitted > 0);
+    CHECK(seen.aborted > never_admitted);
+
+    CHECK(found.entered_by_two == 0);
+    CHECK(found.impossible_windows == 0);
+    CHECK(found.updates > 20);
+    CHECK(s.windows == found.updates);
+}
+
+TEST_CASE("Windows are closed one by one, whatever straggles") {
+    findings found;
+    std::atomic<std::uint64_t> admitted{0};
+    constexpr int attempts = 60'000;
+    guard_type guard{random_strategy{found, 2, 8, 3}, guard_options{.min_window = 2}};
+    std::vector<std::thread> workers;
+    for (std::size_t i = 0; i < threads; ++i)
+        workers.emplace_back([&, i] {
+            std::minstd_rand random{static_cast<std::uint32_t>(i + 1)};
+            for (int n = 0; n < attempts; ++n)
+                if (auto t = guard.try_acquire()) {
+                    ++admitted;
+                    t.finish(static_cast<outcome>(random() % 4 % 3)); // success twice as often
+                }
+        });
+    for (std::thread& w : workers)
+        w.join();
+
+    const guard_stats s = guard.stats();
+    CHECK(s.succeeded + s.ignored + s.dropped == admitted);
+    CHECK(s.shed == threads * attempts - admitted);
+    CHECK(guard.in_flight() == 0);
+    CHECK(guard.available_permits() == guard.current_limit());
+    CHECK(found.entered_by_two == 0);
+    CHECK(found.impossible_windows == 0);
+    CHECK(found.updates > 1000);
+    CHECK(s.windows == found.updates);
+}
+
+TEST_CASE("A guard may go while other threads hold its tickets") {
+    findings found;
+    asio::thread_pool pool{threads};
+    for (std::uint32_t round = 0; round < 400; ++round) {
+        std::optional<guard_type> guard;
+        guard.emplace(random_strategy{found, round, 8, 3}, guard_options{.min_window = 1});
+        std::latch ready{threads + 1};
+        std::latch done{threads};
+        for (std::size_t i = 0; i < threads; ++i)
+            asio::post(pool, [&ready, &done, i, a = guard->try_acquire(), b = guard->try_acquire()]() mutable {
+                ready.arrive_and_wait();
+                a.finish(static_cast<outcome>(i % 3));
+                auto moved = std::move(b);
+                moved.success();
+                done.count_down();
+            });
+        ready.arrive_and_wait();
+        guard.reset();
+        done.wait();
+    }
+    pool.join();
+    CHECK(found.entered_by_two == 0);
+    CHECK(found.impossible_windows == 0);
+}
+
+TEST_CASE("A guard may go while its calls wait and run on other threads") {
+    findings found;
+    counts seen;
+    constexpr std::uint32_t rounds = 15;
+    constexpr std::size_t calls = 60;
+    std::uint64_t in_flight = 0;
+    for (std::uint32_t round = 0; round < rounds; ++round) {
+        asio::thread_pool pool{threads};
+        std::optional<guard_type> guard;
+        guard.emplace(random_strategy{found, round, 6, 5}, guard_options{.min_window = 1});
+        std::atomic<bool> go{false};
+        auto task = [&]() -> asio::awaitable<int> {
+            while (!go)
+                co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+            co_return 1;
+        };
+        for (std::size_t i = 0; i < calls; ++i)
+            asio::co_spawn(pool, guard->run(task),
+                           [&](std::exception_ptr e, int) { ++(e ? seen.aborted : seen.succeeded); });
+        while (guard->waiting() + guard->in_flight() < calls)
+            std::this_thread::yield();
+        in_flight += guard->in_flight();
+        go = true;
+        guard.reset();
+        pool.join();
+    }
+    CHECK(seen.succeeded + seen.aborted == rounds * calls);
+    CHECK(seen.succeeded >= in_flight);
+    CHECK(seen.aborted > 0);
+    CHECK(found.entered_by_two == 0);
+    CHECK(found.impossible_windows == 0);
+}

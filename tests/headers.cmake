@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+
+# Compiles each header alone, and included twice: a missing include or guard breaks the build.
+set(sources "")
+foreach(header IN LISTS flowguard_headers)
+  cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include" OUTPUT_VARIABLE name)
+  set(source "${CMAKE_CURRENT_BINARY_DIR}/header_alone/${name}.cpp")
+  file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"@name@\"\n#include \"@name@\"\n" @ONLY)
+  list(APPEND sources "${source}")
+endforeach()
+
+add_library(flowguard_headers_alone OBJECT ${sources})
+target_link_libraries(flowguard_headers_alone PRIVATE flowguard::flowguard flowguard_warnings)

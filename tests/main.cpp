@@ -1,0 +1,32 @@
+// main.cpp
+// ~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#define CATCH_CONFIG_MAIN
+#include <catch2/catch.hpp>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FLOWGUARD_TEST_ADDRESS_SANITIZER
+#elif defined(__SANITIZE_THREAD__)
+#define FLOWGUARD_TEST_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FLOWGUARD_TEST_ADDRESS_SANITIZER
+#elif __has_feature(thread_sanitizer)
+#define FLOWGUARD_TEST_THREAD_SANITIZER
+#endif
+#endif
+
+// Compiled in, so that a test run by hand has the options too.
+#if defined(FLOWGUARD_TEST_ADDRESS_SANITIZER)
+extern "C" const char* __asan_default_options() {
+    return "detect_stack_use_after_return=1:strict_init_order=1:check_initialization_order=1";
+}
+extern "C" const char* __ubsan_default_options() {
+    return "print_stacktrace=1";
+}
+#elif defined(FLOWGUARD_TEST_THREAD_SANITIZER)
+extern "C" const char* __tsan_default_options() {
+    return "halt_on_error=1:second_deadlock_stack=1:history_size=4";
+}
+#endif

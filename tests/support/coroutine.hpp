@@ -1,0 +1,112 @@
+// coroutine.hpp
+// ~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// What tests need to start coroutines, hold them up, and see how they ended, step by step.
+
+#ifndef FLOWGUARD_TESTS_SUPPORT_COROUTINE_HPP
+#define FLOWGUARD_TESTS_SUPPORT_COROUTINE_HPP
+
+#include <asio/awaitable.hpp>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/error.hpp>
+#include <asio/io_context.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/system_error.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace support {
+
+// Runs whatever is ready, and returns how many handlers ran.
+inline std::size_t poll(asio::io_context& context) {
+    context.restart();
+    return context.poll();
+}
+
+// How a coroutine ended.
+template <class T>
+struct ending {
+    bool done = false;
+    std::exception_ptr exception;
+    std::optional<std::conditional_t<std::is_void_v<T>, bool, T>> value; // true for void
+
+    bool succeeded() const { return done && exception == nullptr; }
+
+    // The code of the system_error that it ended with; none otherwise.
+    std::error_code code() const {
+        try {
+            if (exception)
+                std::rethrow_exception(exception);
+        } catch (const asio::system_error& e) {
+            return e.code();
+        } catch (...) { // none
+        }
+        return {};
+    }
+};
+
+template <class T, class Executor>
+asio::awaitable<void, Executor> watch(asio::awaitable<T, Executor> task, std::shared_ptr<ending<T>> end) {
+    try {
+        if constexpr (std::is_void_v<T>) {
+            co_await std::move(task);
+            end->value = true;
+        } else {
+            end->value.emplace(co_await std::move(task));
+        }
+    } catch (...) {
+        end->exception = std::current_exception();
+    }
+    end->done = true;
+}
+
+// Starts a coroutine. What it returns is filled in when the coroutine ends. With a signal, that cancels it.
+template <class T, class Executor>
+std::shared_ptr<const ending<T>> start(asio::io_context& context, asio::awaitable<T, Executor> task,
+                                       asio::cancellation_signal* signal = nullptr) {
+    auto end = std::make_shared<ending<T>>();
+    const auto slot = signal != nullptr ? signal->slot() : asio::cancellation_slot();
+    asio::co_spawn(context.get_executor(), watch(std::move(task), end),
+                   asio::bind_cancellation_slot(slot, asio::detached));
+    return end;
+}
+
+// Holds coroutines up until a test lets them through. It has to go before its context.
+class gate {
+public:
+    explicit gate(asio::io_context& context) : timer_(context, asio::steady_timer::time_point::max()) {}
+
+    // Suspends until it is let through, and can be cancelled meanwhile.
+    asio::awaitable<void> pass() {
+        std::error_code ignored;
+        co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() != asio::cancellation_type::none)
+            throw asio::system_error(asio::error::operation_aborted);
+    }
+
+    // Lets the one through who has been waiting for longest; false if there is nobody.
+    bool let_one() { return timer_.cancel_one() == 1; }
+
+    // Lets everybody through who is waiting now.
+    std::size_t let_all() { return timer_.cancel(); }
+
+private:
+    asio::steady_timer timer_; // never expires
+};
+
+} // namespace support
+
+#endif
