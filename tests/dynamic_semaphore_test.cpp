@@ -242,7 +242,8 @@ TEST_CASE("A handler is called through its associated executor") {
     record first;
     record second;
     semaphore.async_acquire(asio::bind_executor(handlers, first.handler()));
-    semaphore.async_acquire(asio::bind_executor(asio::make_strand(handlers), second.handler()));
+    semaphore.async_acquire(
+        asio::bind_executor(asio::make_strand(asio::any_io_executor(handlers.get_executor())), second.handler()));
     semaphore.release();
     semaphores.run();
     CHECK(first.calls + second.calls == 0);
@@ -498,6 +499,20 @@ TEST_CASE("A closed semaphore ends those who wait and refuses those who come") {
     CHECK(semaphore.in_flight() == 0);
     CHECK_FALSE(semaphore.try_acquire());
     CHECK_FALSE(semaphore.try_acquire_permit());
+}
+
+TEST_CASE("A waiter that a closed semaphore refuses completes once, whoever cancels it before it runs") {
+    asio::io_context context;
+    dynamic_semaphore semaphore{context, 1};
+    semaphore.close();
+    record waiter;
+    asio::cancellation_signal signal;
+    semaphore.async_acquire(asio::bind_cancellation_slot(signal.slot(), waiter.handler()));
+    signal.emit(asio::cancellation_type::terminal);
+    context.run();
+    CHECK(waiter.calls == 1);
+    CHECK(waiter.error == flowguard::error::closed);
+    CHECK(semaphore.waiting() == 0);
 }
 
 TEST_CASE("A semaphore that is destroyed ends those who wait with operation_aborted") {

@@ -54,8 +54,7 @@ TEST_CASE("A window that was never opened has no members") {
     sample_window w;
     CHECK(enter(w, 1us) == place::none);
     CHECK(w.is_left());
-    CHECK_FALSE(w.is_straggling(1h));
-    CHECK_FALSE(w.try_close());
+    CHECK_FALSE(w.close_if_straggling(1h));
 }
 
 TEST_CASE("The first K admitted are members, and later ones are not") {
@@ -98,7 +97,7 @@ TEST_CASE("The last to leave closes the window, once") {
     w.ignore();
     CHECK(w.leave());
     CHECK(w.is_left());
-    CHECK_FALSE(w.try_close());
+    CHECK_FALSE(w.close_if_straggling(1h));
 }
 
 TEST_CASE("A window does not close before its places are taken") {
@@ -107,7 +106,7 @@ TEST_CASE("A window does not close before its places are taken") {
     enter(w, 0ns);
     CHECK_FALSE(succeed_and_leave(w, 1us));
     CHECK_FALSE(w.is_left());
-    CHECK_FALSE(w.is_straggling(1h));
+    CHECK_FALSE(w.close_if_straggling(1h));
 }
 
 TEST_CASE("The summary has the outcomes, and the successes' RTTs") {
@@ -173,7 +172,8 @@ TEST_CASE("Few in flight are a third of the limit, or one") {
     CHECK_FALSE(enters_low(w, 2));
 }
 
-TEST_CASE("The summary has the RTTs of those admitted with few in flight apart, and among all") {
+TEST_CASE("The summary has the RTTs of those admitted with few in flight "
+          "apart, and among all") {
     sample_window w;
     w.open(4, 9, 0, 0ns);
     for (int i = 0; i < 4; ++i)
@@ -242,22 +242,22 @@ TEST_CASE("Members straggle after ten times the mean of the others") {
     succeed_and_leave(w, 400us);
     w.drop(600us);
     CHECK_FALSE(w.leave());
-    CHECK_FALSE(w.is_straggling(100us + 5ms));
-    CHECK(w.is_straggling(100us + 5ms + 1ns));
+    CHECK_FALSE(w.close_if_straggling(100us + 5ms));
+    CHECK(w.close_if_straggling(100us + 5ms + 1ns));
 }
 
 TEST_CASE("Members straggle after a millisecond at the least") {
     sample_window w;
     fill(w, 3, 100us);
     succeed_and_leave(w, 2us);
-    CHECK_FALSE(w.is_straggling(100us + 1ms));
-    CHECK(w.is_straggling(100us + 1ms + 1ns));
+    CHECK_FALSE(w.close_if_straggling(100us + 1ms));
+    CHECK(w.close_if_straggling(100us + 1ms + 1ns));
 }
 
 TEST_CASE("Nobody straggles while nobody is done") {
     sample_window w;
     fill(w, 3, 100us);
-    CHECK_FALSE(w.is_straggling(24h));
+    CHECK_FALSE(w.close_if_straggling(24h));
 }
 
 TEST_CASE("Nobody straggles while there are places left") {
@@ -266,14 +266,14 @@ TEST_CASE("Nobody straggles while there are places left") {
     enter(w, 0ns);
     enter(w, 0ns);
     succeed_and_leave(w, 2us);
-    CHECK_FALSE(w.is_straggling(24h));
+    CHECK_FALSE(w.close_if_straggling(24h));
 }
 
 TEST_CASE("Nobody straggles when the clock steps backwards") {
     sample_window w;
     fill(w, 3, 1h);
     succeed_and_leave(w, 2us);
-    CHECK_FALSE(w.is_straggling(0ns));
+    CHECK_FALSE(w.close_if_straggling(0ns));
 }
 
 TEST_CASE("An early close counts stragglers with their age") {
@@ -281,8 +281,7 @@ TEST_CASE("An early close counts stragglers with their age") {
     fill(w, 4, 1ms);
     succeed_and_leave(w, 100us);
     succeed_and_leave(w, 300us, true);
-    REQUIRE(w.is_straggling(9ms));
-    REQUIRE(w.try_close());
+    REQUIRE(w.close_if_straggling(9ms));
 
     const flowguard::window s = summary_of(w, 9ms);
     CHECK(s.admitted == 4);
@@ -298,13 +297,17 @@ TEST_CASE("A window that was closed early is closed for everybody else") {
     sample_window w;
     fill(w, 2, 1ms);
     succeed_and_leave(w, 100us);
-    REQUIRE(w.try_close());
-    CHECK_FALSE(w.try_close());
-    CHECK_FALSE(w.is_straggling(24h));
+    REQUIRE(w.close_if_straggling(1h));
+    CHECK_FALSE(w.close_if_straggling(24h));
     CHECK_FALSE(w.is_left());
     CHECK_FALSE(succeed_and_leave(w, 9ms)); // the straggler, late
     CHECK(w.is_left());
-    CHECK_FALSE(w.try_close());
+    CHECK_FALSE(w.close_if_straggling(24h));
+
+    w.open(1, 10, 0, 1h);
+    CHECK_FALSE(w.close_if_straggling(24h));
+    CHECK(enter(w, 1h) == place::last);
+    CHECK(succeed_and_leave(w, 1us)); // closed early before, and now as usual
 }
 
 TEST_CASE("A window starts afresh when it is opened again") {
@@ -321,7 +324,7 @@ TEST_CASE("A window starts afresh when it is opened again") {
     w.open(3, 20, 0, 10us);
     CHECK(w.limit_after() == 0);
     CHECK_FALSE(w.is_left());
-    CHECK_FALSE(w.is_straggling(24h));
+    CHECK_FALSE(w.close_if_straggling(24h));
     CHECK(enter(w, 20us, 2) == place::member);
     CHECK(enter(w, 21us, 3) == place::member);
     CHECK(enter(w, 22us, 2) == place::last);

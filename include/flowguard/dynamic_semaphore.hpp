@@ -95,7 +95,7 @@ public:
     /// drops the loser's result) goes back by itself: prefer this to async_acquire.
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = asio::default_completion_token_t<Executor>>
     auto async_acquire_permit(Token&& token = asio::default_completion_token_t<Executor>()) {
-        return asio::async_initiate<Token, void(error_code, permit)>(initiation<permit_delivery>{this}, token);
+        return asio::async_initiate<Token, void(error_code, permit)>(initiate_acquire<permit_delivery>{this}, token);
     }
 
     /// Waits for a permit that the caller gives back with release().
@@ -103,11 +103,11 @@ public:
     /// Completion signature: `void(error_code)`; without an error, the caller has a permit.
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = asio::default_completion_token_t<Executor>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<Executor>()) {
-        return asio::async_initiate<Token, void(error_code)>(initiation<bare_delivery>{this}, token);
+        return asio::async_initiate<Token, void(error_code)>(initiate_acquire<bare_delivery>{this}, token);
     }
 
     /// Takes a permit that the caller gives back with release(); false if none is available, if
-    /// somebody waits, or after close().
+    /// somebody waits or is just being served, or after close().
     [[nodiscard]] bool try_acquire() noexcept { return state_->try_take(false); }
 
     /// The same, held by a permit, which is empty instead of false.
@@ -128,7 +128,8 @@ public:
     /// what is in flight above the limit is debt, which releases pay before anyone is admitted.
     void set_limit(std::size_t limit) { state_->set_limit(detail::check_range("limit", limit, 1, max_limit)); }
 
-    /// How many permits exist. Any of these four counters may be out of date when it is returned.
+    /// How many permits exist. Any of these four counters may be out of date when it is returned, and
+    /// does not show what calls that other threads are in have not finished yet.
     std::size_t current_limit() const noexcept { return state_->limit(); }
 
     /// How many permits try_acquire() could take now; 0 while somebody waits.
@@ -170,7 +171,7 @@ private:
     };
 
     template <class Delivery>
-    struct initiation {
+    struct initiate_acquire {
         using executor_type = Executor;
         basic_dynamic_semaphore* self;
 

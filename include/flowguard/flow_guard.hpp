@@ -194,7 +194,7 @@ public:
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
                   Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {
-        return asio::async_initiate<Token, void(error_code, ticket)>(initiation{this}, token);
+        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_acquire{this}, token);
     }
 
     /// A ticket if a permit is free, else an empty one: shed.
@@ -237,7 +237,7 @@ private:
         }
     };
 
-    struct initiation {
+    struct initiate_acquire {
         using executor_type = asio::any_io_executor;
         flow_guard* self;
 
