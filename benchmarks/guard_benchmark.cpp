@@ -199,6 +199,8 @@ public:
         ConsoleReporter::ReportRuns(runs);
     }
 
+    keeping_reporter() : ConsoleReporter(OO_Tabular) {} // without colours, for files
+
     // 0 for what was filtered out.
     double ns(const std::string& name) const {
         const auto at = least_.find(name);

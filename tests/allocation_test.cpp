@@ -25,6 +25,23 @@ namespace {
 
 std::atomic<std::uint64_t> allocations{0};
 
+} // namespace
+
+// clang's ThreadSanitizer does not let anybody replace its operator new, but calls a hook.
+#if defined(__clang__)
+#if __has_feature(thread_sanitizer)
+#define FLOWGUARD_COUNT_BY_HOOK
+#endif
+#endif
+
+#if defined(FLOWGUARD_COUNT_BY_HOOK)
+extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+}
+extern "C" void __sanitizer_free_hook(const volatile void*) {}
+#else
+namespace {
+
 void* try_allocate(std::size_t size, std::size_t alignment) noexcept {
     allocations.fetch_add(1, std::memory_order_relaxed);
     const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
@@ -68,6 +85,7 @@ void operator delete(void* memory, std::align_val_t) noexcept {
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
     std::free(memory);
 }
+#endif
 
 namespace {
 

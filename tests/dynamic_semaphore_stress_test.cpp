@@ -596,12 +596,12 @@ TEST_CASE("Contexts and their semaphore may be destroyed in any order with calle
             for (int n = 0; n < 4; ++n) {
                 asio::co_spawn(
                     *c,
-                    [&acquired, started](dynamic_semaphore& s, asio::io_context& context) -> asio::awaitable<void> {
+                    [&acquired, started, &s = *semaphore, &context = *c]() -> asio::awaitable<void> {
                         const permit p = co_await s.acquire();
                         ++acquired;
                         for (int posts = 0; posts < 3; ++posts)
                             co_await asio::post(context, asio::use_awaitable);
-                    }(*semaphore, *c),
+                    },
                     asio::detached);
                 semaphore->async_acquire_permit(
                     asio::bind_executor(*c, [&acquired, started](error_code, permit) { ++acquired; }));

@@ -40,7 +40,7 @@ struct schedule {
 /// Half of the capacity, overload, half of the capacity.
 inline schedule overload_schedule(double capacity, double load, bool quick) {
     const double scale = quick ? 0.12 : 1;
-    const seconds start(0), surge(4 * scale), relief(9 * scale), end(12 * scale);
+    const seconds start(0), surge(3 * scale), relief(10 * scale), end(12.5 * scale);
     return {capacity, {{0.5, start, surge}, {load, surge, relief}, {0.5, relief, end}}};
 }
 

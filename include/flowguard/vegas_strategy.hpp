@@ -354,15 +354,15 @@ private:
         constexpr std::size_t top = flowguard::max_limit;
         constexpr std::size_t million = 1'000'000;
         const auto text = [](auto value) { return std::to_string(value); };
-        check("max_limit", o.max_limit, o.max_limit >= 1 && o.max_limit <= top, "[1, " + text(top) + "]");
+        check("max_limit", o.max_limit, o.max_limit >= 1 && o.max_limit <= top, std::string("[1, ") + text(top) + "]");
         check("min_limit", o.min_limit, o.min_limit >= 1 && o.min_limit <= o.max_limit,
-              "[1, " + text(o.max_limit) + "] (max_limit)");
+              std::string("[1, ") + text(o.max_limit) + "] (max_limit)");
         check("initial_limit", o.initial_limit, o.initial_limit >= o.min_limit && o.initial_limit <= o.max_limit,
-              "[" + text(o.min_limit) + ", " + text(o.max_limit) + "] (min_limit, max_limit)");
+              std::string("[") + text(o.min_limit) + ", " + text(o.max_limit) + "] (min_limit, max_limit)");
         check("slack_floor", o.slack_floor, o.slack_floor > 0 && o.slack_floor <= 1e6, "(0, 1e6]");
         check("slack_factor", o.slack_factor, o.slack_factor >= 0 && o.slack_factor <= 1e6, "[0, 1e6]");
         check("beta", o.beta, o.beta >= 0 && o.beta <= 1e6, "[0, 1e6]");
-        check("alpha", o.alpha, o.alpha >= 0 && o.alpha <= o.beta, "[0, " + text(o.beta) + "] (beta)");
+        check("alpha", o.alpha, o.alpha >= 0 && o.alpha <= o.beta, std::string("[0, ") + text(o.beta) + "] (beta)");
         check("min_window", o.min_window, o.min_window >= 1 && o.min_window <= million, "[1, 1000000]");
         check("min_dip", o.min_dip, o.min_dip >= 1 && o.min_dip <= million, "[1, 1000000]");
         check("dip_share", o.dip_share, o.dip_share > 0 && o.dip_share <= 0.5, "(0, 0.5]");
