@@ -55,7 +55,7 @@ asio::awaitable<void> watch(const Guard& guard, recorder& record, live_report& l
     for (auto next = start; next - start <= record.plan().length(); next += interval) {
         timer.expires_at(next);
         co_await timer.async_wait(asio::use_awaitable);
-        record.read({clock::now() - start, guard.current_limit(), guard.in_flight()});
+        record.read({clock::now() - start, guard.current_limit(), guard.in_flight(), guard.waiting()});
         live.show(record);
     }
 }
@@ -102,7 +102,7 @@ void demonstrate(const options& chosen) {
     flowguard::flow_guard low{static_limit{too_few}};
     flowguard::flow_guard adaptive{flowguard::vegas_strategy{10}};
 
-    live_report live(workers);
+    live_report live;
     std::vector<recorder> runs;
     runs.push_back(run("unguarded", nothing, work, plan, chosen.seed, live));
     runs.push_back(run("static, too high", high, work, plan, chosen.seed, live));

@@ -37,6 +37,7 @@ struct reading {
     seconds time{};
     std::size_t limit = 0; ///< 0: none
     std::size_t in_flight = 0;
+    std::size_t waiting = 0;
 };
 
 /// What happened in a part of a run.

@@ -48,8 +48,6 @@ inline std::string text_of_limit(double limit) {
 /// What goes on, while it does: one line that changes on a terminal, a line each second elsewhere.
 class live_report {
 public:
-    explicit live_report(std::size_t workers) : workers_(workers) {}
-
     void begin() { next_ = interval_; }
 
     void show(const recorder& record) {
@@ -60,14 +58,13 @@ public:
             next_ += interval_;
         const schedule& plan = record.plan();
         const summary s = record.seen_between(std::max(last.time - seconds(1), seconds(0)), last.time);
-        std::printf("%s%-16s %4.1f s  %4s load, %4.0f/s  limit %4s  in flight %4zu, %4zu queued  goodput %4.0f/s  "
+        std::printf("%s%-16s %4.1f s  %4s load, %4.0f/s  limit %4s  in flight %4zu  waiting %2zu  goodput %4.0f/s  "
                     "p99 %4s ms%s",
                     terminal_ ? "\r\x1b[?7l" : "", // a line that is too long had better not wrap
                     record.name().c_str(), last.time.count(),
                     text_of_load(plan.phases[plan.phase_at(last.time)].load).c_str(), s.offered_rate(),
-                    text_of_limit(static_cast<double>(last.limit)).c_str(), last.in_flight,
-                    last.in_flight - std::min(last.in_flight, workers_), s.goodput(), text_of(s.p99).c_str(),
-                    terminal_ ? "\x1b[K\x1b[?7h" : "\n");
+                    text_of_limit(static_cast<double>(last.limit)).c_str(), last.in_flight, last.waiting, s.goodput(),
+                    text_of(s.p99).c_str(), terminal_ ? "\x1b[K\x1b[?7h" : "\n");
         std::fflush(stdout);
     }
 
@@ -77,7 +74,6 @@ public:
     }
 
 private:
-    std::size_t workers_;
     bool terminal_ = isatty(STDOUT_FILENO) != 0;
     seconds interval_{terminal_ ? 0.2 : 1.0};
     seconds next_{};

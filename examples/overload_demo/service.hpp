@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -42,7 +41,7 @@ struct static_limit {
 class no_guard {
 public:
     template <class MakeTask>
-    asio::awaitable<std::optional<std::uint64_t>> try_run(MakeTask make_task) {
+    asio::awaitable<std::uint64_t> run(MakeTask make_task) {
         ++in_flight_;
         const std::uint64_t result = co_await make_task();
         --in_flight_;
@@ -51,6 +50,7 @@ public:
 
     std::size_t current_limit() const { return 0; } // none
     std::size_t in_flight() const { return in_flight_; }
+    std::size_t waiting() const { return 0; }
 
 private:
     std::atomic<std::size_t> in_flight_{0};
@@ -63,7 +63,8 @@ private:
 template <class Guard>
 class service {
 public:
-    service(Guard& guard, const workload& work, std::size_t workers) : guard_(guard), work_(work), workers_(workers) {
+    service(Guard& guard, const workload& work, std::size_t workers)
+        : guard_(guard), work_(work), max_waiting_(workers), workers_(workers) {
         asio::co_spawn(context_, accept(), asio::detached);
         thread_ = std::thread([this] { context_.run(); });
     }
@@ -100,11 +101,12 @@ private:
 
     // The guard goes around what is scarce: its RTT is the time in the queue of the pool, and the work.
     asio::awaitable<void> answer(connection client, std::uint64_t request) {
-        const auto result = co_await guard_.try_run([this, request] { return do_work(request); });
-        if (result)
-            client->send("200 " + std::to_string(request) + ' ' + std::to_string(*result));
-        else
+        if (guard_.waiting() >= max_waiting_) { // room for a burst, no more
             client->send("503 " + std::to_string(request)); // shed: a quick no instead of a late yes
+            co_return;
+        }
+        const std::uint64_t result = co_await guard_.run([this, request] { return do_work(request); });
+        client->send("200 " + std::to_string(request) + ' ' + std::to_string(result));
     }
 
     asio::awaitable<std::uint64_t> do_work(std::uint64_t request) {
@@ -115,6 +117,7 @@ private:
 
     Guard& guard_;
     const workload& work_;
+    const std::size_t max_waiting_;
     asio::io_context context_{1};
     asio::ip::tcp::acceptor acceptor_{context_, {asio::ip::address_v4::loopback(), 0}};
     const asio::ip::tcp::endpoint endpoint_ = acceptor_.local_endpoint();
