@@ -22,17 +22,17 @@
 #include <string>
 #include <vector>
 
-#include "counting_new.hpp"
 #include "flowguard.hpp"
+#include "support/counting_new.hpp"
 
 namespace {
 
 // Allocations per iteration, once the thread's caches are warm.
 class allocation_counter {
 public:
-    explicit allocation_counter(benchmark::State& state) : state_(state), before_(allocation_count.load()) {}
+    explicit allocation_counter(benchmark::State& state) : state_(state), before_(support::allocations.load()) {}
     ~allocation_counter() {
-        const auto count = static_cast<double>(allocation_count.load() - before_);
+        const auto count = static_cast<double>(support::allocations.load() - before_);
         state_.counters["allocs/op"] = count / static_cast<double>(state_.iterations());
     }
 

@@ -8,86 +8,21 @@
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <new>
 
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/permit.hpp"
 #include "flowguard/vegas_strategy.hpp"
+#include "support/counting_new.hpp"
 #include "support/scripted_strategy.hpp"
 
 namespace {
 
-std::atomic<std::uint64_t> allocations{0};
-
-} // namespace
-
-// clang's ThreadSanitizer does not let anybody replace its operator new, but calls a hook.
-#if defined(__clang__)
-#if __has_feature(thread_sanitizer)
-#define FLOWGUARD_COUNT_BY_HOOK
-#endif
-#endif
-
-#if defined(FLOWGUARD_COUNT_BY_HOOK)
-extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-}
-extern "C" void __sanitizer_free_hook(const volatile void*) {}
-#else
-namespace {
-
-void* try_allocate(std::size_t size, std::size_t alignment) noexcept {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
-    return std::aligned_alloc(alignment, rounded > 0 ? rounded : alignment);
-}
-
-void* allocate(std::size_t size, std::size_t alignment) {
-    if (void* memory = try_allocate(size, alignment))
-        return memory;
-    throw std::bad_alloc();
-}
-
-} // namespace
-
-// The forms for arrays are left as they are: they call these, or the sanitizer's own. GCC takes free() for
-// a mismatch with operator new, though both are ours.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-void* operator new(std::size_t size) {
-    return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    return allocate(size, static_cast<std::size_t>(alignment));
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    return try_allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-    return try_allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    std::free(memory);
-}
-#endif
-
-namespace {
+using support::allocations;
 
 constexpr int warm_up = 100;
 constexpr int calls = 2000;

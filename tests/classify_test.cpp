@@ -225,6 +225,24 @@ TEST_CASE("A classifier overrides the default where both know the result") {
     CHECK(classify_by(classifier, aborted) == outcome::dropped);
 }
 
+TEST_CASE("A classifier takes some way in which the task may end") {
+    using flowguard::detail::classifies_task;
+    const auto of_number = [](int) { return outcome::success; };
+    const auto of_exception = [](std::exception_ptr) { return outcome::success; };
+    const auto of_nothing = [] { return outcome::success; };
+    const auto says_nothing = [](int) {};
+    STATIC_REQUIRE(classifies_task<decltype(of_number), int>);
+    STATIC_REQUIRE_FALSE(classifies_task<decltype(of_number), std::string>);
+    STATIC_REQUIRE_FALSE(classifies_task<decltype(of_number), void>);
+    STATIC_REQUIRE(classifies_task<decltype(of_exception), int>);
+    STATIC_REQUIRE(classifies_task<decltype(of_exception), void>);
+    STATIC_REQUIRE(classifies_task<decltype(of_nothing), void>);
+    STATIC_REQUIRE_FALSE(classifies_task<decltype(of_nothing), int>);
+    STATIC_REQUIRE_FALSE(classifies_task<decltype(says_nothing), int>);
+    STATIC_REQUIRE(classifies_task<flowguard::default_classifier, int>);
+    STATIC_REQUIRE(classifies_task<flowguard::default_classifier, void>);
+}
+
 TEST_CASE("A classifier may have a state, and change it") {
     int calls = 0;
     auto classifier = [n = 0, &calls](const int&) mutable {

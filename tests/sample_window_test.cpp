@@ -18,17 +18,23 @@ using namespace std::chrono_literals;
 using flowguard::detail::sample_window;
 using place = sample_window::place;
 
-// Enters, and says which place that was.
+// Enters, and says which place that was, and whether few were in flight.
+place enter(sample_window& w, nanoseconds now, std::size_t in_flight, bool& low) {
+    const place p = w.enter(now, in_flight, low);
+    if (p == place::last)
+        w.fill(now);
+    return p;
+}
+
 place enter(sample_window& w, nanoseconds now, std::size_t in_flight = 1) {
     bool low = false;
-    return w.enter(now, in_flight, low);
+    return enter(w, now, in_flight, low);
 }
 
 // Enters, and says whether few were in flight.
 bool enters_low(sample_window& w, std::size_t in_flight) {
     bool low = false;
-    const place p = w.enter(0ns, in_flight, low);
-    REQUIRE(p != place::none);
+    REQUIRE(enter(w, 0ns, in_flight, low) != place::none);
     return low;
 }
 
@@ -252,6 +258,39 @@ TEST_CASE("Members straggle after a millisecond at the least") {
     succeed_and_leave(w, 2us);
     CHECK_FALSE(w.close_if_straggling(100us + 1ms));
     CHECK(w.close_if_straggling(100us + 1ms + 1ns));
+}
+
+TEST_CASE("Who was ignored does not make the others look slow") {
+    sample_window w;
+    fill(w, 5, 100us);
+    REQUIRE_FALSE(succeed_and_leave(w, 500us));
+    for (int i = 0; i < 3; ++i) {
+        w.ignore();
+        REQUIRE_FALSE(w.leave());
+    }
+    CHECK_FALSE(w.close_if_straggling(100us + 5ms));
+    CHECK(w.close_if_straggling(100us + 5ms + 1ns));
+}
+
+TEST_CASE("Members straggle after a millisecond when the others were ignored") {
+    sample_window w;
+    fill(w, 2, 100us);
+    w.ignore();
+    REQUIRE_FALSE(w.leave());
+    CHECK_FALSE(w.close_if_straggling(100us + 1ms));
+    CHECK(w.close_if_straggling(100us + 1ms + 1ns));
+}
+
+TEST_CASE("A window is not closed between its last place and the word that it is full") {
+    sample_window w;
+    w.open(2, 10, 0, 0ns);
+    bool low = false;
+    REQUIRE(w.enter(0ns, 1, low) == place::member);
+    REQUIRE(w.enter(0ns, 2, low) == place::last);
+    REQUIRE_FALSE(succeed_and_leave(w, 1us));
+    CHECK_FALSE(w.close_if_straggling(24h));
+    w.fill(0ns);
+    CHECK(w.close_if_straggling(24h));
 }
 
 TEST_CASE("Nobody straggles while nobody is done") {

@@ -190,7 +190,8 @@ TEST_CASE("The quick start takes what varies within three standard errors for fl
     few.admitted = few.samples = 40;
     CHECK(strategy.update(few) == plan{160, 240});
     // 33 % more: 3.03 ms above 10.97 ms, with an error of 0.5 × √(14² / 100 + 10.97² / 240) = 0.78 ms.
-    CHECK(strategy.update(varying_window(160, 14ms)) == plan{53, 60, 160});
+    // Queue 160 · (1 − 10.97 / 14) = 34.6, slack 3 + 0.6 · √125.4 = 9.7, and half of the difference.
+    CHECK(strategy.update(varying_window(160, 14ms)) == plan{148, 222});
 }
 
 TEST_CASE("The quick start ends when a dip confirms that the RTT rises") {
@@ -213,6 +214,16 @@ TEST_CASE("The quick start goes on when a dip shows that the first RTTs were sho
     CHECK(strategy.update(bound_window(200, 13ms)) == plan{66, 66, 200});
     CHECK(strategy.update(bound_window(66, 13ms)) == plan{400, 600});
     CHECK(strategy.baseline() == 13ms);
+}
+
+TEST_CASE("The quick start ends without a dip where demand has shown the baseline") {
+    vegas_strategy strategy{20};
+    CHECK(strategy.update(with_low(idle_window(20, 4, 10ms), 59, 10ms)) == plan{20, 100});
+    CHECK(vegas_strategy{strategy}.update(bound_window(20, 14ms)) == plan{6, 60, 20});
+    // With 60, it is known as well as from a dip. Queue 20 · (1 − 10 / 14) = 5.7, slack 3 + 0.6 · √14.3 = 5.27.
+    CHECK(strategy.update(with_low(idle_window(20, 4, 10ms), 10, 10ms)) == plan{20, 100});
+    CHECK(strategy.update(bound_window(20, 14ms)) == plan{20, 100});
+    CHECK(strategy.update(bound_window(20, 10ms)) == plan{25, 100}); // not doubled any more
 }
 
 // ---- Limit ----
@@ -487,6 +498,20 @@ TEST_CASE("A dip in which the RTT fell, but not to the baseline, is followed by 
     CHECK(strategy.update(bound_window(33, 20ms)) == plan{11, 60, 100}); // ln 2 = 0.69 < 0.72
     CHECK(strategy.update(bound_window(11, 20ms)) == plan{100, 150});
     CHECK(strategy.baseline() == 20ms);
+}
+
+TEST_CASE("A dip that reads the baseline is not followed by a deeper one, even where it took away a queue") {
+    // 10 ms are known from at most a third of the limit; then there is demand.
+    vegas_strategy strategy{20};
+    CHECK(strategy.update(with_low(idle_window(20, 4, 10ms), 30, 10ms)) == plan{20, 100});
+    CHECK(strategy.update(bound_window(20, 30ms)) == plan{6, 60, 20});
+
+    // ln(30 / 11.1) = 0.99 > 0.65 · ln(20 / 6) = 0.78, and more than 10 % from the baseline: 1.3 × 6 = 7.8.
+    vegas_strategy queueing = strategy;
+    CHECK(queueing.update(bound_window(6, 11'100us)) == plan{2, 40, 8});
+
+    // As short as it gets. Queue 20 · (1 − 10 / 30) = 13.3, slack 3 + 0.6 · √6.7 = 4.5, and half of the difference.
+    CHECK(strategy.update(bound_window(6, 10ms)) == plan{16, 100});
 }
 
 TEST_CASE("A dip is deeper than half, or there is none") {

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <exception>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "flowguard/detail/asio.hpp"
@@ -49,7 +50,9 @@ concept expected_like = requires(const T& result) {
 ///
 /// A classifier of your own is any callable that takes `const T&`, the result, or
 /// `std::exception_ptr`, or both, or nothing for a task without a result, and returns an outcome. For
-/// what it does not take, this one stands in.
+/// what it does not take, this one stands in; one that takes neither does not compile. A generic lambda
+/// is asked whether it takes an exception_ptr, too: constrain it, or name the type. What a classifier
+/// throws reaches the caller, in place of the result or of the task's exception.
 ///
 ///     co_await guard.run(fetch(url), [](const response& r) {
 ///         return r.status == 503 ? flowguard::outcome::dropped : flowguard::outcome::success;
@@ -89,8 +92,16 @@ struct default_classifier {
 namespace detail {
 
 template <class Classifier, class... Args>
+concept classifies = std::is_invocable_r_v<outcome, Classifier&, const Args&...>;
+
+// Takes at least one way in which a task with this result may end.
+template <class Classifier, class Result>
+concept classifies_task = classifies<Classifier, std::exception_ptr> || classifies<Classifier, Result> ||
+                          (std::is_void_v<Result> && classifies<Classifier>);
+
+template <class Classifier, class... Args>
 outcome classify_by(Classifier& classifier, const Args&... args) {
-    if constexpr (std::is_invocable_r_v<outcome, Classifier&, const Args&...>)
+    if constexpr (classifies<Classifier, Args...>)
         return classifier(args...);
     else
         return default_classifier{}(args...);

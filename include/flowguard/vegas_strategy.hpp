@@ -101,7 +101,7 @@ public:
         const bool overloaded = excess_drops(now) > 0;
         if (overloaded)
             shrink_for_drops(now);
-        if (can_dip(now) && (dip_is_due(now) || quick_start_ends(now) ||
+        if (can_dip(now) && (dip_is_due(now) || quick_start_needs_dip(now) ||
                              (is_rested(now) && (overloaded || queue_ > 2 * slack() + limit_ / 10))))
             return dip(now);
         if (!overloaded)
@@ -125,6 +125,7 @@ private:
     struct reference {
         double rtt = 0; // nanoseconds
         double count = 0; // how many RTTs it is the mean of
+        double in_flight = 0; // mean; an upper bound of it when demand set it
     };
 
     static sample sample_of(const window& w) noexcept {
@@ -162,6 +163,7 @@ private:
             baseline_ = {};
         const double count = baseline_.count + s.count;
         baseline_.rtt += (s.rtt - baseline_.rtt) * (s.count / count);
+        baseline_.in_flight += (s.in_flight - baseline_.in_flight) * (s.count / count);
         baseline_.count = std::min(count, baseline_memory);
     }
 
@@ -172,7 +174,8 @@ private:
             return;
         const sample low{.rtt = nanoseconds(w.low.mean),
                          .count = static_cast<double>(w.low.samples),
-                         .variation = w.low.variation()};
+                         .variation = w.low.variation(),
+                         .in_flight = std::max(1.0, static_cast<double>(w.limit / 3))};
         if (w.limit >= 6 && rises(low))
             return;
         learn(low);
@@ -281,8 +284,14 @@ private:
         return s.bound && !quick_start_ && since_dip_ >= interval * dip_length(s);
     }
 
-    // Not before a dip has confirmed it: an unlucky window at the start would strand the limit far too low.
-    bool quick_start_ends(const sample& s) const noexcept { return quick_start_ && s.bound && !is_flat(s); }
+    // Not before a dip has confirmed the baseline, or demand has, with as many samples from as low a concurrency: an
+    // unlucky window at the start would strand the limit far too low.
+    bool quick_start_needs_dip(const sample& s) const noexcept {
+        const std::size_t limit = dip_limit(s);
+        const bool confirmed = baseline_.in_flight <= static_cast<double>(limit) &&
+                               baseline_.count >= static_cast<double>(dip_admissions(limit));
+        return quick_start_ && s.bound && !is_flat(s) && !confirmed;
+    }
 
     plan dip(const sample& now) noexcept {
         before_dip_ = now;
@@ -293,7 +302,7 @@ private:
     plan after_dip(const sample& low) noexcept {
         const sample high = before_dip_;
         const std::size_t reached = dip_limit_;
-        const bool deeper = can_dip(low);
+        const bool deeper = can_dip(low) && !confirms_baseline(low);
         dip_limit_ = 0;
         rest_from_dips();
         usual_drops_ = low.drops;
@@ -316,6 +325,12 @@ private:
             adjust(high);
         }
         return next_window();
+    }
+
+    // Whether the same RTT is known from no higher concurrency: then nothing queues in the dip.
+    bool confirms_baseline(const sample& low) const noexcept {
+        return baseline_.count > 0 && baseline_.in_flight <= low.in_flight &&
+               std::abs(low.rtt - baseline_.rtt) <= 0.1 * baseline_.rtt;
     }
 
     // Whether the RTT fell nearly in proportion to the concurrency: then throughput did not fall, and the dip took away
@@ -350,7 +365,7 @@ private:
                                         std::to_string(value) + ", not in " + range);
     }
 
-    static const vegas_options& checked(const vegas_options& o) {
+    static vegas_options checked(const vegas_options& o) {
         constexpr std::size_t top = flowguard::max_limit;
         constexpr std::size_t million = 1'000'000;
         const auto text = [](auto value) { return std::to_string(value); };

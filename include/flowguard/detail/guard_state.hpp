@@ -52,7 +52,8 @@ public:
         switch (w.enter(m.admitted_at, in_flight(), m.low)) {
         case sample_window::place::last:
             if (const std::size_t after = w.limit_after(); after != 0)
-                set_limit(after);
+                set_limit(after); // before the window can be closed, lest it overwrite the next one's limit
+            w.fill(m.admitted_at);
             [[fallthrough]];
         case sample_window::place::member:
             m.window = &w;

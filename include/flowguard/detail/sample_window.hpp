@@ -53,7 +53,8 @@ public:
         places_.store(static_cast<std::int64_t>(size), std::memory_order_release);
     }
 
-    // Admission with `in_flight` permits held, its own included. `low` becomes whether they are few.
+    // Admission with `in_flight` permits held, its own included. `low` becomes whether they are few. Whoever
+    // gets the last place calls fill() next.
     place enter(time now, std::size_t in_flight, bool& low) noexcept {
         if (places_.load(std::memory_order_relaxed) <= 0)
             return place::none;
@@ -66,10 +67,13 @@ public:
         while (in_flight > most && !max_in_flight_.compare_exchange_weak(most, in_flight, std::memory_order_relaxed)) {
         }
         low = in_flight <= low_threshold_;
-        if (left > 1)
-            return place::member;
-        last_at_.store(now.count(), std::memory_order_relaxed);
-        return place::last;
+        return left > 1 ? place::member : place::last;
+    }
+
+    // All places are taken. Not before that, and what its caller did before, is the window closed: it is left
+    // later, and straggling counts from here.
+    void fill(time now) noexcept {
+        last_at_.store(now.count(), std::memory_order_release); // publishes what the caller did
     }
 
     void succeed(time rtt, bool low) noexcept { successes_[low ? 1 : 0].add(rtt); }
@@ -86,19 +90,21 @@ public:
     }
 
     // Closes the window early, true for one caller, if all places are taken and the members that are
-    // left take absurdly long: ten times the mean of the others, at least a millisecond.
+    // left take absurdly long: ten times the mean of the others that were timed, at least a millisecond.
     [[nodiscard]] bool close_if_straggling(time now) noexcept {
         // Acquire: what is read next belongs to this opening, or the last step fails.
         std::uint64_t state = state_.load(std::memory_order_acquire);
         const std::uint64_t opening = state & ~members_mask;
-        const std::int64_t last = last_at_.load(std::memory_order_relaxed);
+        const std::int64_t last = last_at_.load(std::memory_order_acquire); // pairs with fill()
         if ((state & closed_bit) != 0 || last == not_yet)
             return false;
         const std::int64_t done =
             size_.load(std::memory_order_relaxed) - static_cast<std::int64_t>(state & members_mask);
+        const std::int64_t timed = done - ignored_.load(std::memory_order_relaxed);
         const std::int64_t total =
             successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
-        if (done <= 0 || now.count() - last <= std::max<std::int64_t>(total / done * 10, 1'000'000))
+        const std::int64_t usual = timed > 0 ? total / timed : 0;
+        if (done <= 0 || now.count() - last <= std::max<std::int64_t>(10 * usual, 1'000'000))
             return false;
         while ((state & ~members_mask) == opening && (state & members_mask) != 0)
             if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acq_rel,

@@ -1,0 +1,83 @@
+// counting_new.hpp
+// ~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// Replaces the global operator new in the program that includes this, once, to count allocations.
+
+#ifndef FLOWGUARD_TESTS_SUPPORT_COUNTING_NEW_HPP
+#define FLOWGUARD_TESTS_SUPPORT_COUNTING_NEW_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+namespace support {
+
+/// How many there were in this program.
+inline std::atomic<std::uint64_t> allocations{0};
+
+} // namespace support
+
+// clang's ThreadSanitizer does not let anybody replace its operator new, but calls a hook.
+#if defined(__clang__)
+#if __has_feature(thread_sanitizer)
+#define FLOWGUARD_COUNT_BY_HOOK
+#endif
+#endif
+
+#if defined(FLOWGUARD_COUNT_BY_HOOK)
+extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
+    support::allocations.fetch_add(1, std::memory_order_relaxed);
+}
+extern "C" void __sanitizer_free_hook(const volatile void*) {}
+#else
+namespace support {
+
+inline void* try_allocate(std::size_t size, std::size_t alignment) noexcept {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
+    return std::aligned_alloc(alignment, rounded > 0 ? rounded : alignment);
+}
+
+inline void* allocate(std::size_t size, std::size_t alignment) {
+    if (void* memory = try_allocate(size, alignment))
+        return memory;
+    throw std::bad_alloc();
+}
+
+} // namespace support
+
+// Not inline: replacement functions must not be. The forms for arrays are left as they are: they call these, or
+// the sanitizer's own. GCC takes free() for a mismatch with operator new, though both are ours.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+void* operator new(std::size_t size) {
+    return support::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    return support::allocate(size, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return support::try_allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return support::try_allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
+#endif
+
+#endif
