@@ -30,7 +30,7 @@ class line_connection : public std::enable_shared_from_this<line_connection> {
 public:
     explicit line_connection(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {
         asio::error_code ignored;
-        socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+        static_cast<void>(socket_.set_option(asio::ip::tcp::no_delay(true), ignored));
     }
 
     /// The next line, without its end; nothing when the connection ended.
@@ -59,7 +59,7 @@ public:
 
     void close() {
         asio::error_code ignored;
-        socket_.close(ignored);
+        static_cast<void>(socket_.close(ignored));
     }
 
 private:

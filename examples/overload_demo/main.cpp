@@ -69,7 +69,7 @@ recorder run(std::string name, Guard& guard, const workload& work, const schedul
     open_loop_client client(context, server.endpoint(), record, seed);
     live.begin();
     const auto start = clock::now();
-    const auto rethrow = [](std::exception_ptr failure) {
+    const auto rethrow = [](const std::exception_ptr& failure) {
         if (failure)
             std::rethrow_exception(failure);
     };

@@ -175,7 +175,7 @@ private:
         const sample low{.rtt = nanoseconds(w.low.mean),
                          .count = static_cast<double>(w.low.samples),
                          .variation = w.low.variation(),
-                         .in_flight = std::max(1.0, static_cast<double>(w.limit / 3))};
+                         .in_flight = static_cast<double>(std::max<std::size_t>(w.limit / 3, 1))};
         if (w.limit >= 6 && rises(low))
             return;
         learn(low);
