@@ -255,9 +255,8 @@ private:
     template <bool waits, class F, class Classifier, class Traits = detail::awaited<std::invoke_result_t<F&>>>
     auto guarded(F make_task, Classifier classify)
         -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
-        using result = typename Traits::result;
-        constexpr bool no_result = std::is_void_v<result>;
-        static_assert(detail::classifies_task<Classifier, result>,
+        constexpr bool no_result = std::is_void_v<typename Traits::result>;
+        static_assert(detail::classifies_task<Classifier, typename Traits::result>,
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
         ticket t = waits ? take() : try_acquire();
         if (!t) {
