@@ -8,7 +8,10 @@
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -145,4 +148,43 @@ TEST_CASE("Tickets that are handed from one to the next allocate nothing") {
     CHECK(allocations.load() == before);
     CHECK(rounds == 0);
     CHECK(guard.stats().succeeded == calls);
+}
+
+namespace {
+
+// Two coroutines that hand one permit to and fro, each waiting for it every time.
+template <class Acquire>
+std::uint64_t allocations_of_hand_over(flowguard::dynamic_semaphore& semaphore, asio::io_context& context,
+                                       Acquire acquire) {
+    int rounds = 0;
+    std::uint64_t before = 0;
+    std::uint64_t after = 0;
+    for (int i = 0; i < 2; ++i)
+        asio::co_spawn(
+            context,
+            [&]() -> asio::awaitable<void> {
+                while (rounds < warm_up + calls) {
+                    const flowguard::permit p = co_await acquire();
+                    if (++rounds == warm_up)
+                        before = allocations.load();
+                    if (rounds == warm_up + calls)
+                        after = allocations.load();
+                    co_await asio::post(asio::use_awaitable); // so that the other comes to wait
+                }
+            },
+            asio::detached);
+    context.run();
+    CHECK(semaphore.available_permits() == 1);
+    return after - before;
+}
+
+} // namespace
+
+TEST_CASE("Coroutines that wait for a permit allocate nothing, with a deadline or without") {
+    asio::io_context context{1};
+    flowguard::dynamic_semaphore semaphore{context, 1};
+    CHECK(allocations_of_hand_over(semaphore, context, [&] { return semaphore.acquire(); }) == 0);
+    context.restart();
+    CHECK(allocations_of_hand_over(semaphore, context, [&] { return semaphore.acquire_for(std::chrono::hours(24)); }) ==
+          0);
 }

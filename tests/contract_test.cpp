@@ -80,6 +80,8 @@ template <class Semaphore>
 consteval void check_semaphore(Semaphore* s = nullptr) {
     static_assert(noexcept(s->try_acquire()) && std::same_as<decltype(s->try_acquire()), bool>);
     static_assert(noexcept(s->try_acquire_permit()) && std::same_as<decltype(s->try_acquire_permit()), permit>);
+    static_assert(!noexcept(s->try_acquire_n(2)) && std::same_as<decltype(s->try_acquire_n(2)), bool>);
+    static_assert(!noexcept(s->try_acquire_permit_n(2)) && std::same_as<decltype(s->try_acquire_permit_n(2)), permit>);
     static_assert(noexcept(s->close()));
     static_assert(!noexcept(s->release()) && !noexcept(s->set_limit(1)) && !noexcept(s->cancel()));
     const Semaphore* c = s;
@@ -88,7 +90,11 @@ consteval void check_semaphore(Semaphore* s = nullptr) {
     static_assert(noexcept(c->in_flight()) && std::same_as<decltype(c->in_flight()), std::size_t>);
     static_assert(noexcept(c->waiting()) && std::same_as<decltype(c->waiting()), std::size_t>);
     static_assert(noexcept(c->get_executor()));
-    static_assert(std::same_as<decltype(s->acquire()), asio::awaitable<permit, typename Semaphore::executor_type>>);
+    using waiting_for_permit = asio::awaitable<permit, typename Semaphore::executor_type>;
+    static_assert(std::same_as<decltype(s->acquire()), waiting_for_permit>);
+    static_assert(std::same_as<decltype(s->acquire(2)), waiting_for_permit>);
+    static_assert(std::same_as<decltype(s->acquire_for({}, 2)), waiting_for_permit>);
+    static_assert(std::same_as<decltype(s->acquire_until({}, 2)), waiting_for_permit>);
 }
 
 // flow_guard
@@ -290,6 +296,7 @@ TEST_CASE("Errors of FlowGuard have a category and a text") {
     CHECK(closed == flowguard::error::closed);
     CHECK(std::string(closed.category().name()) == "flowguard");
     CHECK(closed.message() == "closed");
+    CHECK(flowguard::make_error_code(flowguard::error::wait_timeout).message() == "no permit came in time");
     CHECK(&closed.category() == &flowguard::error_category());
     CHECK(flowguard::error_category().message(99) == "unknown flowguard error");
 }

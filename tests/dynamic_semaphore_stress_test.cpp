@@ -4,6 +4,7 @@
 
 // Semaphores under several threads at once; best run with -fsanitize=thread, and with address,undefined.
 
+#include <algorithm>
 #include <array>
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
@@ -24,9 +25,11 @@
 #include <asio/use_awaitable.hpp>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -50,6 +53,12 @@ using flowguard::error_code;
 using flowguard::permit;
 
 constexpr std::size_t threads = 4;
+
+// How much longer than usual to go on: FLOWGUARD_STRESS=100 makes it some millions of operations.
+int endurance() {
+    const char* factor = std::getenv("FLOWGUARD_STRESS"); // NOLINT(concurrency-mt-unsafe): read once, before threads
+    return factor != nullptr ? std::max(1, std::atoi(factor)) : 1;
+}
 
 // Lets so many rounds run at once, and waits for the last of them.
 class rounds {
@@ -86,6 +95,7 @@ struct findings {
     std::atomic<int> still_waiting{0};
     std::atomic<int> granted{0};
     std::atomic<int> aborted{0};
+    std::atomic<int> timed_out{0};
     std::atomic<int> closed{0};
 
     void count(error_code error) {
@@ -93,13 +103,15 @@ struct findings {
             ++granted;
         else if (error == asio::error::operation_aborted)
             ++aborted;
+        else if (error == flowguard::error::wait_timeout)
+            ++timed_out;
         else if (error == flowguard::error::closed)
             ++closed;
         else
             ++unexpected_errors;
     }
 
-    int completed() const { return granted + aborted + closed; }
+    int completed() const { return granted + aborted + timed_out + closed; }
 
     // For a semaphore that nobody uses any more, and whose permits must all be back.
     void check_idle(const dynamic_semaphore& semaphore) {
@@ -132,6 +144,17 @@ class round_of_waits : public std::enable_shared_from_this<round_of_waits> {
         return asio::bind_executor(*w.strand, asio::bind_cancellation_slot(w.signal.slot(), std::move(handler)));
     }
 
+    auto handler_of(std::size_t who) {
+        waiter& w = waiters_[who];
+        ++w.starts;
+        return on_strand_of(w, [self = shared_from_this(), &w](error_code error, permit p) {
+            ++w.completions;
+            self->found_.count(error);
+            if (static_cast<bool>(p) == static_cast<bool>(error))
+                ++self->found_.unexpected_errors;
+        });
+    }
+
 public:
     static constexpr std::size_t most_waiters = 4;
 
@@ -152,15 +175,9 @@ public:
     }
 
     // Waits, and gives the permit back as soon as it has come.
-    void wait(std::size_t who) {
-        waiter& w = waiters_[who];
-        ++w.starts;
-        semaphore.async_acquire_permit(on_strand_of(w, [self = shared_from_this(), &w](error_code error, permit p) {
-            ++w.completions;
-            self->found_.count(error);
-            if (static_cast<bool>(p) == static_cast<bool>(error))
-                ++self->found_.unexpected_errors;
-        }));
+    void wait(std::size_t who) { semaphore.async_acquire_permit(handler_of(who)); }
+    void wait_for(std::size_t who, std::chrono::microseconds patience) {
+        semaphore.async_acquire_permit_for(patience, handler_of(who));
     }
     void wait_bare(std::size_t who) {
         waiter& w = waiters_[who];
@@ -226,16 +243,11 @@ private:
         asio::cancellation_signal signal;
     };
 
-    void enter() {
-        if (++inside_ > static_cast<int>(most))
+    asio::awaitable<void> hold(member& m, std::size_t permits = 1) {
+        if (inside_.fetch_add(permits) + permits > most)
             ++above_highest_limit;
-    }
-    void leave() { --inside_; }
-
-    asio::awaitable<void> hold(member& m) {
-        enter();
         co_await asio::post(m.executor, asio::use_awaitable);
-        leave();
+        inside_ -= permits;
     }
 
     asio::awaitable<void> run(member& m, int turns) {
@@ -244,7 +256,7 @@ private:
             const auto token = [&] {
                 return asio::bind_cancellation_slot(m.signal.slot(), asio::redirect_error(asio::use_awaitable, error));
             };
-            switch (m.random() % 6) {
+            switch (m.random() % 9) {
             case 0: {
                 ++waits;
                 permit p;
@@ -285,6 +297,38 @@ private:
                 if (const permit p = semaphore_.try_acquire_permit())
                     co_await hold(m);
                 break;
+            case 5: {
+                ++waits;
+                const auto wanted = 1 + m.random() % 3;
+                permit p;
+                try {
+                    p = co_await semaphore_.acquire(wanted);
+                } catch (const flowguard::system_error& e) {
+                    error = e.code();
+                }
+                found_.count(error);
+                if (p)
+                    co_await hold(m, wanted);
+                break;
+            }
+            case 6:
+                ++waits;
+                co_await semaphore_.async_acquire_n(2, token());
+                found_.count(error);
+                if (!error) {
+                    co_await hold(m, 2);
+                    semaphore_.release(2);
+                }
+                break;
+            case 7: {
+                ++waits;
+                const std::chrono::microseconds patience{m.random() % 300};
+                const permit p = co_await semaphore_.async_acquire_permit_for(patience, token());
+                found_.count(error);
+                if (p)
+                    co_await hold(m);
+                break;
+            }
             default:
                 cancel(*members_[m.random() % members_.size()]);
                 co_await asio::post(m.executor, asio::use_awaitable);
@@ -300,7 +344,7 @@ private:
     dynamic_semaphore& semaphore_;
     findings& found_;
     std::vector<std::unique_ptr<member>> members_;
-    std::atomic<int> inside_{0};
+    std::atomic<std::size_t> inside_{0}; // permits in use
 };
 
 } // namespace
@@ -319,7 +363,7 @@ TEST_CASE("A semaphore under load loses no permit, completes each waiter once an
         callers.add(one.get_executor(), ++seed);
         callers.add(other.get_executor(), ++seed);
     }
-    callers.start(400);
+    callers.start(1000 * endurance());
 
     std::thread runs_one{[&] { one.run(); }};
     std::thread runs_other{[&] { other.run(); }};
@@ -339,6 +383,8 @@ TEST_CASE("A semaphore under load loses no permit, completes each waiter once an
     CHECK(found.completed() == callers.waits);
     CHECK(found.closed == 0);
     CHECK(found.granted > 0);
+    CHECK(found.aborted > 0);
+    CHECK(found.timed_out > 0);
     found.check_idle(semaphore);
     found.require_clean();
     CHECK(semaphore.available_permits() == crowd::most);
@@ -417,7 +463,8 @@ struct chain {
 
 TEST_CASE("The last waiter to finish may destroy the semaphore at once") {
     const bool bare = GENERATE(true, false);
-    CAPTURE(bare);
+    const bool timed = !bare && GENERATE(true, false);
+    CAPTURE(bare, timed);
     std::atomic<int> failed{0};
     std::atomic<int> not_destroyed{0};
     asio::thread_pool pool{threads};
@@ -437,12 +484,14 @@ TEST_CASE("The last waiter to finish may destroy the semaphore at once") {
         else
             held = semaphore->try_acquire_permit();
         for (int n = 0; n < chain::length; ++n)
-            asio::post(pool, [c, semaphore, bare] {
+            asio::post(pool, [c, semaphore, bare, timed] {
+                const auto finish = [c](error_code error, permit p) { c->finish(error, std::move(p)); };
                 if (bare)
                     semaphore->async_acquire([c](error_code error) { c->finish_bare(error); });
+                else if (timed)
+                    semaphore->async_acquire_permit_for(std::chrono::hours(24), finish);
                 else
-                    semaphore->async_acquire_permit(
-                        [c](error_code error, permit p) { c->finish(error, std::move(p)); });
+                    semaphore->async_acquire_permit(finish);
             });
         asio::post(pool, [c, semaphore, bare, p = std::move(held)]() mutable {
             if (bare)
@@ -467,7 +516,14 @@ TEST_CASE("A semaphore that is closed amid acquires, releases and cancellations 
         auto round = std::make_shared<round_of_waits>(all, found, pool, 1);
         permit held = round->semaphore.try_acquire_permit();
         for (std::size_t who = 0; who < round_of_waits::most_waiters; ++who)
-            round->on_strand(who, [who](round_of_waits& r) { who % 2 == 0 ? r.wait(who) : r.wait_bare(who); });
+            round->on_strand(who, [who, patience = std::chrono::microseconds(i % 50)](round_of_waits& r) {
+                if (who == 0)
+                    r.wait_for(who, patience);
+                else if (who == 2)
+                    r.wait(who);
+                else
+                    r.wait_bare(who);
+            });
         asio::post(pool, [round, p = std::move(held)]() mutable { p.release(); });
         asio::post(pool, [round] { round->semaphore.close(); });
         round->cancel(0);
@@ -558,6 +614,42 @@ TEST_CASE("A permit that is granted to the loser of operator|| is not lost, whoe
     pool.join();
     CHECK(won[0] + won[1] == 2000);
     found.require_clean();
+}
+
+TEST_CASE("A permit that is granted at the moment of a time-out is not lost") {
+    findings found;
+    asio::io_context waits{1};
+    asio::thread_pool releases{1};
+    dynamic_semaphore semaphore{waits, 1};
+    int granted = 0;
+    asio::co_spawn(
+        waits,
+        [&]() -> asio::awaitable<void> {
+            std::mt19937 random{1};
+            for (int i = 0; i < 4000; ++i) {
+                auto held = std::make_shared<permit>(co_await semaphore.acquire());
+                const auto when = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+                asio::post(releases, [held = std::move(held), when, early = random() % 3]() mutable {
+                    // A few microseconds before the deadline, or at it.
+                    while (std::chrono::steady_clock::now() < when - std::chrono::microseconds(early)) {
+                    }
+                    held.reset();
+                });
+                error_code error;
+                const permit p = co_await semaphore.async_acquire_permit_until(
+                    when, asio::redirect_error(asio::use_awaitable, error));
+                found.count(error);
+                granted += p ? 1 : 0;
+            }
+        },
+        asio::detached);
+    waits.run();
+    releases.join();
+    CHECK(found.granted == granted);
+    CHECK(found.granted + found.timed_out == 4000);
+    found.check_idle(semaphore);
+    found.require_clean();
+    CHECK(semaphore.available_permits() == 1);
 }
 
 TEST_CASE("Permits outlive their semaphore on other threads") {

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DYNAMIC_SEMAPHORE_HPP
 #define FLOWGUARD_DYNAMIC_SEMAPHORE_HPP
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <stdexcept>
@@ -54,6 +55,7 @@ template <class Executor>
 class basic_dynamic_semaphore {
 public:
     using executor_type = Executor;
+    using default_token = asio::default_completion_token_t<Executor>;
 
     /// The same semaphore for another executor, as used by `as_default_on` of completion tokens.
     template <class OtherExecutor>
@@ -61,10 +63,11 @@ public:
         using other = basic_dynamic_semaphore<OtherExecutor>;
     };
 
-    /// `limit` permits, in [1, max_limit]; else throws std::invalid_argument.
+    /// `limit` permits, in [0, max_limit]; else throws std::invalid_argument. With 0 it is a signal: each
+    /// release() lets one waiter through.
     basic_dynamic_semaphore(Executor executor, std::size_t limit)
         : executor_(std::move(executor)),
-          state_(new detail::semaphore_state(detail::check_range("limit", limit, 1, max_limit))) {}
+          state_(new detail::semaphore_state(detail::check_range("limit", limit, 0, max_limit))) {}
 
     /// The same, with the executor of an execution context, say an io_context.
     template <class Context>
@@ -79,39 +82,87 @@ public:
 
     executor_type get_executor() const noexcept { return executor_; }
 
-    /// Waits for a permit and holds it: `permit p = co_await s.acquire();`. Does not suspend when one
-    /// is free. Resumes on the calling coroutine's executor. Throws system_error with
+    // ---- Waiting ----
+    //
+    // `n`, where there is one, is how many permits are wanted, all at once, in [1, max_limit]; else
+    // std::invalid_argument is thrown, before anything else. Who wants more than the others is served in its
+    // turn nevertheless: nobody overtakes it while the permits for it come together. More than the limit
+    // are waited for until the limit is raised.
+
+    /// Waits for permits and holds them: `permit p = co_await s.acquire();`. Does not suspend when they
+    /// are free. Resumes on the calling coroutine's executor. Throws system_error with
     /// `operation_aborted` when cancelled, `error::closed` when closed.
-    asio::awaitable<permit, Executor> acquire() {
-        if (permit p = try_acquire_permit())
-            co_return p;
-        co_return co_await async_acquire_permit(asio::use_awaitable_t<Executor>{});
+    asio::awaitable<permit, Executor> acquire(std::size_t n = 1) {
+        check_wanted(n);
+        return acquire_checked(n, detail::without_deadline{});
     }
 
-    /// Waits for a permit and holds it.
+    /// The same, until so much time has passed; then throws system_error with `error::wait_timeout`. A
+    /// permit that is free is taken even if the time is over already. With a timer in the waiter's own
+    /// operation: no other coroutine, and O(log w) for w timers of the context.
+    asio::awaitable<permit, Executor> acquire_for(std::chrono::steady_clock::duration timeout, std::size_t n = 1) {
+        check_wanted(n);
+        return acquire_checked(n, detail::after(timeout));
+    }
+    asio::awaitable<permit, Executor> acquire_until(std::chrono::steady_clock::time_point time, std::size_t n = 1) {
+        check_wanted(n);
+        return acquire_checked(n, detail::until{time});
+    }
+
+    /// Waits for permits and holds them.
     ///
     /// Completion signature: `void(error_code, permit)`; the permit is empty if there is an error. A
     /// permit that is granted and then not wanted (by `awaitable_operators::operator||`, say, which
-    /// drops the loser's result) goes back by itself: prefer this to async_acquire.
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = asio::default_completion_token_t<Executor>>
-    auto async_acquire_permit(Token&& token = asio::default_completion_token_t<Executor>()) {
-        return asio::async_initiate<Token, void(error_code, permit)>(initiate_acquire<permit_delivery>{this}, token);
+    /// drops the loser's result) goes back by itself: prefer these to async_acquire.
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
+    auto async_acquire_permit(Token&& token = Token()) {
+        return initiate<void(error_code, permit), permit_delivery, Token>(token, 1, detail::without_deadline{});
+    }
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
+    auto async_acquire_permit_n(std::size_t n, Token&& token = Token()) {
+        return initiate<void(error_code, permit), permit_delivery, Token>(token, n, detail::without_deadline{});
+    }
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
+    auto async_acquire_permit_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
+        return initiate<void(error_code, permit), permit_delivery, Token>(token, 1, detail::after(timeout));
+    }
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
+    auto async_acquire_permit_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
+        return initiate<void(error_code, permit), permit_delivery, Token>(token, 1, detail::until{time});
     }
 
-    /// Waits for a permit that the caller gives back with release().
+    /// Waits for permits that the caller gives back with release().
     ///
-    /// Completion signature: `void(error_code)`; without an error, the caller has a permit.
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = asio::default_completion_token_t<Executor>>
-    auto async_acquire(Token&& token = asio::default_completion_token_t<Executor>()) {
-        return asio::async_initiate<Token, void(error_code)>(initiate_acquire<bare_delivery>{this}, token);
+    /// Completion signature: `void(error_code)`; without an error, the caller has them.
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
+    auto async_acquire(Token&& token = Token()) {
+        return initiate<void(error_code), bare_delivery, Token>(token, 1, detail::without_deadline{});
     }
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
+    auto async_acquire_n(std::size_t n, Token&& token = Token()) {
+        return initiate<void(error_code), bare_delivery, Token>(token, n, detail::without_deadline{});
+    }
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
+    auto async_acquire_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
+        return initiate<void(error_code), bare_delivery, Token>(token, 1, detail::after(timeout));
+    }
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
+    auto async_acquire_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
+        return initiate<void(error_code), bare_delivery, Token>(token, 1, detail::until{time});
+    }
+
+    // ---- Not waiting ----
 
     /// Takes a permit that the caller gives back with release(); false if none is available, if
     /// somebody waits or is just being served, or after close().
-    [[nodiscard]] bool try_acquire() noexcept { return state_->try_take(false); }
+    [[nodiscard]] bool try_acquire() noexcept { return state_->try_take(1, false); }
+
+    /// The same for `n` permits, all or none, in [1, max_limit]; else throws std::invalid_argument.
+    [[nodiscard]] bool try_acquire_n(std::size_t n) { return state_->try_take(check_wanted(n), false); }
 
     /// The same, held by a permit, which is empty instead of false.
-    [[nodiscard]] permit try_acquire_permit() noexcept { return permit(state_->try_take(true) ? state_ : nullptr); }
+    [[nodiscard]] permit try_acquire_permit() noexcept { return try_acquire_checked(1); }
+    [[nodiscard]] permit try_acquire_permit_n(std::size_t n) { return try_acquire_checked(check_wanted(n)); }
 
     /// Adds `n` permits: those taken by async_acquire or try_acquire, or, as with
     /// std::counting_semaphore, more. In [1, max_limit], and at most max_limit may be available
@@ -153,24 +204,23 @@ private:
         detail::semaphore_state* of;
 
         detail::semaphore_state& state() const noexcept { return *of; }
-        bool take() const noexcept { return of->try_take(true); }
 
         template <class Handler>
-        void deliver(Handler& handler, error_code error, bool granted) const {
-            std::move(handler)(error, permit(granted ? of : nullptr));
+        void deliver(Handler& handler, error_code error, std::size_t permits) const {
+            std::move(handler)(error, permits != 0 ? permit(*of, permits) : permit());
         }
     };
 
     struct bare_delivery : permit_delivery {
         template <class Handler>
-        void deliver(Handler& handler, error_code error, bool granted) const {
-            if (granted)
-                this->of->drop_references(1); // the caller has the permit, and this semaphore
+        void deliver(Handler& handler, error_code error, std::size_t permits) const {
+            if (permits != 0)
+                this->of->drop_references(1); // the caller has the permits, and this semaphore
             std::move(handler)(error);
         }
     };
 
-    template <class Delivery>
+    template <class Delivery, class Timing>
     struct initiate_acquire {
         using executor_type = Executor;
         basic_dynamic_semaphore* self;
@@ -178,11 +228,32 @@ private:
         executor_type get_executor() const noexcept { return self->executor_; }
 
         template <class Handler>
-        void operator()(Handler&& handler) const {
-            detail::wait_operation<std::decay_t<Handler>, Executor, Delivery>::start(
-                std::forward<Handler>(handler), self->executor_, Delivery{self->state_});
+        void operator()(Handler&& handler, std::size_t n, const Timing& timing) const {
+            detail::wait_operation<std::decay_t<Handler>, Executor, Delivery, Timing>::start(
+                std::forward<Handler>(handler), self->executor_, Delivery{self->state_}, n, timing);
         }
     };
+
+    template <class Signature, class Delivery, class Token, class Timing>
+    auto initiate(Token& token, std::size_t n, const Timing& timing) {
+        return asio::async_initiate<Token, Signature>(initiate_acquire<Delivery, Timing>{this}, token, check_wanted(n),
+                                                      timing);
+    }
+
+    template <class Timing>
+    asio::awaitable<permit, Executor> acquire_checked(std::size_t n, Timing timing) {
+        if (permit p = try_acquire_checked(n))
+            co_return p;
+        asio::use_awaitable_t<Executor> token;
+        co_return co_await initiate<void(error_code, permit), permit_delivery, asio::use_awaitable_t<Executor>>(
+            token, n, timing);
+    }
+
+    permit try_acquire_checked(std::size_t n) noexcept {
+        return state_->try_take(n, true) ? permit(*state_, n) : permit();
+    }
+
+    static std::size_t check_wanted(std::size_t n) { return detail::check_range("n", n, 1, max_limit); }
 
     Executor executor_;
     detail::semaphore_state* state_; // shared with permits, waiters and contexts: see permit_word

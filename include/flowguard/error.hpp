@@ -16,7 +16,8 @@ namespace flowguard {
 /// The errors that FlowGuard itself reports. A waiter that is cancelled, or whose semaphore is
 /// destroyed, gets Asio's own `asio::error::operation_aborted`.
 enum class error {
-    closed = 1 ///< the semaphore or guard was closed
+    closed = 1,      ///< the semaphore or guard was closed
+    wait_timeout = 2 ///< no permit came in time
 };
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.
@@ -24,7 +25,13 @@ inline const std::error_category& error_category() noexcept {
     class category final : public std::error_category {
         const char* name() const noexcept override { return "flowguard"; }
         std::string message(int value) const override {
-            return value == static_cast<int>(error::closed) ? "closed" : "unknown flowguard error";
+            switch (static_cast<error>(value)) {
+            case error::closed:
+                return "closed";
+            case error::wait_timeout:
+                return "no permit came in time";
+            }
+            return "unknown flowguard error";
         }
     };
     static const category instance;

@@ -199,7 +199,7 @@ public:
 
     /// A ticket if a permit is free, else an empty one: shed.
     [[nodiscard]] ticket try_acquire() noexcept {
-        if (state_->try_take(true))
+        if (state_->try_take(1, true))
             return ticket(*state_);
         state_->count_shed();
         return {};
@@ -229,11 +229,10 @@ private:
         detail::guard_state<Strategy, Clock>* of;
 
         detail::semaphore_state& state() const noexcept { return *of; }
-        bool take() const noexcept { return of->try_take(true); }
 
         template <class Handler>
-        void deliver(Handler& handler, error_code error, bool granted) const {
-            std::move(handler)(error, granted ? ticket(*of) : ticket());
+        void deliver(Handler& handler, error_code error, std::size_t permits) const {
+            std::move(handler)(error, permits != 0 ? ticket(*of) : ticket());
         }
     };
 
@@ -246,7 +245,7 @@ private:
         template <class Handler>
         void operator()(Handler&& handler) const {
             detail::wait_operation<std::decay_t<Handler>, executor_type, delivery>::start(
-                std::forward<Handler>(handler), self->executor_, delivery{self->state_});
+                std::forward<Handler>(handler), self->executor_, delivery{self->state_}, 1);
         }
     };
 
@@ -291,7 +290,7 @@ private:
         return task;
     }
 
-    ticket take() noexcept { return state_->try_take(true) ? ticket(*state_) : ticket(); }
+    ticket take() noexcept { return state_->try_take(1, true) ? ticket(*state_) : ticket(); }
 
     asio::any_io_executor executor_;
     detail::guard_state<Strategy, Clock>* state_; // shared with tickets, waiters and contexts

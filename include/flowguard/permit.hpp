@@ -5,13 +5,14 @@
 #ifndef FLOWGUARD_PERMIT_HPP
 #define FLOWGUARD_PERMIT_HPP
 
+#include <cstddef>
 #include <utility>
 
 #include "flowguard/detail/semaphore_state.hpp"
 
 namespace flowguard {
 
-/// The right to run one unit of work, given back when this goes out of scope.
+/// The right to run one unit of work, or several, given back when this goes out of scope.
 ///
 /// *Thread safety.* Distinct permits: safe, also of one semaphore. One permit: not safe.
 ///
@@ -22,7 +23,8 @@ public:
     /// Holds nothing.
     permit() noexcept = default;
 
-    permit(permit&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    permit(permit&& other) noexcept
+        : state_(std::exchange(other.state_, nullptr)), count_(std::exchange(other.count_, 0)) {}
     permit& operator=(permit&& other) noexcept {
         permit(std::move(other)).swap(*this);
         return *this;
@@ -32,21 +34,28 @@ public:
     /// Whether a permit is held.
     explicit operator bool() const noexcept { return state_ != nullptr; }
 
-    /// Gives the permit back now, to the first waiter if there is one; without effect if none is held.
+    /// How many of the semaphore's permits are held here.
+    std::size_t count() const noexcept { return count_; }
+
+    /// Gives all of it back now, to the first waiters if there are any; without effect if none is held.
     /// Lock-free; a waiter's handler never runs in here.
     void release() noexcept {
         if (auto* state = std::exchange(state_, nullptr))
-            state->give_with_reference();
+            state->give_with_reference(std::exchange(count_, 0));
     }
 
-    void swap(permit& other) noexcept { std::swap(state_, other.state_); }
+    void swap(permit& other) noexcept {
+        std::swap(state_, other.state_);
+        std::swap(count_, other.count_);
+    }
     friend void swap(permit& a, permit& b) noexcept { a.swap(b); }
 
-    /// For FlowGuard's own use: takes over a permit, with a reference, of a semaphore.
-    explicit permit(detail::semaphore_state* adopted) noexcept : state_(adopted) {}
+    /// For FlowGuard's own use: takes over `count` permits, at least one, with a reference, of a semaphore.
+    permit(detail::semaphore_state& of, std::size_t count) noexcept : state_(&of), count_(count) {}
 
 private:
     detail::semaphore_state* state_ = nullptr;
+    std::size_t count_ = 0;
 };
 
 } // namespace flowguard

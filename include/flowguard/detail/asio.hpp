@@ -20,6 +20,7 @@ find them (1.22 under clang), define ASIO_HAS_CO_AWAIT and ASIO_HAS_STD_COROUTIN
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/awaitable.hpp>
+#include <asio/basic_waitable_timer.hpp>
 #include <asio/cancellation_type.hpp>
 #include <asio/dispatch.hpp>
 #include <asio/error.hpp>
@@ -29,6 +30,7 @@ find them (1.22 under clang), define ASIO_HAS_CO_AWAIT and ASIO_HAS_STD_COROUTIN
 #include <asio/execution/outstanding_work.hpp>
 #include <asio/execution_context.hpp>
 #include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
 #include <asio/query.hpp>
@@ -37,6 +39,7 @@ find them (1.22 under clang), define ASIO_HAS_CO_AWAIT and ASIO_HAS_STD_COROUTIN
 #include <asio/system_executor.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/version.hpp>
+#include <asio/wait_traits.hpp>
 
 #if ASIO_VERSION >= 102700
 #define FLOWGUARD_HAS_IMMEDIATE_EXECUTOR

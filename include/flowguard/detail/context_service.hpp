@@ -84,16 +84,6 @@ private:
     std::atomic<slot*> slots_{nullptr};
 };
 
-// The context of an executor, null where it has none to tell.
-template <class Executor>
-asio::execution_context* context_of(const Executor& executor) {
-    using context_as = asio::execution::context_as_t<asio::execution_context&>;
-    if constexpr (asio::can_query<const Executor&, context_as>::value)
-        return &asio::query(executor, context_as{});
-    else
-        return nullptr;
-}
-
 inline void link_context(semaphore_state& state, asio::execution_context& context) {
     if (!state.is_linked(context))
         asio::use_service<context_service>(context).attach(state);

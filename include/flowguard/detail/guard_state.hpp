@@ -71,7 +71,7 @@ public:
         if (m.window != nullptr)
             record(m, how);
         count_[static_cast<std::size_t>(how)].fetch_add(1, std::memory_order_relaxed);
-        give_with_reference();
+        give_with_reference(1);
     }
 
     void count_shed() noexcept { shed_.fetch_add(1, std::memory_order_relaxed); }

@@ -34,26 +34,26 @@ public:
 
     explicit permit_word(std::size_t permits) noexcept : word_(permits * unit + reference) {}
 
-    // Takes a permit, with a reference or without, unless none is available or somebody waits.
-    bool try_take(bool with_reference) noexcept {
-        const std::uint64_t step = with_reference ? unit - reference : unit;
+    // Takes permits, with one reference or without, unless too few are available or somebody waits.
+    bool try_take(std::size_t permits, bool with_reference) noexcept {
+        const std::uint64_t step = permits * unit - (with_reference ? reference : 0);
         std::uint64_t w = word_.load(std::memory_order_relaxed);
-        while (available(w) > 0 && (w & contended_bit) == 0)
+        while (suffices(w, permits) && (w & contended_bit) == 0)
             if (word_.compare_exchange_weak(w, w - step, std::memory_order_acquire, std::memory_order_relaxed))
                 return true;
         return false;
     }
 
-    // For the queue's owner. Takes a permit with a reference for the first waiter; if it is the only
-    // one, nobody waits from then on, in the same step. If no permit is available, makes sure that
-    // the next release will see that somebody waits.
-    bool take_or_contend(bool only_waiter) noexcept {
+    // For the queue's owner. Takes permits with one reference for the first waiter; if it is the only
+    // one, nobody waits from then on, in the same step. If too few are available, makes sure that the
+    // next release will see that somebody waits.
+    bool take_or_contend(std::size_t permits, bool only_waiter) noexcept {
         std::uint64_t w = word_.load(std::memory_order_relaxed);
         for (;;) {
-            const bool take = available(w) > 0;
+            const bool take = suffices(w, permits);
             if (!take && (w & contended_bit) != 0)
                 return false;
-            std::uint64_t next = take ? w - (unit - reference) : w | contended_bit;
+            std::uint64_t next = take ? w - (permits * unit - reference) : w | contended_bit;
             if (take && only_waiter)
                 next &= ~contended_bit;
             // Acquire for a take. Setting the bit reads nothing and publishes nothing: the releaser
@@ -63,12 +63,12 @@ public:
         }
     }
 
-    // Returns a permit with its reference, unless somebody waits. It is not the last reference: the
+    // Returns permits with their reference, unless somebody waits. It is not the last reference: the
     // handle's is there until the word is contended for good.
-    bool try_give_with_reference() noexcept {
+    bool try_give_with_reference(std::size_t permits) noexcept {
         std::uint64_t w = word_.load(std::memory_order_relaxed);
         while ((w & contended_bit) == 0)
-            if (word_.compare_exchange_weak(w, w + (unit - reference), std::memory_order_release,
+            if (word_.compare_exchange_weak(w, w + (permits * unit - reference), std::memory_order_release,
                                             std::memory_order_relaxed))
                 return true;
         return false;
@@ -129,6 +129,10 @@ private:
 
     static constexpr std::int64_t available(std::uint64_t w) noexcept {
         return static_cast<std::int32_t>(static_cast<std::uint32_t>(w >> 32));
+    }
+
+    static constexpr bool suffices(std::uint64_t w, std::size_t permits) noexcept {
+        return available(w) >= static_cast<std::int64_t>(permits);
     }
 
     std::atomic<std::uint64_t> word_;

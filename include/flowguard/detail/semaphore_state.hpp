@@ -13,6 +13,7 @@
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/permit_word.hpp"
+#include "flowguard/detail/wait_queue.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/limit_strategy.hpp"
 
@@ -42,25 +43,25 @@ public:
     semaphore_state(const semaphore_state&) = delete;
     semaphore_state& operator=(const semaphore_state&) = delete;
 
-    // Takes a permit; with_reference, if it may outlive the handle. Fails if none is available, if
-    // somebody waits, or after close(). Lock-free.
-    bool try_take(bool with_reference) noexcept {
+    // Takes permits; with one reference, if they may outlive the handle. Fails if too few are available,
+    // if somebody waits, or after close(). Lock-free.
+    bool try_take(std::size_t permits, bool with_reference) noexcept {
         // Somebody whose message has not been read yet is ahead of us. Acquire: where the owner has
         // taken the messages, it had set `contended` before.
         if ((inbox_.load(std::memory_order_acquire) & ~(owned | dirty)) != 0)
             return false;
-        return word_.try_take(with_reference);
+        return word_.try_take(permits, with_reference);
     }
 
-    // Gives back a permit that was taken with a reference. May destroy *this.
-    void give_with_reference() noexcept {
-        if (word_.try_give_with_reference())
+    // Gives back permits that were taken with a reference. May destroy *this.
+    void give_with_reference(std::size_t permits) noexcept {
+        if (word_.try_give_with_reference(permits))
             return;
         if (own_if_unowned()) {
-            work(true); // straight to the first waiter
+            work(permits); // straight to the first waiter
             return;
         }
-        word_.give(1);
+        word_.give(permits);
         tell_owner();
         drop_references(1);
     }
@@ -74,6 +75,11 @@ public:
             return false;
         case permit_word::given::contended:
             break;
+        }
+        if (own_if_unowned()) {
+            word_.refer();
+            work(permits); // straight to the first waiter
+            return true;
         }
         word_.give_and_refer(permits);
         tell_owner();
@@ -90,37 +96,40 @@ public:
                 static_cast<void>(w.claim()); // a cancellation comes too late from now on
                 return false;
             }
-            if (try_leave(inbox, &w.enqueue_message, 0)) {
+            enqueue_message& message = w;
+            if (try_leave(inbox, &message, 0)) {
                 if ((inbox & owned) == 0)
-                    work(false, &w.enqueue_message);
+                    work(0, &message);
                 return true;
             }
         }
     }
 
     // Takes a waiter out of line that the caller has claimed.
-    void cancel_claimed(waiter& w) noexcept {
-        if (leave(&w.cancel_message, 0))
-            work(false, &w.cancel_message);
+    void cancel_claimed(waiter& w, wait_result why) noexcept {
+        w.result = why;
+        cancel_message& message = w;
+        if (leave(&message, 0))
+            work(0, &message);
     }
 
     // Takes everybody out of line who is in it now.
     void cancel_all() {
-        auto* message = new queue_message{queue_message::kind::cancel_all, nullptr};
+        auto* message = new queue_message(queue_message::kind::cancel_all);
         if (leave(message, 0))
-            work(false, message);
+            work(0, message);
     }
 
     // Takes everybody out of line, for good. Idempotent.
     void close() noexcept {
         if (leave(nullptr, closing))
-            work(false);
+            work(0);
     }
 
     // The handle is gone: ends whoever waits, and *this with the last permit.
     void orphan() noexcept {
         if (leave(nullptr, closing | orphaned))
-            work(false);
+            work(0);
     }
 
     // Whether the handle is gone.
@@ -174,7 +183,7 @@ public:
     void abandon(asio::execution_context& context) noexcept {
         while (!own_if_unowned())
             std::this_thread::yield();
-        work(false, nullptr, &context);
+        work(0, nullptr, &context);
     }
 
     // Whether link() was called for a context which still exists.
@@ -276,120 +285,66 @@ private:
 
     void tell_owner() noexcept {
         if (leave(nullptr, 0))
-            work(false);
+            work(0);
     }
 
-    // What an owner has in hand.
-    struct ownership {
-        waiter_list done;               // to be completed after the last touch
-        waiter_list doomed;             // to be destroyed after the last touch
-        bool permit_in_hand = false;    // with its reference
-        std::size_t references = 0;     // to be dropped after the last touch
-        std::uintptr_t inbox = 0;       // its flags, when last seen
+    // What an owner has in hand, and to do when it is out of here.
+    class ownership {
+    public:
+        ownership(permit_word& word, std::size_t permits) noexcept : word_(word), permits_(permits) {}
+
+        // For wait_queue::serve().
+        bool take(std::size_t permits, bool last_in_line) noexcept {
+            if (permits_ == permits)
+                return true;
+            put_back();
+            if (word_.take_or_contend(permits, last_in_line))
+                permits_ = permits;
+            return permits_ != 0;
+        }
+        void give_away() noexcept { permits_ = 0; } // and their reference
+
+        void put_back() noexcept {
+            if (permits_ == 0)
+                return;
+            word_.give(permits_);
+            permits_ = 0;
+            ++references;
+        }
+
+        waiter_list done;           // to be completed
+        waiter_list doomed;         // to be destroyed
+        std::size_t references = 0; // to be dropped
+        std::uintptr_t inbox = 0;   // its flags, when last seen
+
+    private:
+        permit_word& word_;
+        std::size_t permits_; // with one reference, unless 0
     };
 
-    void finish(ownership& o, waiter& w, wait_result result) noexcept {
-        if (w.linked)
-            queue_.remove(w);
-        w.result = result;
-        o.done.push_back(w);
-        waiting_.store(waiting_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-    }
-
-    // Ends those in line whose cancellation is not on its way already.
-    void finish_all(ownership& o, wait_result result) noexcept {
-        for (waiter* w = queue_.front(); w != nullptr;) {
-            waiter* next = w->next;
-            if (w->claim())
-                finish(o, *w, result);
-            w = next;
-        }
-    }
-
-    void apply(ownership& o, queue_message& message) noexcept {
-        switch (message.what) {
-        case queue_message::kind::enqueue:
-            queue_.push_back(*message.subject);
-            waiting_.store(waiting_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-            break;
-        case queue_message::kind::cancel:
-            finish(o, *message.subject, wait_result::aborted);
-            break;
-        case queue_message::kind::cancel_all:
-            finish_all(o, wait_result::aborted);
-            delete &message;
-            break;
-        }
-    }
-
-    // Oldest first: a waiter's enqueue comes before its cancel.
-    void apply_all(ownership& o, queue_message* newest_message) noexcept {
-        queue_message* oldest = nullptr;
-        while (newest_message != nullptr) {
-            queue_message* next = newest_message->next;
-            newest_message->next = oldest;
-            oldest = newest_message;
-            newest_message = next;
-        }
-        while (oldest != nullptr) {
-            queue_message* next = oldest->next;
-            apply(o, *oldest);
-            oldest = next;
-        }
-    }
-
-    void grant(ownership& o) noexcept {
-        while (!queue_.empty() && (o.inbox & closing) == 0) {
-            if (!o.permit_in_hand)
-                o.permit_in_hand = word_.take_or_contend(queue_.has_only_one());
-            if (!o.permit_in_hand)
-                return;
-            waiter& w = *queue_.front();
-            if (w.claim()) {
-                finish(o, w, wait_result::granted);
-                o.permit_in_hand = false;
-            } else {
-                queue_.remove(w); // its cancel message is on its way
-            }
-        }
-    }
-
-    // Ends those who wait in a context that is being destroyed, with messages of theirs.
-    void doom(ownership& o, const asio::execution_context& context) noexcept {
-        for (waiter* w = queue_.front(); w != nullptr;) {
-            waiter* next = w->next;
-            if (w->context == &context) {
-                queue_.remove(*w);
-                o.doomed.push_back(*w);
-                waiting_.store(waiting_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-            }
-            w = next;
-        }
-    }
-
-    // The owner's work. The caller has just become the owner, to bring a permit or a message, or because
-    // a context is being destroyed, or just to look.
-    void work(bool permit_in_hand, queue_message* message = nullptr,
+    // The owner's work. The caller has just become the owner, to bring permits with a reference, or a
+    // message, or because a context is being destroyed, or just to look.
+    void work(std::size_t permits, queue_message* message = nullptr,
               const asio::execution_context* context = nullptr) noexcept {
-        ownership o;
-        o.permit_in_hand = permit_in_hand;
-        if (permit_in_hand && word_.balance() < 0)
-            put_back(o); // debt comes first
+        ownership o(word_, permits);
+        if (permits != 0 && word_.balance() < 0)
+            o.put_back(); // debt comes first
         if (message != nullptr)
-            apply(o, *message);
+            queue_.apply(*message, o.done);
         if (context != nullptr)
-            doom(o, *context);
+            queue_.doom(*context, o.doomed);
 
         for (o.inbox = inbox_.load(std::memory_order_relaxed);;) {
             if ((o.inbox & closing) != 0) {
                 word_.set_contended(); // no short cuts any more
-                finish_all(o, (o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed);
+                queue_.end_all((o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed, o.done);
+            } else {
+                queue_.serve(o, o.done);
             }
-            grant(o);
-            if (o.permit_in_hand)
-                put_back(o);
+            o.put_back();
             if (queue_.empty() && (o.inbox & closing) == 0 && word_.contended())
                 word_.clear_contended();
+            waiting_.store(queue_.size(), std::memory_order_relaxed);
             if (try_to_go(o))
                 break;
         }
@@ -400,12 +355,6 @@ private:
             w->complete();
         while (waiter* w = o.doomed.pop_front())
             w->destroy();
-    }
-
-    void put_back(ownership& o) noexcept {
-        word_.give(1);
-        ++o.references;
-        o.permit_in_hand = false;
     }
 
     // Ends the ownership, and true; or takes what was left meanwhile.
@@ -432,7 +381,7 @@ private:
         } while (!inbox_.compare_exchange_weak(taken, taken & (for_good | owned), std::memory_order_acq_rel,
                                                std::memory_order_relaxed));
         o.inbox = taken & flags;
-        apply_all(o, newest(taken));
+        queue_.apply_all(newest(taken), o.done);
         return false;
     }
 
@@ -441,7 +390,7 @@ private:
     std::atomic<std::uint32_t> limit_;
     std::atomic<std::size_t> waiting_{0}; // written by the owner alone
     std::atomic<linked_context*> contexts_{nullptr};
-    waiter_list queue_;           // the owner's
+    wait_queue queue_;            // the owner's
     bool handle_dropped_ = false; // the owner's
 };
 

@@ -5,11 +5,15 @@
 #ifndef FLOWGUARD_DETAIL_WAIT_OPERATION_HPP
 #define FLOWGUARD_DETAIL_WAIT_OPERATION_HPP
 
+#include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/completion_executor.hpp"
 #include "flowguard/detail/context_service.hpp"
+#include "flowguard/detail/deadline.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/error.hpp"
@@ -20,80 +24,95 @@ inline error_code to_error_code(wait_result result) noexcept {
     switch (result) {
     case wait_result::granted:
         return {};
-    case wait_result::aborted:
-        return asio::error::operation_aborted;
+    case wait_result::timed_out:
+        return error::wait_timeout;
     case wait_result::closed:
+        return error::closed;
+    case wait_result::aborted:
+    case wait_result::abandoned:
         break;
     }
-    return error::closed;
+    return asio::error::operation_aborted;
 }
 
 // A waiter that is an Asio operation: a handler, the work that keeps its executor's context running,
 // and how to hand over what it waited for.
 //
-// Delivery: `state()`, the semaphore; `take()`, whether a permit can be had at once, with a
-// reference; `deliver(handler, error, granted)`, which passes permit and reference on to the handler,
-// in whatever form.
+// Delivery: `state()`, the semaphore; `deliver(handler, error, permits)`, which passes permits, with
+// their reference, on to the handler, in whatever form; none of them if there is an error.
 //
-// The operation lives until its posted completion runs on the handler's executor, and only there is
-// the cancellation slot cleared, for that is where it may be touched. So an emission which comes late
+// The operation lives until its completion runs on the handler's executor, and only there is the
+// cancellation slot cleared, for that is where it may be touched. So an emission which comes late
 // still finds the operation, and loses against its result.
-template <class Handler, class Executor, class Delivery>
+template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
 class wait_operation final : public waiter {
 public:
     // Starts a wait. If this throws (no memory), nothing was promised and no permit taken.
-    static void start(Handler handler, const Executor& default_executor, Delivery delivery) {
-        pointer op{create(handler, default_executor, delivery)};
+    static void start(Handler handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
+                      const Timing& timing = {}) {
+        pointer op{create(handler, default_executor, delivery, permits, timing)};
         semaphore_state& state = op->delivery_.state();
-        if (op->delivery_.take()) {
+        if (state.try_take(permits, true)) {
             op->result = wait_result::granted;
             op.release()->complete_immediately(default_executor);
             return;
         }
+        if constexpr (has_deadline) {
+            if (op->deadline_.has_passed()) {
+                op->result = wait_result::timed_out;
+                op.release()->complete_immediately(default_executor);
+                return;
+            }
+        }
         if (op->context != nullptr)
             link_context(state, *op->context);
         auto slot = asio::get_associated_cancellation_slot(op->handler_);
+        op->cancellable = has_deadline || slot.is_connected();
         if (slot.is_connected())
             slot.template emplace<canceller>(state, *op);
-        // From here on others may complete it: not to be touched any more.
+        if constexpr (has_deadline) {
+            try {
+                op->deadline_.start(expiry(op.get()));
+            } catch (...) {
+                if (slot.is_connected())
+                    slot.clear();
+                throw;
+            }
+        }
+        // From here on others may complete it: not to be touched any more, but for a deadline's sake.
         wait_operation* published = op.release();
-        if (!state.wait(*published)) {
+        const bool waits = state.wait(*published);
+        if constexpr (has_deadline) {
+            if (!waits) {
+                published->result = wait_result::closed;
+                published->complete();
+            }
+            if (published->deadline_.start_through([&] { published->time_out(); }))
+                published->post();
+        } else if (!waits) {
             published->result = wait_result::closed;
             published->complete_immediately(default_executor);
         }
     }
 
     void complete() noexcept override {
-        // The work moves out first, for the operation may be gone as soon as it is posted. A failure
-        // to allocate here has nobody left to go to, and terminates.
-        const auto outstanding = std::move(work_);
-        asio::post(executor_in(outstanding), completion{this});
+        if (deadline_.completion_through())
+            post();
     }
 
     void destroy() noexcept override {
-        if (result == wait_result::granted)
-            delivery_.state().give_with_reference();
-        deleter{}(this);
+        if (deadline_.completion_through())
+            destroy_now();
     }
 
 private:
+    static constexpr bool has_deadline = std::is_same_v<Timing, until>;
+
     using handler_executor = asio::associated_executor_t<Handler, Executor>;
 
-    // Not executor_work_guard, which does not compile for, say, strand<any_io_executor> in Asio 1.22.
-    static auto track(const handler_executor& executor) {
-        if constexpr (asio::execution::is_executor<handler_executor>::value)
-            return asio::prefer(executor, asio::execution::outstanding_work.tracked);
-        else
-            return asio::executor_work_guard<handler_executor>(executor);
-    }
-    using work = decltype(track(std::declval<const handler_executor&>()));
-
-    static decltype(auto) executor_in(const work& w) {
-        if constexpr (asio::execution::is_executor<handler_executor>::value)
-            return (w);
-        else
-            return w.get_executor();
-    }
+    // A promise's executor, say, has no context to keep a timer in.
+    static constexpr bool timer_is_handlers = has_context<handler_executor>;
+    using timer_executor = std::conditional_t<timer_is_handlers, handler_executor, Executor>;
 
     // By default the memory that Asio keeps for the next operation of a thread.
     using handler_allocator = asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>;
@@ -108,22 +127,55 @@ private:
     };
     using pointer = std::unique_ptr<wait_operation, deleter>;
 
-    // What is posted. Destroyed without being called, with its context, it gives the permit back.
+    // What is posted. Destroyed without being called, with its context, it gives the permits back.
     class completion {
     public:
-        using allocator_type = handler_allocator;
+        using allocator_type = completion_allocator<void>;
 
         explicit completion(wait_operation* op) noexcept : op_(op) {}
         completion(completion&& other) noexcept : op_(std::exchange(other.op_, nullptr)) {}
         completion& operator=(completion&&) = delete;
         ~completion() {
             if (op_ != nullptr)
-                op_->destroy();
+                op_->destroy_now();
+        }
+
+        allocator_type get_allocator() const noexcept { return op_->executor_.get_allocator(); }
+
+        void operator()() { std::exchange(op_, nullptr)->invoke(); }
+
+    private:
+        wait_operation* op_;
+    };
+
+    // The timer's handler.
+    class expiry {
+    public:
+        using allocator_type = handler_allocator;
+        using executor_type = asio::associated_executor_t<Handler, timer_executor>;
+
+        explicit expiry(wait_operation* op) noexcept : op_(op) {}
+        expiry(expiry&& other) noexcept : op_(std::exchange(other.op_, nullptr)) {}
+        expiry& operator=(expiry&&) = delete;
+        ~expiry() {
+            if (op_ != nullptr && op_->deadline_.timer_through([] {})) // with its context
+                op_->destroy_now();
         }
 
         allocator_type get_allocator() const noexcept { return allocator_of(op_->handler_); }
+        executor_type get_executor() const noexcept {
+            return asio::get_associated_executor(op_->handler_, op_->deadline_.get_executor());
+        }
 
-        void operator()() { std::exchange(op_, nullptr)->invoke(); }
+        void operator()(const error_code&) {
+            wait_operation* op = std::exchange(op_, nullptr);
+            if (!op->deadline_.timer_through([op] { op->time_out(); }))
+                return;
+            if (op->result == wait_result::abandoned)
+                op->destroy_now();
+            else
+                op->invoke(); // on its executor, and later than the initiating call: as good as posted
+        }
 
     private:
         wait_operation* op_;
@@ -153,7 +205,7 @@ private:
         void operator()(asio::cancellation_type_t type) noexcept {
             // Unless claimed, it waits, and so the state exists.
             if (type != asio::cancellation_type::none && op_->claim())
-                state_->cancel_claimed(*op_);
+                state_->cancel_claimed(*op_, wait_result::aborted);
         }
 
     private:
@@ -161,20 +213,31 @@ private:
         wait_operation* op_;
     };
 
-    wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery)
-        : handler_(std::move(handler)),
-          delivery_(std::move(delivery)),
-          work_(track(asio::get_associated_executor(handler_, default_executor))) {
-        context = context_of(executor_in(work_));
+    wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
+                   const Timing& timing)
+        : waiter(permits),
+          delivery_(delivery),
+          executor_(asio::get_associated_executor(handler, default_executor)),
+          deadline_(timing, timer_executor_for(handler, default_executor)),
+          handler_(std::move(handler)) {
+        context = executor_.context();
     }
     ~wait_operation() = default;
 
-    static wait_operation* create(Handler& handler, const Executor& default_executor, Delivery& delivery) {
+    static timer_executor timer_executor_for(const Handler& handler, const Executor& default_executor) {
+        if constexpr (timer_is_handlers)
+            return asio::get_associated_executor(handler, default_executor);
+        else
+            return default_executor;
+    }
+
+    static wait_operation* create(Handler& handler, const Executor& default_executor, Delivery delivery,
+                                  std::size_t permits, const Timing& timing) {
         allocator memory{allocator_of(handler)};
         wait_operation* place = std::allocator_traits<allocator>::allocate(memory, 1);
         try {
             return ::new (static_cast<void*>(place))
-                wait_operation(std::move(handler), default_executor, std::move(delivery));
+                wait_operation(std::move(handler), default_executor, delivery, permits, timing);
         } catch (...) {
             std::allocator_traits<allocator>::deallocate(memory, place, 1);
             throw;
@@ -186,17 +249,35 @@ private:
         std::allocator_traits<allocator>::deallocate(memory, op, 1);
     }
 
+    // Where its executor takes no allocator, this may fail for want of memory. Nobody is left to be told,
+    // and std::terminate is called, as for any handler that cannot be posted.
+    void post() noexcept { executor_.post(completion(this)); }
+
     // Completes from within the initiating call: by a post, or as the handler asks for by its
     // associated immediate executor.
     void complete_immediately([[maybe_unused]] const Executor& default_executor) {
 #if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
         auto executor = asio::get_associated_executor(handler_, default_executor);
         auto immediate = asio::get_associated_immediate_executor(handler_, executor);
-        const auto tracked = std::move(work_);
         asio::dispatch(immediate, immediate_completion{this, executor});
 #else
-        complete();
+        post();
 #endif
+    }
+
+    void time_out() noexcept {
+        if (claim())
+            delivery_.state().cancel_claimed(*this, wait_result::timed_out);
+    }
+
+    std::size_t granted() const noexcept { return result == wait_result::granted ? wanted : 0; }
+
+    // The rest is for the one who has the operation for itself.
+
+    void destroy_now() noexcept {
+        if (granted() != 0)
+            delivery_.state().give_with_reference(granted());
+        deleter{}(this);
     }
 
     // The memory goes before the handler is called, so that the handler's next operation finds it free.
@@ -204,17 +285,27 @@ private:
         auto slot = asio::get_associated_cancellation_slot(handler_);
         if (slot.is_connected())
             slot.clear();
-        allocator memory{allocator_of(handler_)};
-        Handler handler(std::move(handler_));
-        Delivery delivery(std::move(delivery_));
-        const wait_result how = result;
-        deallocate(this, memory);
-        delivery.deliver(handler, to_error_code(how), how == wait_result::granted);
+        Handler handler = take_handler();
+        const Delivery delivery = delivery_;
+        const error_code error = to_error_code(result);
+        const std::size_t permits = granted();
+        deallocate(this, allocator{allocator_of(handler)});
+        delivery.deliver(handler, error, permits);
     }
 
+    Handler take_handler() {
+        try {
+            return std::move(handler_);
+        } catch (...) {
+            destroy_now();
+            throw;
+        }
+    }
+
+    const Delivery delivery_;
+    completion_executor<handler_executor> executor_;
+    [[no_unique_address]] deadline<Timing, timer_executor> deadline_;
     Handler handler_;
-    Delivery delivery_;
-    work work_;
 };
 
 } // namespace flowguard::detail

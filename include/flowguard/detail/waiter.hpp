@@ -13,31 +13,39 @@
 
 namespace flowguard::detail {
 
-class waiter;
-
 // What a thread leaves for the owner of the queue. Aligned so that the low bits of its address are
 // free for the inbox's flags.
 struct alignas(16) queue_message {
     enum class kind : std::uint8_t { enqueue, cancel, cancel_all };
 
-    queue_message(kind message, waiter* who) noexcept : what(message), subject(who) {}
+    explicit queue_message(kind message) noexcept : what(message) {}
 
-    kind what;
-    waiter* subject;               // none for cancel_all, which the owner deletes
     queue_message* next = nullptr; // the message that was left before this one
+    const kind what;
+};
+
+struct enqueue_message : queue_message {
+    enqueue_message() noexcept : queue_message(kind::enqueue) {}
+};
+
+struct cancel_message : queue_message {
+    cancel_message() noexcept : queue_message(kind::cancel) {}
 };
 
 enum class wait_result : std::uint8_t {
-    granted, // with a permit and a reference to the semaphore's state
+    granted, // with the permits and a reference to the semaphore's state
     aborted, // cancelled, or the semaphore was destroyed
-    closed
+    timed_out,
+    closed,
+    abandoned // its context is being destroyed, its handler is not called
 };
 
-// One caller in line. Its memory belongs to whoever queues it; the queue's owner alone touches the
-// links, the result and the context.
-class waiter {
+// One caller in line, and the messages that it may have to send. Its memory belongs to whoever queues
+// it; the queue's owner alone touches the links and the context, and the result once it is claimed for
+// being served. Who claims it otherwise sets the result before it says so.
+class waiter : public enqueue_message, public cancel_message {
 public:
-    waiter() = default;
+    explicit waiter(std::size_t permits) noexcept : wanted(static_cast<std::uint32_t>(permits)) {}
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
 
@@ -50,14 +58,16 @@ public:
 
     // Decides, once, between being granted (or closed) and being cancelled. Relaxed: the loser does
     // nothing, and the winner goes on through the inbox or the executor, which synchronize.
-    [[nodiscard]] bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_relaxed); }
+    [[nodiscard]] bool claim() noexcept {
+        return !cancellable || !claimed_.exchange(true, std::memory_order_relaxed); // there is but the owner, once
+    }
 
-    queue_message enqueue_message{queue_message::kind::enqueue, this};
-    queue_message cancel_message{queue_message::kind::cancel, this};
-    waiter* previous = nullptr;
-    waiter* next = nullptr;
+    waiter* ahead = nullptr;
+    waiter* behind = nullptr;
     asio::execution_context* context = nullptr; // the context of its executor, where that has one
-    bool linked = false;
+    const std::uint32_t wanted;                 // permits, all at once
+    bool cancellable = false; // set before it is queued
+    bool in_line = false;
     wait_result result = wait_result::aborted;
 
 protected:
@@ -75,17 +85,15 @@ public:
     waiter* front() const noexcept { return first_; }
 
     void push_back(waiter& w) noexcept {
-        w.previous = last_;
-        w.next = nullptr;
-        (last_ != nullptr ? last_->next : first_) = &w;
+        w.ahead = last_;
+        w.behind = nullptr;
+        (last_ != nullptr ? last_->behind : first_) = &w;
         last_ = &w;
-        w.linked = true;
     }
 
     void remove(waiter& w) noexcept {
-        (w.previous != nullptr ? w.previous->next : first_) = w.next;
-        (w.next != nullptr ? w.next->previous : last_) = w.previous;
-        w.linked = false;
+        (w.ahead != nullptr ? w.ahead->behind : first_) = w.behind;
+        (w.behind != nullptr ? w.behind->ahead : last_) = w.ahead;
     }
 
     waiter* pop_front() noexcept {

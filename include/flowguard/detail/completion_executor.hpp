@@ -1,0 +1,207 @@
+// completion_executor.hpp
+// ~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_COMPLETION_EXECUTOR_HPP
+#define FLOWGUARD_DETAIL_COMPLETION_EXECUTOR_HPP
+
+#include <cstddef>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+#include <variant>
+
+#include "flowguard/detail/asio.hpp"
+
+namespace flowguard::detail {
+
+// Room inside a waiter for the operation that its executor makes of its completion, so that to complete
+// it needs no memory, and cannot fail where the executor takes an allocator.
+class completion_memory {
+public:
+    completion_memory() noexcept = default;
+    completion_memory(const completion_memory&) = delete;
+    completion_memory& operator=(const completion_memory&) = delete;
+
+    // Null if it does not fit, or the room is taken: a strand needs a second piece.
+    void* take(std::size_t size, std::size_t alignment) noexcept {
+        if (taken_ || size > sizeof(bytes_) || alignment > alignof(void*))
+            return nullptr;
+        taken_ = true;
+        return bytes_;
+    }
+
+    bool contains(const void* p) const noexcept { return p == bytes_; }
+
+private:
+    static constexpr std::size_t size_of_asio_operation = 5 * sizeof(void*); // with a completion and its allocator
+
+    alignas(void*) std::byte bytes_[size_of_asio_operation];
+    bool taken_ = false;
+};
+
+// Takes a waiter's room first, then the memory that Asio keeps for a thread's next operation. The
+// room is compared with, but not touched, to give memory back: the waiter may be gone by then.
+template <class T>
+class completion_allocator {
+public:
+    using value_type = T;
+
+    explicit completion_allocator(completion_memory* room) noexcept : room_(room) {}
+    template <class U>
+    completion_allocator(const completion_allocator<U>& other) noexcept // NOLINT(google-explicit-constructor)
+        : room_(other.room()) {}
+
+    T* allocate(std::size_t n) {
+        if (room_ != nullptr)
+            if (void* memory = room_->take(n * sizeof(T), alignof(T)))
+                return static_cast<T*>(memory);
+        return asio::recycling_allocator<T>().allocate(n);
+    }
+
+    void deallocate(T* p, std::size_t n) noexcept {
+        if (room_ == nullptr || !room_->contains(p))
+            asio::recycling_allocator<T>().deallocate(p, n);
+    }
+
+    completion_memory* room() const noexcept { return room_; }
+
+    template <class U>
+    friend bool operator==(const completion_allocator& a, const completion_allocator<U>& b) noexcept {
+        return a.room() == b.room();
+    }
+
+private:
+    completion_memory* room_;
+};
+
+template <>
+class completion_allocator<void> {
+public:
+    using value_type = void;
+
+    template <class U>
+    struct rebind {
+        using other = completion_allocator<U>;
+    };
+
+    explicit completion_allocator(completion_memory* room) noexcept : room_(room) {}
+    template <class U>
+    completion_allocator(const completion_allocator<U>& other) noexcept // NOLINT(google-explicit-constructor)
+        : room_(other.room()) {}
+
+    completion_memory* room() const noexcept { return room_; }
+
+    template <class U>
+    friend bool operator==(const completion_allocator& a, const completion_allocator<U>& b) noexcept {
+        return a.room() == b.room();
+    }
+
+private:
+    completion_memory* room_;
+};
+
+template <class Executor>
+inline constexpr bool has_context =
+    asio::can_query<const Executor&, asio::execution::context_as_t<asio::execution_context&>>::value;
+
+// The context of an executor, null where it has none to tell.
+template <class Executor>
+asio::execution_context* context_of(const Executor& executor) {
+    if constexpr (has_context<Executor>)
+        return &asio::query(executor, asio::execution::context_as_t<asio::execution_context&>{});
+    else
+        return nullptr;
+}
+
+// Where a waiter is completed: keeps work outstanding there until then.
+template <class Executor>
+class completion_executor {
+public:
+    explicit completion_executor(const Executor& executor) : executor_(track(executor)) {}
+
+    asio::execution_context* context() const { return context_of(underlying(executor_)); }
+
+    completion_allocator<void> get_allocator() noexcept { return completion_allocator<void>(&room_); }
+
+    // Posts a function that uses our allocator. The work moves out first, for *this may be gone as soon
+    // as it is posted; it ends here.
+    template <class F>
+    void post(F f) {
+        const auto outstanding = std::move(executor_);
+        asio::post(untracked(outstanding), std::move(f));
+    }
+
+private:
+    // Not executor_work_guard, which does not compile for, say, strand<any_io_executor> in Asio 1.22.
+    static auto track(const Executor& executor) {
+        if constexpr (asio::execution::is_executor<Executor>::value)
+            return asio::prefer(executor, asio::execution::outstanding_work.tracked);
+        else
+            return asio::executor_work_guard<Executor>(executor);
+    }
+    using tracked = decltype(track(std::declval<const Executor&>()));
+
+    static decltype(auto) underlying(const tracked& t) {
+        if constexpr (asio::execution::is_executor<Executor>::value)
+            return (t);
+        else
+            return t.get_executor();
+    }
+
+    // Asio copies an executor several times to post, and each copy of a tracked one counts.
+    static auto untracked(const tracked& t) {
+        return asio::prefer(underlying(t), asio::execution::outstanding_work.untracked);
+    }
+
+    tracked executor_;
+    completion_memory room_;
+};
+
+// Looks inside: an io_context is what it holds nearly always, and costs half if it is used directly.
+template <>
+class completion_executor<asio::any_io_executor> {
+public:
+    explicit completion_executor(const asio::any_io_executor& executor) : target_(target_of(executor)) {}
+
+    asio::execution_context* context() const {
+        if (const auto* plain = std::get_if<plain_executor>(&target_))
+            return plain->context();
+        return context_of(std::get<asio::any_io_executor>(target_));
+    }
+
+    completion_allocator<void> get_allocator() noexcept {
+        auto* plain = std::get_if<plain_executor>(&target_);
+        return plain != nullptr ? plain->get_allocator() : completion_allocator<void>(nullptr);
+    }
+
+    template <class F>
+    void post(F f) {
+        if (auto* plain = std::get_if<plain_executor>(&target_)) {
+            plain->post(std::move(f));
+        } else {
+            const auto outstanding = std::move(std::get<asio::any_io_executor>(target_));
+            asio::post(outstanding, std::move(f));
+        }
+    }
+
+private:
+    using plain_executor = completion_executor<asio::io_context::executor_type>;
+    using target = std::variant<plain_executor, asio::any_io_executor>;
+
+    static target target_of(const asio::any_io_executor& executor) {
+#if !defined(ASIO_NO_TYPEID)
+        // target() alone does not compare types in Asio 1.22.
+        if (executor.target_type() == typeid(asio::io_context::executor_type))
+            return target(std::in_place_type<plain_executor>, *executor.target<asio::io_context::executor_type>());
+#endif
+        return target(std::in_place_type<asio::any_io_executor>,
+                      asio::prefer(executor, asio::execution::outstanding_work.tracked));
+    }
+
+    target target_;
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,107 @@
+// deadline.hpp
+// ~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_DEADLINE_HPP
+#define FLOWGUARD_DETAIL_DEADLINE_HPP
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <utility>
+
+#include "flowguard/detail/asio.hpp"
+
+namespace flowguard::detail {
+
+// How long a wait may take.
+struct without_deadline {};
+struct until {
+    std::chrono::steady_clock::time_point time;
+};
+
+inline until after(std::chrono::steady_clock::duration length) noexcept {
+    const auto now = std::chrono::steady_clock::now();
+    const auto most = std::chrono::steady_clock::time_point::max();
+    return {length < most - now ? now + length : most};
+}
+
+// The timer of a wait with a deadline, part of its operation.
+//
+// Three parties use the operation, on threads of their own: who starts the wait, the timer's handler,
+// and who completes the wait, be it because it timed out. Each says when it is through, and the last
+// of them is told so, in whichever order they come: it has the operation for itself.
+//
+// The timer itself is touched by who starts the wait until that is published, by who completes it, once,
+// and by the last; its handler does not touch it.
+template <class Timing, class Executor>
+class deadline;
+
+template <class Executor>
+class deadline<until, Executor> {
+public:
+    deadline(const until& when, const Executor& executor) : timer_(executor, when.time) {}
+
+    Executor get_executor() noexcept { return timer_.get_executor(); }
+
+    bool has_passed() const { return timer_.expiry() <= std::chrono::steady_clock::now(); }
+
+    // Before the wait is published, so that a failure (no memory) is nobody else's.
+    template <class Handler>
+    void start(Handler&& on_expiry) {
+        timer_.async_wait(std::forward<Handler>(on_expiry));
+    }
+
+    // The wait was published. `time_out()` is called, here or by timer_through(), once both are there.
+    template <class TimeOut>
+    [[nodiscard]] bool start_through(TimeOut time_out) noexcept {
+        return meet(started, expired, time_out);
+    }
+
+    // The timer's handler ran.
+    template <class TimeOut>
+    [[nodiscard]] bool timer_through(TimeOut time_out) noexcept {
+        return meet(expired, started, time_out);
+    }
+
+    // The wait has its result.
+    [[nodiscard]] bool completion_through() {
+        timer_.cancel();
+        // Release: the last one sees what we did. Acquire: and we, what the others did, if it is us.
+        return (through_.fetch_or(completed, std::memory_order_acq_rel) | completed) == all;
+    }
+
+private:
+    static constexpr std::uint8_t started = 1;
+    static constexpr std::uint8_t expired = 2;
+    static constexpr std::uint8_t completed = 4;
+    static constexpr std::uint8_t all = started | expired | completed;
+
+    template <class F>
+    bool meet(std::uint8_t mine, std::uint8_t other, F& when_both) noexcept {
+        bool done = false;
+        std::uint8_t through = through_.load(std::memory_order_acquire);
+        do {
+            if ((through & other) != 0 && !std::exchange(done, true))
+                when_both(); // before we are through, while the operation cannot go
+        } while (!through_.compare_exchange_weak(through, static_cast<std::uint8_t>(through | mine),
+                                                 std::memory_order_acq_rel, std::memory_order_acquire));
+        return (through | mine) == all;
+    }
+
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>
+        timer_;
+    std::atomic<std::uint8_t> through_{0};
+};
+
+template <class Executor>
+class deadline<without_deadline, Executor> {
+public:
+    deadline(const without_deadline&, const Executor&) noexcept {}
+
+    [[nodiscard]] bool completion_through() const noexcept { return true; }
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,127 @@
+// wait_queue.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_WAIT_QUEUE_HPP
+#define FLOWGUARD_DETAIL_WAIT_QUEUE_HPP
+
+#include <cstddef>
+
+#include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/waiter.hpp"
+
+namespace flowguard::detail {
+
+// The line of waiters, and what becomes of each: plain code for one thread at a time, the owner, without
+// an atomic step but a waiter's claim. So every race between a grant, a cancellation and a close is an
+// order of calls here, which a test can write down.
+//
+// Decides only. Waiters whose turn it is, or was, end up in `done`, each exactly once, for the owner to
+// complete when it is out of the semaphore.
+class wait_queue {
+public:
+    // Whether nobody is in line.
+    bool empty() const noexcept { return line_.empty(); }
+
+    // How many came and are not decided on: those in line, and those whose cancellation is still to come.
+    std::size_t size() const noexcept { return size_; }
+
+    // Applies a stack of messages, the oldest first: a waiter's enqueue comes before its cancel.
+    void apply_all(queue_message* newest, waiter_list& done) noexcept {
+        queue_message* oldest = nullptr;
+        while (newest != nullptr) {
+            queue_message* next = newest->next;
+            newest->next = oldest;
+            oldest = newest;
+            newest = next;
+        }
+        while (oldest != nullptr) {
+            queue_message* next = oldest->next;
+            apply(*oldest, done);
+            oldest = next;
+        }
+    }
+
+    void apply(queue_message& message, waiter_list& done) noexcept {
+        switch (message.what) {
+        case queue_message::kind::enqueue: {
+            auto& w = static_cast<waiter&>(static_cast<enqueue_message&>(message));
+            line_.push_back(w);
+            w.in_line = true;
+            ++size_;
+            break;
+        }
+        case queue_message::kind::cancel: {
+            auto& w = static_cast<waiter&>(static_cast<cancel_message&>(message));
+            decide(w, w.result, done); // as was set by who claimed it
+            break;
+        }
+        case queue_message::kind::cancel_all:
+            end_all(wait_result::aborted, done);
+            delete &message;
+            break;
+        }
+    }
+
+    // Serves the first in line, while there are permits: `hand.take(n, last)` says whether it holds n
+    // permits now, for what may be the last in line, and `hand.give_away()` that they are the waiter's.
+    // Nobody overtakes the first, however much it wants, so that it is served in the end.
+    template <class Hand>
+    void serve(Hand& hand, waiter_list& done) noexcept {
+        while (waiter* w = line_.front()) {
+            if (!hand.take(w->wanted, line_.has_only_one()))
+                return;
+            if (w->claim()) {
+                hand.give_away();
+                decide(*w, wait_result::granted, done);
+            } else {
+                remove(*w); // its cancel message is on its way; the permits are for the next
+            }
+        }
+    }
+
+    // Ends those in line whose cancellation is not on its way already.
+    void end_all(wait_result result, waiter_list& done) noexcept {
+        for (waiter* w = line_.front(); w != nullptr;) {
+            waiter* next = w->behind;
+            if (w->claim())
+                decide(*w, result, done);
+            w = next;
+        }
+    }
+
+    // Moves those out of line who wait in a context that is being destroyed, with messages of theirs.
+    void doom(const asio::execution_context& context, waiter_list& doomed) noexcept {
+        for (waiter* w = line_.front(); w != nullptr;) {
+            waiter* next = w->behind;
+            if (w->context == &context) {
+                remove(*w);
+                --size_;
+                w->result = wait_result::abandoned;
+                doomed.push_back(*w);
+            }
+            w = next;
+        }
+    }
+
+private:
+    void remove(waiter& w) noexcept {
+        line_.remove(w);
+        w.in_line = false;
+    }
+
+    void decide(waiter& w, wait_result result, waiter_list& done) noexcept {
+        if (w.in_line)
+            remove(w);
+        --size_;
+        w.result = result;
+        done.push_back(w);
+    }
+
+    waiter_list line_;
+    std::size_t size_ = 0;
+};
+
+} // namespace flowguard::detail
+
+#endif
