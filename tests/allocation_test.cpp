@@ -188,3 +188,20 @@ TEST_CASE("Coroutines that wait for a permit allocate nothing, with a deadline o
     CHECK(allocations_of_hand_over(semaphore, context, [&] { return semaphore.acquire_for(std::chrono::hours(24)); }) ==
           0);
 }
+
+TEST_CASE("A waiter takes at most 160 bytes beyond its handler") {
+    struct handler {
+        void* something = nullptr;
+        void operator()(flowguard::error_code) const {}
+    };
+    asio::io_context context{1};
+    flowguard::dynamic_semaphore semaphore{context, 0};
+    semaphore.async_acquire(handler{}); // the semaphore and the context come to know each other
+    const std::uint64_t before = support::allocated_bytes.load();
+    semaphore.async_acquire(handler{});
+    const std::uint64_t taken = support::allocated_bytes.load() - before;
+    CHECK(taken > sizeof(handler));
+    CHECK(taken <= 160 + sizeof(handler));
+    semaphore.release(2);
+    context.run();
+}

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 
 if(PROJECT_IS_TOP_LEVEL)
-  add_test(NAME readme COMMAND "${CMAKE_COMMAND}" -D "SOURCE=${PROJECT_SOURCE_DIR}" -P
+  add_test(NAME readme COMMAND "${CMAKE_COMMAND}" -D "SOURCE=${PROJECT_SOURCE_DIR}" -D
+                               "SCRATCH=${CMAKE_CURRENT_BINARY_DIR}/readme" -P
                                "${CMAKE_CURRENT_LIST_DIR}/readme_test.cmake")
   set_tests_properties(readme PROPERTIES LABELS build TIMEOUT 60)
 endif()

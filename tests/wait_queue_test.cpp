@@ -24,15 +24,17 @@ using flowguard::detail::waiter_list;
 
 class caller final : public waiter {
 public:
-    explicit caller(char called, std::size_t permits = 1) : waiter(permits), name(called) { cancellable = true; }
+    explicit caller(char called, std::size_t permits = 1) : waiter(permits), name(called) { make_cancellable(); }
 
     void complete() noexcept override {}
     void destroy() noexcept override {}
+    asio::execution_context* context() const override { return home; }
 
     enqueue_message& arrival() { return *this; }
     cancel_message& withdrawal() { return *this; }
 
     const char name;
+    asio::io_context* home = nullptr;
 };
 
 // Permits, and who has the queue's attention.
@@ -231,8 +233,8 @@ TEST_CASE("Those who wait in a context that goes are taken out of line, and nobo
     asio::io_context going;
     asio::io_context staying;
     caller a{'a'}, b{'b'}, c{'c'};
-    a.context = c.context = &going;
-    b.context = &staying;
+    a.home = c.home = &going;
+    b.home = &staying;
     scene s;
     s.arrive(a);
     s.arrive(b);

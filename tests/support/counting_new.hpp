@@ -2,11 +2,12 @@
 // ~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Replaces the global operator new in the program that includes this, once, to count allocations.
+// Replaces the global operator new, and aligned_alloc, in the program that includes this, once, to count allocations.
 
 #ifndef FLOWGUARD_TESTS_SUPPORT_COUNTING_NEW_HPP
 #define FLOWGUARD_TESTS_SUPPORT_COUNTING_NEW_HPP
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +16,9 @@
 
 namespace support {
 
-/// How many there were in this program.
+/// How many there were in this program, and of how many bytes.
 inline std::atomic<std::uint64_t> allocations{0};
+inline std::atomic<std::uint64_t> allocated_bytes{0};
 
 } // namespace support
 
@@ -28,8 +30,9 @@ inline std::atomic<std::uint64_t> allocations{0};
 #endif
 
 #if defined(FLOWGUARD_COUNT_BY_HOOK)
-extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t) {
+extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t size) {
     support::allocations.fetch_add(1, std::memory_order_relaxed);
+    support::allocated_bytes.fetch_add(size, std::memory_order_relaxed);
 }
 extern "C" void __sanitizer_free_hook(const volatile void*) {}
 #else
@@ -37,8 +40,9 @@ namespace support {
 
 inline void* try_allocate(std::size_t size, std::size_t alignment) noexcept {
     allocations.fetch_add(1, std::memory_order_relaxed);
-    const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
-    return std::aligned_alloc(alignment, rounded > 0 ? rounded : alignment);
+    allocated_bytes.fetch_add(size, std::memory_order_relaxed);
+    void* memory = nullptr;
+    return posix_memalign(&memory, std::max(alignment, sizeof(void*)), size) == 0 ? memory : nullptr;
 }
 
 inline void* allocate(std::size_t size, std::size_t alignment) {
@@ -48,6 +52,11 @@ inline void* allocate(std::size_t size, std::size_t alignment) {
 }
 
 } // namespace support
+
+// Asio's own memory, coroutine frames included, does not come from operator new.
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
+    return support::try_allocate(size, alignment);
+}
 
 // Not inline: replacement functions must not be. The forms for arrays are left as they are: they call these, or
 // the sanitizer's own. GCC takes free() for a mismatch with operator new, though both are ours.

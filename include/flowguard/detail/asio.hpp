@@ -37,6 +37,7 @@ find them (1.22 under clang), define ASIO_HAS_CO_AWAIT and ASIO_HAS_STD_COROUTIN
 #include <asio/recycling_allocator.hpp>
 #include <asio/system_error.hpp>
 #include <asio/system_executor.hpp>
+#include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/version.hpp>
 #include <asio/wait_traits.hpp>

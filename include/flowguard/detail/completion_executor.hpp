@@ -158,48 +158,61 @@ private:
     completion_memory room_;
 };
 
-// Looks inside: an io_context is what it holds nearly always, and costs half if it is used directly.
+// One whose type was erased. It takes no allocator.
+class unknown_executor {
+public:
+    explicit unknown_executor(const asio::any_io_executor& executor)
+        : executor_(asio::prefer(executor, asio::execution::outstanding_work.tracked)) {}
+
+    asio::execution_context* context() const { return context_of(executor_); }
+
+    completion_allocator<void> get_allocator() noexcept { return completion_allocator<void>(nullptr); }
+
+    template <class F>
+    void post(F f) {
+        const auto outstanding = std::move(executor_);
+        asio::post(outstanding, std::move(f));
+    }
+
+private:
+    asio::any_io_executor executor_;
+};
+
+// Looks inside: it is nearly always an io_context or a thread_pool, which cost half if they are used directly.
 template <>
 class completion_executor<asio::any_io_executor> {
 public:
-    explicit completion_executor(const asio::any_io_executor& executor) : target_(target_of(executor)) {}
+    explicit completion_executor(const asio::any_io_executor& executor) : found_(look_inside(executor)) {}
 
     asio::execution_context* context() const {
-        if (const auto* plain = std::get_if<plain_executor>(&target_))
-            return plain->context();
-        return context_of(std::get<asio::any_io_executor>(target_));
+        return std::visit([](const auto& e) { return e.context(); }, found_);
     }
 
     completion_allocator<void> get_allocator() noexcept {
-        auto* plain = std::get_if<plain_executor>(&target_);
-        return plain != nullptr ? plain->get_allocator() : completion_allocator<void>(nullptr);
+        return std::visit([](auto& e) { return e.get_allocator(); }, found_);
     }
 
     template <class F>
     void post(F f) {
-        if (auto* plain = std::get_if<plain_executor>(&target_)) {
-            plain->post(std::move(f));
-        } else {
-            const auto outstanding = std::move(std::get<asio::any_io_executor>(target_));
-            asio::post(outstanding, std::move(f));
-        }
+        std::visit([&f](auto& e) { e.post(std::move(f)); }, found_);
     }
 
 private:
-    using plain_executor = completion_executor<asio::io_context::executor_type>;
-    using target = std::variant<plain_executor, asio::any_io_executor>;
+    using found = std::variant<unknown_executor, completion_executor<asio::io_context::executor_type>,
+                               completion_executor<asio::thread_pool::executor_type>>;
 
-    static target target_of(const asio::any_io_executor& executor) {
+    static found look_inside(const asio::any_io_executor& executor) {
 #if !defined(ASIO_NO_TYPEID)
         // target() alone does not compare types in Asio 1.22.
         if (executor.target_type() == typeid(asio::io_context::executor_type))
-            return target(std::in_place_type<plain_executor>, *executor.target<asio::io_context::executor_type>());
+            return found(std::in_place_index<1>, *executor.target<asio::io_context::executor_type>());
+        if (executor.target_type() == typeid(asio::thread_pool::executor_type))
+            return found(std::in_place_index<2>, *executor.target<asio::thread_pool::executor_type>());
 #endif
-        return target(std::in_place_type<asio::any_io_executor>,
-                      asio::prefer(executor, asio::execution::outstanding_work.tracked));
+        return found(std::in_place_index<0>, executor);
     }
 
-    target target_;
+    found found_;
 };
 
 } // namespace flowguard::detail

@@ -64,10 +64,11 @@ public:
                 return;
             }
         }
-        if (op->context != nullptr)
-            link_context(state, *op->context);
+        if (asio::execution_context* context = op->context())
+            link_context(state, *context);
         auto slot = asio::get_associated_cancellation_slot(op->handler_);
-        op->cancellable = has_deadline || slot.is_connected();
+        if (has_deadline || slot.is_connected())
+            op->make_cancellable();
         if (slot.is_connected())
             slot.template emplace<canceller>(state, *op);
         if constexpr (has_deadline) {
@@ -94,6 +95,8 @@ public:
             published->complete_immediately(default_executor);
         }
     }
+
+    asio::execution_context* context() const override { return executor_.context(); }
 
     void complete() noexcept override {
         if (deadline_.completion_through())
@@ -219,9 +222,7 @@ private:
           delivery_(delivery),
           executor_(asio::get_associated_executor(handler, default_executor)),
           deadline_(timing, timer_executor_for(handler, default_executor)),
-          handler_(std::move(handler)) {
-        context = executor_.context();
-    }
+          handler_(std::move(handler)) {}
     ~wait_operation() = default;
 
     static timer_executor timer_executor_for(const Handler& handler, const Executor& default_executor) {

@@ -94,7 +94,7 @@ public:
     void doom(const asio::execution_context& context, waiter_list& doomed) noexcept {
         for (waiter* w = line_.front(); w != nullptr;) {
             waiter* next = w->behind;
-            if (w->context == &context) {
+            if (w->context() == &context) {
                 remove(*w);
                 --size_;
                 w->result = wait_result::abandoned;

@@ -13,6 +13,8 @@
 
 namespace flowguard::detail {
 
+class waiter;
+
 // What a thread leaves for the owner of the queue. Aligned so that the low bits of its address are
 // free for the inbox's flags.
 struct alignas(16) queue_message {
@@ -40,15 +42,9 @@ enum class wait_result : std::uint8_t {
     abandoned // its context is being destroyed, its handler is not called
 };
 
-// One caller in line, and the messages that it may have to send. Its memory belongs to whoever queues
-// it; the queue's owner alone touches the links and the context, and the result once it is claimed for
-// being served. Who claims it otherwise sets the result before it says so.
-class waiter : public enqueue_message, public cancel_message {
+// What becomes of a waiter.
+class waiter_end {
 public:
-    explicit waiter(std::size_t permits) noexcept : wanted(static_cast<std::uint32_t>(permits)) {}
-    waiter(const waiter&) = delete;
-    waiter& operator=(const waiter&) = delete;
-
     // Hands the result over to the waiter's executor, and gives up the waiter: called exactly once,
     // or else destroy() is.
     virtual void complete() noexcept = 0;
@@ -56,25 +52,45 @@ public:
     // Ends a waiter whose context is being destroyed, its handler uncalled.
     virtual void destroy() noexcept = 0;
 
+    // Where it is completed; null where its executor has no context to tell.
+    virtual asio::execution_context* context() const = 0;
+
+    waiter* ahead = nullptr; // here, where alignment leaves room: there may be a million waiters
+
+protected:
+    ~waiter_end() = default;
+};
+
+// One caller in line, and the messages that it may have to send. Its memory belongs to whoever queues
+// it; the queue's owner alone touches the links, and the result once it is claimed for being served.
+// Who claims it otherwise sets the result before it says so.
+class waiter : public waiter_end, public enqueue_message, public cancel_message {
+    enum class claim_state : std::uint8_t { owners, free, taken };
+    std::atomic<claim_state> claim_{claim_state::owners}; // first: fits behind the messages
+
+public:
+    explicit waiter(std::size_t permits) noexcept : wanted(static_cast<std::uint32_t>(permits)) {}
+    waiter(const waiter&) = delete;
+    waiter& operator=(const waiter&) = delete;
+
+    // Before it is queued. Otherwise only the owner claims it, once, and without an atomic step.
+    void make_cancellable() noexcept { claim_.store(claim_state::free, std::memory_order_relaxed); }
+
     // Decides, once, between being granted (or closed) and being cancelled. Relaxed: the loser does
     // nothing, and the winner goes on through the inbox or the executor, which synchronize.
     [[nodiscard]] bool claim() noexcept {
-        return !cancellable || !claimed_.exchange(true, std::memory_order_relaxed); // there is but the owner, once
+        return claim_.load(std::memory_order_relaxed) == claim_state::owners ||
+               claim_.exchange(claim_state::taken, std::memory_order_relaxed) == claim_state::free;
     }
 
-    waiter* ahead = nullptr;
-    waiter* behind = nullptr;
-    asio::execution_context* context = nullptr; // the context of its executor, where that has one
-    const std::uint32_t wanted;                 // permits, all at once
-    bool cancellable = false; // set before it is queued
-    bool in_line = false;
     wait_result result = wait_result::aborted;
+    bool in_line = false;
+
+    const std::uint32_t wanted; // permits, all at once
+    waiter* behind = nullptr;
 
 protected:
     ~waiter() = default;
-
-private:
-    std::atomic<bool> claimed_{false};
 };
 
 // A first-in first-out list of waiters. Every step is O(1).

@@ -1,0 +1,39 @@
+// contender.hpp
+// ~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// How to put a semaphore of your own into the comparison:
+//
+//   1. Write a header with a class that satisfies `contender`, in whatever namespace, and at its end
+//          using your_contender = my_namespace::my_semaphore;
+//      mutex_semaphore.hpp is an example.
+//   2. cmake --preset release -D FLOWGUARD_CONTENDER=/path/to/my_semaphore.hpp
+//   3. cmake --build --preset release --target semaphore_benchmark
+//      build/release/benchmarks/semaphore_benchmark
+
+#ifndef FLOWGUARD_BENCHMARKS_CONTENDER_HPP
+#define FLOWGUARD_BENCHMARKS_CONTENDER_HPP
+
+#include <asio/any_io_executor.hpp>
+#include <asio/use_awaitable.hpp>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+/// A semaphore that the benchmarks can drive.
+///
+/// `name`: as it is printed. `is_thread_safe`: whether it may take part in the comparison on several
+/// threads. `most_cancelled`: how many waiters to cancel in one measurement, at most; for those whose
+/// cancellation looks through all waiters. `async_acquire(token)`: any completion signature; what is acquired is given
+/// back by `release()`. Handlers may have an associated cancellation slot.
+template <class S>
+concept contender = std::constructible_from<S, asio::any_io_executor, std::size_t> && requires(S& s) {
+    { S::name } -> std::convertible_to<const char*>;
+    { S::is_thread_safe } -> std::convertible_to<bool>;
+    { S::most_cancelled } -> std::convertible_to<std::int64_t>;
+    s.async_acquire(asio::use_awaitable);
+    s.release();
+};
+
+#endif

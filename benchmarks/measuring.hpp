@@ -1,0 +1,142 @@
+// measuring.hpp
+// ~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// What the benchmarks share.
+
+#ifndef FLOWGUARD_BENCHMARKS_MEASURING_HPP
+#define FLOWGUARD_BENCHMARKS_MEASURING_HPP
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/counting_new.hpp"
+
+namespace measuring {
+
+/// Allocations per iteration, once the thread's caches are warm.
+class allocation_counter {
+public:
+    explicit allocation_counter(benchmark::State& state, double operations_per_iteration = 1)
+        : state_(state), operations_(operations_per_iteration), before_(support::allocations.load()) {}
+    allocation_counter(const allocation_counter&) = delete;
+    allocation_counter& operator=(const allocation_counter&) = delete;
+    ~allocation_counter() {
+        const auto count = static_cast<double>(support::allocations.load() - before_);
+        state_.counters["allocs/op"] = count / static_cast<double>(state_.iterations()) / operations_;
+    }
+
+private:
+    benchmark::State& state_;
+    double operations_;
+    std::uint64_t before_;
+};
+
+/// The processor time of this thread: what other programs take does not count.
+inline std::chrono::nanoseconds thread_time() {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+}
+
+/// Runs a benchmark's loop as one coroutine of an io_context.
+template <class Loop>
+void run_coroutine(Loop loop) {
+    asio::io_context context{1};
+    asio::co_spawn(context, std::move(loop), asio::detached);
+    context.run();
+}
+
+inline asio::awaitable<int> ready() {
+    co_return 1;
+}
+
+inline void raw_cas_pair(benchmark::State& state) {
+    std::atomic<std::uint64_t> word{0};
+    for (auto _ : state) {
+        std::uint64_t w = word.load(std::memory_order_relaxed);
+        while (!word.compare_exchange_weak(w, w + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+        }
+        benchmark::ClobberMemory();
+        w = word.load(std::memory_order_relaxed);
+        while (!word.compare_exchange_weak(w, w - 1, std::memory_order_release, std::memory_order_relaxed)) {
+        }
+        benchmark::ClobberMemory();
+    }
+}
+
+inline void await_ready(benchmark::State& state) {
+    run_coroutine([&]() -> asio::awaitable<void> {
+        co_await ready();
+        allocation_counter allocations{state};
+        for (auto _ : state)
+            benchmark::DoNotOptimize(co_await ready());
+    });
+}
+
+/// Prints as usual, and keeps the time of each benchmark: the least of its repetitions, which the
+/// machine's noise disturbed least.
+class keeping_reporter : public benchmark::ConsoleReporter {
+public:
+    keeping_reporter() : ConsoleReporter(OO_Tabular) {} // without colours, for files
+
+    void ReportRuns(const std::vector<Run>& runs) override {
+        for (const Run& run : runs) {
+            if (run.run_type != Run::RT_Iteration || run.error_occurred)
+                continue;
+            // What is not spread over an iteration says its time per operation itself.
+            const auto counter = run.counters.find("ns/op");
+            const bool real = run.run_name.time_type.find("manual") != std::string::npos;
+            const double ns = counter != run.counters.end() ? counter->second.value
+                              : real                        ? run.GetAdjustedRealTime()
+                                                            : run.GetAdjustedCPUTime();
+            const std::string name = run.run_name.args.empty() ? run.run_name.function_name
+                                                               : run.run_name.function_name + '/' + run.run_name.args;
+            const auto [at, added] = least_.try_emplace(name, ns);
+            at->second = std::min(at->second, ns);
+            for (const auto& [what, value] : run.counters)
+                counters_[name + ' ' + what] = value.value;
+        }
+        ConsoleReporter::ReportRuns(runs);
+    }
+
+    /// 0 for what was filtered out.
+    double ns(const std::string& name) const { return value_in(least_, name); }
+    double counter(const std::string& name, const std::string& what) const {
+        return value_in(counters_, name + ' ' + what);
+    }
+
+private:
+    static double value_in(const std::map<std::string, double>& values, const std::string& name) {
+        const auto at = values.find(name);
+        return at != values.end() ? at->second : 0;
+    }
+
+    std::map<std::string, double> least_;
+    std::map<std::string, double> counters_;
+};
+
+inline void print_ratio(const std::string& what, double ns, const std::string& against, double peer) {
+    if (ns > 0 && peer > 0)
+        std::printf("%-44s %7.1f ns = %5.2f x %s (%.1f ns)\n", what.c_str(), ns, ns / peer, against.c_str(), peer);
+}
+
+} // namespace measuring
+
+#endif

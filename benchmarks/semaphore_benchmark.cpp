@@ -1,0 +1,565 @@
+// semaphore_benchmark.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// dynamic_semaphore beside its peers, all in one run; see help_text.
+
+#include <benchmark/benchmark.h>
+
+#include <sys/resource.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include <algorithm>
+#include <asio/awaitable.hpp>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/thread_pool.hpp>
+#include <asio/use_awaitable.hpp>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "contender.hpp"
+#include "line_chart.hpp"
+#include "measuring.hpp"
+#include "peers.hpp"
+#if defined(FLOWGUARD_CONTENDER)
+#include FLOWGUARD_CONTENDER
+static_assert(contender<your_contender>, "see contender.hpp");
+#endif
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+using measuring::allocation_counter;
+using measuring::print_ratio;
+
+constexpr std::string_view help_text =
+    R"(usage: semaphore_benchmark [--most-waiters N] [--time-outs N] [--svg FOLDER] [--benchmark_...]
+
+Compares flowguard::dynamic_semaphore with what else one would use on Asio: an experimental::channel, a
+concurrent_channel, a mutex with a list, and a semaphore of your own (benchmarks/contender.hpp says how).
+
+  --most-waiters N   how many wait at once, at most; from 1000, default: 1000000
+  --time-outs N      how many waits time out; default: 10000000
+  --svg FOLDER       where to write semaphore_waiters.svg and semaphore_threads.svg; default: .
+  --benchmark_...    Google Benchmark's own; --benchmark_repetitions=5 steadies the figures,
+                     --benchmark_filter=hand_off picks some
+  --help             this text
+
+  acquire_release    one caller, a permit free
+  shared_...         several threads, permits free
+  hand_off           64 coroutines on one thread pass one permit round, with a post while they hold it;
+                     two_posts is the same without a semaphore
+  pool_hand_off/T    the same on a pool of T threads
+  queue/N, grant/N,  N callbacks come to wait, are granted a permit each and called, or are cancelled and
+  cancel/N           called, one after the other
+  time_outs          1000 callbacks whose waits time out, again and again, and nobody ever releases
+
+Times are per operation. Ratios, at the end, are of the least times of all repetitions.
+)";
+
+void count_time(benchmark::State& state, std::chrono::nanoseconds taken, double operations_per_iteration) {
+    state.counters["ns/op"] = std::chrono::duration<double, std::nano>(taken).count() /
+                              static_cast<double>(state.iterations()) / operations_per_iteration;
+}
+
+// ---- One caller ----
+
+void try_acquire_release(benchmark::State& state) {
+    asio::io_context context{1};
+    flowguard::dynamic_semaphore semaphore{context, 10};
+    const allocation_counter allocations{state};
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(semaphore.try_acquire());
+        semaphore.release();
+    }
+}
+
+// Several threads and one semaphore with permits for all: what the permit word itself costs them.
+void shared_try_acquire_release(benchmark::State& state) {
+    static asio::io_context context{1};
+    static flowguard::dynamic_semaphore semaphore{context, 1'000'000};
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(semaphore.try_acquire());
+        semaphore.release();
+    }
+}
+
+void acquire_release(benchmark::State& state) {
+    measuring::run_coroutine([&]() -> asio::awaitable<void> {
+        flowguard::dynamic_semaphore semaphore{co_await asio::this_coro::executor, 10};
+        co_await semaphore.acquire();
+        const allocation_counter allocations{state};
+        for (auto _ : state) {
+            auto p = co_await semaphore.acquire();
+            benchmark::DoNotOptimize(p);
+        }
+    });
+}
+
+template <contender S>
+void acquire_release_of(benchmark::State& state) {
+    measuring::run_coroutine([&]() -> asio::awaitable<void> {
+        S semaphore{co_await asio::this_coro::executor, 10};
+        const allocation_counter allocations{state};
+        for (auto _ : state) {
+            co_await semaphore.async_acquire(asio::use_awaitable);
+            semaphore.release();
+        }
+    });
+}
+
+// ---- Hand-off ----
+
+constexpr int callers = 64;
+
+// The floor of a hand-off: whoever gives the permit away, and whoever gets it, are each resumed by a post.
+class no_semaphore {
+public:
+    static constexpr const char* name = "two_posts";
+    static constexpr bool is_thread_safe = true;
+    static constexpr std::int64_t most_cancelled = 0;
+
+    no_semaphore(asio::any_io_executor executor, std::size_t) : executor_(std::move(executor)) {}
+
+    template <class Token>
+    auto async_acquire(Token&& token) {
+        return asio::post(executor_, std::forward<Token>(token));
+    }
+    void release() {}
+
+private:
+    asio::any_io_executor executor_;
+};
+
+// With its permit held by an object, as we recommend it.
+class permit_semaphore {
+public:
+    static constexpr const char* name = "dynamic_semaphore_permit";
+    static constexpr bool is_thread_safe = true;
+    static constexpr std::int64_t most_cancelled = 0;
+
+    permit_semaphore(asio::any_io_executor executor, std::size_t permits) : semaphore_(std::move(executor), permits) {}
+
+    template <class Token>
+    auto async_acquire(Token&& token) {
+        return semaphore_.async_acquire_permit(std::forward<Token>(token));
+    }
+    void release() {}
+
+private:
+    flowguard::dynamic_semaphore semaphore_;
+};
+
+template <contender S, class More>
+asio::awaitable<void> take_turns(S& semaphore, More more) {
+    while (more()) {
+        if constexpr (std::is_same_v<S, permit_semaphore>) {
+            const flowguard::permit p = co_await semaphore.async_acquire(asio::use_awaitable);
+            co_await asio::post(asio::use_awaitable);
+        } else {
+            co_await semaphore.async_acquire(asio::use_awaitable);
+            co_await asio::post(asio::use_awaitable);
+            semaphore.release();
+        }
+    }
+}
+
+auto times(int n) {
+    return [n]() mutable { return n-- > 0; };
+}
+
+// In line one after the other: a turn of the first caller is one of each.
+template <contender S>
+void hand_off(benchmark::State& state) {
+    asio::io_context context{1};
+    S semaphore{context.get_executor(), 1};
+    bool stop = false;
+    asio::co_spawn(
+        context,
+        [&]() -> asio::awaitable<void> {
+            co_await take_turns(semaphore, times(10));
+            {
+                const allocation_counter allocations{state, callers};
+                const auto start = measuring::thread_time();
+                co_await take_turns(semaphore, [&state] { return state.KeepRunning(); });
+                count_time(state, measuring::thread_time() - start, callers);
+            }
+            stop = true;
+        },
+        asio::detached);
+    for (int i = 1; i < callers; ++i)
+        asio::co_spawn(context, take_turns(semaphore, [&stop] { return !stop; }), asio::detached);
+    context.run();
+}
+
+template <contender S>
+void pool_hand_off(benchmark::State& state) {
+    constexpr int turns = 400;
+    clock::duration total{};
+    for (auto _ : state) {
+        asio::thread_pool pool{static_cast<std::size_t>(state.range(0))};
+        S semaphore{pool.get_executor(), 1};
+        const auto start = clock::now();
+        for (int i = 0; i < callers; ++i)
+            asio::co_spawn(pool, take_turns(semaphore, times(turns)), asio::detached);
+        pool.join();
+        const auto taken = clock::now() - start;
+        state.SetIterationTime(std::chrono::duration<double>(taken).count());
+        total += taken;
+    }
+    count_time(state, total, callers * turns);
+}
+
+// ---- Many waiters ----
+
+struct count_down {
+    std::size_t* left;
+
+    template <class... Results>
+    void operator()(const Results&...) const {
+        --*left;
+    }
+};
+
+enum class step { queue, grant, cancel };
+
+// How long one of the steps takes for n waiters. In a context, where Asio recycles memory, as in a service.
+template <contender S, step measured>
+std::chrono::nanoseconds time_of(benchmark::State& state, std::size_t n) {
+    asio::io_context context{1};
+    std::vector<asio::cancellation_signal> signals(measured == step::cancel ? n : 0);
+    S semaphore{context.get_executor(), 1};
+    std::size_t left = n + 1;
+    semaphore.async_acquire(count_down{&left});
+    context.run();
+
+    const auto time = [&context](auto work) { // what follows from it included
+        asio::post(context, work);
+        context.restart();
+        const auto start = measuring::thread_time();
+        context.poll();
+        return measuring::thread_time() - start;
+    };
+    const std::uint64_t bytes = support::allocated_bytes.load();
+    const auto queueing = time([&] {
+        for (std::size_t i = 0; i < n; ++i) {
+            if constexpr (measured == step::cancel)
+                semaphore.async_acquire(asio::bind_cancellation_slot(signals[i].slot(), count_down{&left}));
+            else
+                semaphore.async_acquire(count_down{&left});
+        }
+    });
+    if constexpr (measured == step::queue)
+        state.counters["bytes/waiter"] =
+            static_cast<double>(support::allocated_bytes.load() - bytes) / static_cast<double>(n) -
+            static_cast<double>(sizeof(count_down));
+    const auto ending = time([&] {
+        if constexpr (measured == step::cancel) {
+            for (asio::cancellation_signal& s : signals)
+                s.emit(asio::cancellation_type::terminal);
+        } else {
+            for (std::size_t i = 0; i < n; ++i)
+                semaphore.release();
+        }
+    });
+    if (left != 0)
+        state.SkipWithError("not everybody was called");
+    return measured == step::queue ? queueing : ending;
+}
+
+template <contender S, step measured>
+void many_waiters(benchmark::State& state) {
+    const auto n = static_cast<std::size_t>(state.range(0));
+    time_of<S, measured>(state, n); // gets the memory from the system, page by page, and keeps it
+    std::chrono::nanoseconds total{};
+    for (auto _ : state) {
+        const auto taken = time_of<S, measured>(state, n);
+        state.SetIterationTime(std::chrono::duration<double>(taken).count());
+        total += taken;
+    }
+    count_time(state, total, static_cast<double>(n));
+}
+
+// ---- Time-outs ----
+
+std::uint64_t time_outs_wanted = 10'000'000;
+
+class impatient {
+public:
+    impatient(flowguard::dynamic_semaphore& semaphore, std::uint64_t& left) : semaphore_(&semaphore), left_(&left) {}
+
+    void wait() const { semaphore_->async_acquire_for(std::chrono::microseconds(100), *this); }
+
+    void operator()(flowguard::error_code) const {
+        if (*left_ > 0) {
+            --*left_;
+            wait();
+        }
+    }
+
+private:
+    flowguard::dynamic_semaphore* semaphore_;
+    std::uint64_t* left_;
+};
+
+double resident_megabytes() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+void time_outs(benchmark::State& state) {
+    constexpr int at_once = 1000;
+    std::chrono::nanoseconds taken{};
+    double measured = 1;
+    for (auto _ : state) {
+        asio::io_context context{1};
+        flowguard::dynamic_semaphore semaphore{context, 0};
+        std::uint64_t left = time_outs_wanted;
+        for (int i = 0; i < at_once; ++i)
+            impatient(semaphore, left).wait();
+        while (left > time_outs_wanted - time_outs_wanted / 10) // warms up
+            context.run_one();
+        const double before = resident_megabytes();
+        const std::uint64_t allocations = support::allocations.load();
+        measured = static_cast<double>(left);
+        const auto start = measuring::thread_time();
+        context.run();
+        taken = measuring::thread_time() - start;
+        state.SetIterationTime(std::chrono::duration<double>(taken).count());
+        state.counters["allocs/op"] = static_cast<double>(support::allocations.load() - allocations) / measured;
+        state.counters["MB more"] = resident_megabytes() - before;
+        if (semaphore.waiting() != 0 || semaphore.in_flight() != 0)
+            state.SkipWithError("somebody still waits");
+    }
+    count_time(state, taken, measured);
+}
+
+// ---- The run ----
+
+struct options {
+    bool help = false;
+    std::int64_t most_waiters = 1'000'000;
+    std::string folder = ".";
+};
+
+std::uint64_t number_in(std::string_view option, std::string_view text, std::uint64_t least) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value < least || value > 100'000'000)
+        throw std::invalid_argument(std::string(option) + " is '" + std::string(text) + "', must be in [" +
+                                    std::to_string(least) + ", 100000000]");
+    return value;
+}
+
+// Takes our own options out, and leaves the others to Google Benchmark.
+options parse_options(int& argc, char** argv) {
+    options chosen;
+    int kept = 1;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view option = argv[i];
+        const auto value = [&]() -> std::string_view {
+            if (i + 1 == argc)
+                throw std::invalid_argument(std::string(option) + " needs a value");
+            return argv[++i];
+        };
+        if (option == "--help")
+            chosen.help = true;
+        else if (option == "--most-waiters")
+            chosen.most_waiters = static_cast<std::int64_t>(number_in(option, value(), 1000));
+        else if (option == "--time-outs")
+            time_outs_wanted = number_in(option, value(), 1);
+        else if (option == "--svg")
+            chosen.folder = value();
+        else
+            argv[kept++] = argv[i];
+    }
+    argc = kept;
+    return chosen;
+}
+
+std::string name_of(const char* benchmark, const char* contender_name) {
+    return std::string(benchmark) + '/' + contender_name;
+}
+
+template <contender S>
+void add_waiters(const options& chosen) {
+    const auto add = [](const char* what, std::int64_t most, auto* function) {
+        auto* b = benchmark::RegisterBenchmark(name_of(what, S::name).c_str(), function);
+        b->UseManualTime()->Unit(benchmark::kMillisecond);
+        for (std::int64_t n = 1000; n <= most; n *= 10)
+            b->Arg(n);
+    };
+    add("queue", chosen.most_waiters, many_waiters<S, step::queue>);
+    add("grant", chosen.most_waiters, many_waiters<S, step::grant>);
+    add("cancel", std::min(chosen.most_waiters, S::most_cancelled), many_waiters<S, step::cancel>);
+}
+
+template <contender S>
+void add_hand_off() {
+    benchmark::RegisterBenchmark(name_of("hand_off", S::name).c_str(), hand_off<S>);
+    if constexpr (S::is_thread_safe)
+        benchmark::RegisterBenchmark(name_of("pool_hand_off", S::name).c_str(), pool_hand_off<S>)
+            ->Arg(1)
+            ->Arg(2)
+            ->Arg(4)
+            ->UseManualTime()
+            ->Unit(benchmark::kMillisecond);
+}
+
+template <contender S>
+void add(const options& chosen) {
+    benchmark::RegisterBenchmark(name_of("acquire_release", S::name).c_str(), acquire_release_of<S>);
+    add_hand_off<S>();
+    add_waiters<S>(chosen);
+}
+
+class report {
+public:
+    report(const measuring::keeping_reporter& times, const options& chosen) : times_(times), chosen_(chosen) {}
+
+    void print() const {
+        std::printf("\nRatios, of the least time of each:\n");
+        const double cas = times_.ns("raw_cas_pair");
+        print_ratio("try_acquire + release", times_.ns("try_acquire_release"), "CAS pair", cas);
+        print_ratio("co_await acquire(), permit free", times_.ns("acquire_release"), "CAS pair + bare await",
+                    cas + times_.ns("await_ready"));
+        for (const char* ours : {permit_semaphore::name, flowguard_semaphore::name}) {
+            for (const char* peer : {no_semaphore::name, plain_channel_semaphore::name, mutex_semaphore::name})
+                print_ratio(name_of("hand_off", ours), times_.ns(name_of("hand_off", ours)), peer,
+                            times_.ns(name_of("hand_off", peer)));
+            for (const char* peer : {concurrent_channel_semaphore::name, mutex_semaphore::name})
+                print_ratio(name_of("pool_hand_off", ours) + "/2", times_.ns(name_of("pool_hand_off", ours) + "/2"),
+                            peer, times_.ns(name_of("pool_hand_off", peer) + "/2"));
+        }
+        for (const char* what : {"queue", "grant", "cancel"}) {
+            const std::string base = name_of(what, flowguard_semaphore::name) + '/';
+            const std::string many = std::to_string(most());
+            print_ratio(base + many, times_.ns(base + many), "1000 waiters", times_.ns(base + "1000"));
+        }
+        const std::string most_queued = name_of("queue", flowguard_semaphore::name) + '/' + std::to_string(most());
+        if (const double bytes = times_.counter(most_queued, "bytes/waiter"); bytes > 0)
+            std::printf("a waiter, beyond its handler: %.0f bytes\n", bytes);
+    }
+
+    void draw() const {
+        line_chart waiters("Cost of a waiter: queued, granted, cancelled (ns)", "waiters at once");
+        for (const char* what : {"queue", "grant", "cancel"})
+            waiters.add(name_of(what, flowguard_semaphore::name),
+                        line(name_of(what, flowguard_semaphore::name), 1000, most(), 10));
+        waiters.add(name_of("grant", mutex_semaphore::name),
+                    line(name_of("grant", mutex_semaphore::name), 1000, most(), 10));
+        waiters.add(name_of("grant", plain_channel_semaphore::name),
+                    line(name_of("grant", plain_channel_semaphore::name), 1000, most(), 10));
+        write(waiters, "semaphore_waiters.svg");
+
+        line_chart threads("Cost of a hand-off among 64 coroutines on a pool (ns)", "threads");
+        for (const char* who : {permit_semaphore::name, flowguard_semaphore::name, mutex_semaphore::name,
+                                concurrent_channel_semaphore::name, no_semaphore::name})
+            threads.add(who, line(name_of("pool_hand_off", who), 1, 4, 2));
+        write(threads, "semaphore_threads.svg");
+    }
+
+private:
+    std::int64_t most() const {
+        std::int64_t n = 1000;
+        while (10 * n <= chosen_.most_waiters)
+            n *= 10;
+        return n;
+    }
+
+    line_chart::points line(const std::string& name, std::int64_t least, std::int64_t greatest,
+                            std::int64_t factor) const {
+        line_chart::points points;
+        for (std::int64_t n = least; n <= greatest; n *= factor)
+            if (const double ns = times_.ns(name + '/' + std::to_string(n)); ns > 0)
+                points.emplace_back(static_cast<double>(n), ns);
+        return points;
+    }
+
+    void write(const line_chart& chart, const char* file) const {
+        if (chart.empty())
+            return; // filtered out
+        const std::string path = chosen_.folder + '/' + file;
+        std::ofstream out(path);
+        chart.write(out);
+        if (!out.flush())
+            throw std::runtime_error("cannot write to '" + path + "'");
+        std::printf("chart: %s\n", path.c_str());
+    }
+
+    const measuring::keeping_reporter& times_;
+    const options& chosen_;
+};
+
+void register_all(const options& chosen) {
+    benchmark::RegisterBenchmark("raw_cas_pair", measuring::raw_cas_pair);
+    benchmark::RegisterBenchmark("await_ready", measuring::await_ready);
+    benchmark::RegisterBenchmark("try_acquire_release", try_acquire_release);
+    benchmark::RegisterBenchmark("acquire_release", acquire_release);
+    benchmark::RegisterBenchmark("shared_try_acquire_release", shared_try_acquire_release)->ThreadRange(1, 4);
+    add_hand_off<no_semaphore>();
+    add_hand_off<permit_semaphore>();
+    add<flowguard_semaphore>(chosen);
+    add<plain_channel_semaphore>(chosen);
+    add<mutex_semaphore>(chosen);
+    add_hand_off<concurrent_channel_semaphore>();
+#if defined(FLOWGUARD_CONTENDER)
+    add<your_contender>(chosen);
+#endif
+    benchmark::RegisterBenchmark("time_outs", time_outs)->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    options chosen;
+    try {
+        chosen = parse_options(argc, argv);
+    } catch (const std::exception& e) {
+        std::cerr << "semaphore_benchmark: " << e.what() << "; see --help\n";
+        return 2;
+    }
+    if (chosen.help) {
+        std::cout << help_text;
+        return 0;
+    }
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv))
+        return 2;
+#if defined(__GLIBC__)
+    mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max()); // keeps what is freed: see many_waiters
+    mallopt(M_MMAP_MAX, 0);
+#endif
+    register_all(chosen);
+    measuring::keeping_reporter times;
+    benchmark::RunSpecifiedBenchmarks(&times);
+    try {
+        const report r(times, chosen);
+        r.print();
+        r.draw();
+    } catch (const std::exception& e) {
+        std::cerr << "semaphore_benchmark: " << e.what() << '\n';
+        return 1;
+    }
+    return 0;
+}
