@@ -138,16 +138,13 @@ public:
     static constexpr bool is_thread_safe = true;
     static constexpr std::int64_t most_cancelled = 0;
 
-    no_semaphore(asio::any_io_executor executor, std::size_t) : executor_(std::move(executor)) {}
+    no_semaphore(const asio::any_io_executor&, std::size_t) {}
 
     template <class Token>
     auto async_acquire(Token&& token) {
-        return asio::post(executor_, std::forward<Token>(token));
+        return asio::post(std::forward<Token>(token));
     }
     void release() {}
-
-private:
-    asio::any_io_executor executor_;
 };
 
 // With its permit held by an object, as we recommend it.

@@ -7,6 +7,7 @@
 
 #include <asio/bind_executor.hpp>
 #include <asio/io_context.hpp>
+#include <asio/io_context_strand.hpp>
 #include <asio/strand.hpp>
 #include <asio/system_executor.hpp>
 #include <asio/use_future.hpp>
@@ -124,8 +125,10 @@ TEST_CASE("A wait with a deadline can be cancelled, closed and left alone") {
         poll(context);
         CHECK(closed->code() == error::closed);
         const auto later = start(context, semaphore->acquire_for(24h));
+        const auto too_late = start(context, semaphore->acquire_for(-1s));
         poll(context);
         CHECK(later->code() == error::closed);
+        CHECK(too_late->code() == error::closed);
     }
     SECTION("the end of the semaphore") {
         semaphore.reset();
@@ -166,6 +169,48 @@ TEST_CASE("A wait with a deadline goes with its context, in either order") {
     CHECK(*watched == 1);
 }
 
+TEST_CASE("A future that waits with a deadline goes with the context of its timer") {
+    auto context = std::make_unique<asio::io_context>();
+    dynamic_semaphore semaphore{*context, 1};
+    const permit held = semaphore.try_acquire_permit();
+    std::future<void> waits = semaphore.async_acquire_for(24h, asio::use_future);
+    CHECK(semaphore.waiting() == 1);
+    context.reset();
+    CHECK(semaphore.waiting() == 0);
+    CHECK_THROWS_AS(waits.get(), std::future_error); // a broken promise
+    semaphore.close();
+}
+
+namespace {
+
+// Emits a signal when it goes.
+struct emitter {
+    asio::cancellation_signal* signal;
+    ~emitter() { signal->emit(asio::cancellation_type::all); }
+};
+
+} // namespace
+
+TEST_CASE("A waiter that is cancelled while its context goes is ended once") {
+    const bool timed = GENERATE(false, true);
+    asio::cancellation_signal signal;
+    auto context = std::make_unique<asio::io_context>();
+    dynamic_semaphore semaphore{*context, 1};
+    const permit held = semaphore.try_acquire_permit();
+    int calls = 0;
+    semaphore.async_acquire_permit([&calls, e = std::make_shared<emitter>(&signal)](error_code, permit) { ++calls; });
+    const auto count = [&calls](error_code, permit) { ++calls; };
+    if (timed)
+        semaphore.async_acquire_permit_for(24h, asio::bind_cancellation_slot(signal.slot(), count));
+    else
+        semaphore.async_acquire_permit(asio::bind_cancellation_slot(signal.slot(), count));
+    CHECK(semaphore.waiting() == 2);
+    context.reset();
+    CHECK(calls == 0);
+    CHECK(semaphore.waiting() == 0);
+    CHECK(semaphore.in_flight() == 1);
+}
+
 TEST_CASE("Deadlines work with every kind of executor and token") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
@@ -177,6 +222,17 @@ TEST_CASE("Deadlines work with every kind of executor and token") {
         semaphore.async_acquire_for(1ns, asio::bind_executor(strand, [&](error_code e) { ended = e; }));
         context.run();
         CHECK(ended == error::wait_timeout);
+    }
+    SECTION("a strand of the Networking TS") {
+        asio::io_context::strand strand{context};
+        bool inside = false;
+        semaphore.async_acquire_for(
+            1ns, asio::bind_executor(strand, [&](error_code) { inside = strand.running_in_this_thread(); }));
+        semaphore.async_acquire_permit(asio::bind_executor(
+            strand, [&](error_code, permit p) { inside = inside && p && strand.running_in_this_thread(); }));
+        held.release();
+        context.run();
+        CHECK(inside);
     }
     SECTION("the system's executor") {
         std::promise<error_code> timed_out;

@@ -28,7 +28,7 @@ public:
 
     void complete() noexcept override {}
     void destroy() noexcept override {}
-    asio::execution_context* context() const override { return home; }
+    asio::execution_context* context() override { return home; }
 
     enqueue_message& arrival() { return *this; }
     cancel_message& withdrawal() { return *this; }
@@ -241,8 +241,25 @@ TEST_CASE("Those who wait in a context that goes are taken out of line, and nobo
     s.arrive(c);
     s.queue.doom(going, s.done);
     CHECK(s.decided() == "a0 c0 ");
+    CHECK_FALSE(a.claim()); // too late to be cancelled
     s.hand.free = 1;
     s.serve();
     CHECK(s.decided() == "b+ ");
+    CHECK(s.queue.size() == 0);
+}
+
+TEST_CASE("Who is cancelled as its context goes is decided once, by its cancellation") {
+    asio::io_context going;
+    caller a{'a'};
+    a.home = &going;
+    scene s;
+    s.arrive(a);
+    REQUIRE(a.claim());
+    a.result = wait_result::aborted;
+    s.queue.doom(going, s.done);
+    CHECK(s.decided().empty());
+    CHECK(s.queue.size() == 1);
+    s.withdraw(a);
+    CHECK(s.decided() == "a- ");
     CHECK(s.queue.size() == 0);
 }

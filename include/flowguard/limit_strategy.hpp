@@ -17,8 +17,9 @@ namespace flowguard {
 /// Round-trip times (RTTs) and window lengths, whatever clock measured them.
 using duration = std::chrono::nanoseconds;
 
-/// The highest limit that a semaphore or guard can have.
-inline constexpr std::size_t max_limit = (std::size_t{1} << 30) - 1;
+/// The highest limit that a semaphore or guard can have, some 268 million. (Permits are counted in 32 bits, signed:
+/// even what several threads add or withdraw at once, each as much as that, does not overflow.)
+inline constexpr std::size_t max_limit = (std::size_t{1} << 28) - 1;
 
 /// How a guarded task ended, in what it says about load.
 enum class outcome : std::uint8_t {

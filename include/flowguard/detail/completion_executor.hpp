@@ -101,15 +101,23 @@ private:
     completion_memory* room_;
 };
 
+// Executors of the Networking TS, such as io_context::strand, have members for what others have properties for.
+template <class Executor>
+inline constexpr bool is_of_networking_ts = !asio::execution::is_executor<Executor>::value;
+
+using context_property = asio::execution::context_as_t<asio::execution_context&>;
+
 template <class Executor>
 inline constexpr bool has_context =
-    asio::can_query<const Executor&, asio::execution::context_as_t<asio::execution_context&>>::value;
+    is_of_networking_ts<Executor> || asio::can_query<const Executor&, context_property>::value;
 
 // The context of an executor, null where it has none to tell.
 template <class Executor>
 asio::execution_context* context_of(const Executor& executor) {
-    if constexpr (has_context<Executor>)
-        return &asio::query(executor, asio::execution::context_as_t<asio::execution_context&>{});
+    if constexpr (is_of_networking_ts<Executor>)
+        return &executor.context();
+    else if constexpr (has_context<Executor>)
+        return &asio::query(executor, context_property{});
     else
         return nullptr;
 }
@@ -135,23 +143,26 @@ public:
 private:
     // Not executor_work_guard, which does not compile for, say, strand<any_io_executor> in Asio 1.22.
     static auto track(const Executor& executor) {
-        if constexpr (asio::execution::is_executor<Executor>::value)
-            return asio::prefer(executor, asio::execution::outstanding_work.tracked);
-        else
+        if constexpr (is_of_networking_ts<Executor>)
             return asio::executor_work_guard<Executor>(executor);
+        else
+            return asio::prefer(executor, asio::execution::outstanding_work.tracked);
     }
     using tracked = decltype(track(std::declval<const Executor&>()));
 
     static decltype(auto) underlying(const tracked& t) {
-        if constexpr (asio::execution::is_executor<Executor>::value)
-            return (t);
-        else
+        if constexpr (is_of_networking_ts<Executor>)
             return t.get_executor();
+        else
+            return (t);
     }
 
     // Asio copies an executor several times to post, and each copy of a tracked one counts.
     static auto untracked(const tracked& t) {
-        return asio::prefer(underlying(t), asio::execution::outstanding_work.untracked);
+        if constexpr (is_of_networking_ts<Executor>)
+            return t.get_executor();
+        else
+            return asio::prefer(t, asio::execution::outstanding_work.untracked);
     }
 
     tracked executor_;

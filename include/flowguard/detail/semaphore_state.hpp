@@ -36,7 +36,10 @@ namespace flowguard::detail {
 // *Last touch.* A waiter that gets its permit may destroy the semaphore at once, while the thread
 // that granted it is still on its way out. So an owner completes waiters only after it has left, and
 // whoever gives a permit that others can see before it has told the owner holds a reference.
-class semaphore_state {
+//
+// Aligned so that the two words and the counters share one cache line, and with nothing of anybody else's:
+// a call that finds a permit moves that one line.
+class alignas(64) semaphore_state {
 public:
     explicit semaphore_state(std::size_t limit) noexcept : word_(limit), limit_(static_cast<std::uint32_t>(limit)) {}
 
@@ -131,6 +134,8 @@ public:
         if (leave(nullptr, closing | orphaned))
             work(0);
     }
+
+    bool is_closed() const noexcept { return (inbox_.load(std::memory_order_relaxed) & closing) != 0; }
 
     // Whether the handle is gone.
     bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_acquire) & orphaned) != 0; }

@@ -59,7 +59,7 @@ public:
         }
         if constexpr (has_deadline) {
             if (op->deadline_.has_passed()) {
-                op->result = wait_result::timed_out;
+                op->result = state.is_closed() ? wait_result::closed : wait_result::timed_out;
                 op.release()->complete_immediately(default_executor);
                 return;
             }
@@ -91,12 +91,20 @@ public:
             if (published->deadline_.start_through([&] { published->time_out(); }))
                 published->post();
         } else if (!waits) {
+            if (slot.is_connected())
+                slot.clear();
             published->result = wait_result::closed;
             published->complete_immediately(default_executor);
         }
     }
 
-    asio::execution_context* context() const override { return executor_.context(); }
+    // With a deadline, there is always one: the timer's.
+    asio::execution_context* context() override {
+        if constexpr (has_deadline && !timer_is_handlers)
+            return context_of(deadline_.get_executor());
+        else
+            return executor_.context();
+    }
 
     void complete() noexcept override {
         if (deadline_.completion_through())

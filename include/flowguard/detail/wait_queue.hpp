@@ -90,16 +90,13 @@ public:
         }
     }
 
-    // Moves those out of line who wait in a context that is being destroyed, with messages of theirs.
+    // Moves those out of line who wait in a context that is being destroyed, with messages of theirs, but
+    // for those whose cancellation is on its way already.
     void doom(const asio::execution_context& context, waiter_list& doomed) noexcept {
         for (waiter* w = line_.front(); w != nullptr;) {
             waiter* next = w->behind;
-            if (w->context() == &context) {
-                remove(*w);
-                --size_;
-                w->result = wait_result::abandoned;
-                doomed.push_back(*w);
-            }
+            if (w->context() == &context && w->claim())
+                decide(*w, wait_result::abandoned, doomed);
             w = next;
         }
     }

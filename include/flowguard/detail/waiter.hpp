@@ -53,7 +53,7 @@ public:
     virtual void destroy() noexcept = 0;
 
     // Where it is completed; null where its executor has no context to tell.
-    virtual asio::execution_context* context() const = 0;
+    virtual asio::execution_context* context() = 0;
 
     waiter* ahead = nullptr; // here, where alignment leaves room: there may be a million waiters
 
