@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Checks semaphore.pml with SPIN: every configuration exhaustively, then that every mutation is noticed.
+#
+#   ./check.sh [configuration...]    only those, without mutations
+#
+# Needs spin and a C compiler; CC is respected. Takes 3 GB at most, or MEMORY megabytes.
+
+set -euo pipefail
+export LC_ALL=C
+
+model=$(cd "$(dirname "$0")" && pwd)/semaphore.pml
+memory=${MEMORY:-3000}
+
+# Name and definitions. By default there are two permits, held by a releaser each, and two waiters, who
+# give theirs back.
+configurations=(
+    "cancel      -DSTEPWISE -DCANCELLERS=1"
+    "hand_over   -DSTEPWISE -DWAITERS=3 -DKEEP"
+    "three       -DWAITERS=3 -DCANCELLERS=1"
+    "resize      -DRESIZERS=1 -DCANCELLERS=1"
+    "resizers    -DRESIZERS=2 -DRELEASERS=1 -DFREE=1 -DKEEP"
+    "newcomer    -DNEWCOMERS=1 -DCANCELLERS=1"
+    "try_first   -DSTEPWISE -DTRY_FIRST -DRELEASERS=1 -DFREE=1 -DNEWCOMERS=1"
+    "close       -DCLOSERS=1 -DCANCELLERS=1 -DTRY_FIRST"
+    "cancel_all  -DSTEPWISE -DCANCEL_ALLS=1"
+    "all_end     -DCANCEL_ALLS=1 -DCANCELLERS=1 -DCLOSERS=1 -DKEEP"
+    "orphan      -DSTEPWISE -DORPHAN"
+    "abort       -DORPHAN -DCANCELLERS=1"
+    "bare        -DSTEPWISE -DBARE -DORPHAN -DCANCELLERS=1"
+    "bare_resize -DBARE -DORPHAN -DRESIZERS=1 -DCANCELLERS=1"
+    "weights     -DSTEPWISE -DHEAVY=0 -DCANCELLERS=1"
+    "pairs       -DHEAVY=1 -DWAITERS=3 -DRELEASE=2 -DLIMIT=4 -DCANCELLERS=1 -DKEEP"
+    "everything  -DHEAVY=0 -DCANCELLERS=1 -DRESIZERS=1 -DORPHAN"
+)
+
+# Name and the configuration that notices it.
+mutations=(
+    "NO_DIRTY              bare"           # told while somebody owns the queue, says nothing
+    "IGNORE_DIRTY          bare"           # the owner goes nevertheless
+    "NOT_CONTENDED         hand_over"      # who waits is not seen by releasers
+    "ONLY_WAITER           newcomer"       # the first is taken for the only one
+    "CLEAR_TOO_EARLY       hand_over"      # contended is cleared although somebody waits
+    "TAKE_UNSEEN           newcomer"       # messages are taken before contended is set
+    "NO_LOOK               newcomer"       # try_take does not look at the inbox
+    "NO_CLAIM              cancel"         # cancels without a claim
+    "OWNER_CLAIMS_NOT      cancel"         # serves and ends without a claim
+    "NEWEST_FIRST          cancel"         # messages are applied in the wrong order
+    "LOSE_PERMITS          cancel"         # what nobody wants any more is not put back
+    "ANY_PERMITS_IN_HAND   weights"        # handed over although it is not what is wanted
+    "DROP_EARLY            abort"          # the owner drops references before it has left
+    "TOUCH_LATE            orphan"         # the owner touches the state after it has left
+    "DROP_BEFORE_TELLING   abort"          # the reference is dropped before the owner is told
+    "NO_REFERENCE          bare"           # gives permits without a reference
+    "NO_REFERENCE_IN_HAND  bare"           # hands them over without one
+    "LAST_WITH_WAITERS     abort"          # the handle's reference is dropped although somebody waits
+    "LAST_TWICE            orphan"         # it is dropped by every owner after orphan
+    "CLOSE_NOT_CONTENDED   orphan"         # short cuts remain after close
+    "GIVE_FIRST            resizers"       # permits are given before the limit is raised
+    "KEEP_WITHDRAWN        resizers"       # and not given back when somebody else has set the limit
+    "RAISE_UNTOLD          resizers"       # the owner is not told of a higher limit
+    "DEBT_LAST             resize"         # what is given back is handed over in spite of debt
+)
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+fail() {
+    echo "check.sh: $*" >&2
+    exit 1
+}
+
+definitions_of() {
+    local entry name definitions
+    for entry in "${configurations[@]}"; do
+        read -r name definitions <<<"$entry"
+        if [[ $name == "$1" ]]; then
+            echo "$definitions"
+            return
+        fi
+    done
+    fail "no configuration is called $1"
+}
+
+# Runs the model with the definitions given; what the verifier says is left in $scratch/out. The compiler
+# takes most of the time for what is found soon.
+verify() {
+    local optimization=$1
+    shift
+    cd "$scratch"
+    rm -f pan* ./*.trail out
+    spin -a "$@" "$model" >spin.out 2>&1 || { cat spin.out >&2; fail "spin: $*"; }
+    [[ -s spin.out ]] && { cat spin.out >&2; fail "spin: $*"; }
+    "${CC:-cc}" "$optimization" -w -DSAFETY -DMEMLIM="$memory" -o pan pan.c ||
+        fail "the verifier does not compile: $*"
+    ./pan -m100000 -w24 -n >out 2>&1 || { cat out >&2; fail "the verifier fails: $*"; }
+    grep -q 'State-vector .* errors: [0-9]' out || { cat out >&2; fail "no result: $*"; }
+    ! grep -Eqi 'max search depth too small|out of memory|MEMLIM|VECTORSZ|aborted' out ||
+        { cat out >&2; fail "the search was cut short: $*"; }
+}
+
+number() {
+    sed -En "/$1/{s/$1/\\1/p;q}" "$scratch/out"
+}
+
+check_configuration() {
+    local name=$1 definitions
+    definitions=$(definitions_of "$name")
+    # shellcheck disable=SC2086
+    verify -O1 $definitions
+    if ! grep -q 'errors: 0$' out || grep -q 'Search not completed' out; then
+        cat out >&2
+        ./pan -r -n >&2 || true
+        fail "$name ($definitions)"
+    fi
+    printf '%-21s %9d states %7.1f s %6.0f MB  %s\n' "$name" "$(number ' *([0-9]+) states, stored.*')" \
+        "$(number '.*elapsed time ([0-9.]+) seconds.*')" "$(number ' *([0-9.]+)\ttotal actual memory usage.*')" \
+        "$definitions"
+}
+
+check_mutation() {
+    local mutation=$1 name=$2 definitions
+    definitions=$(definitions_of "$name")
+    # shellcheck disable=SC2086
+    verify -O0 $definitions "-DMUTATION_$mutation"
+    grep -q 'errors: 1$' out || { cat out >&2; fail "nothing is noticed of $mutation in $name"; }
+    printf '%-21s %-11s %s\n' "$mutation" "$name" "$(number 'pan:1: (.*) \(at depth.*')"
+}
+
+if (($# > 0)); then
+    for name in "$@"; do
+        check_configuration "$name"
+    done
+    exit
+fi
+
+for entry in "${configurations[@]}"; do
+    read -r name _ <<<"$entry"
+    check_configuration "$name"
+done
+# A mutation that the model does not know would be noticed too, by finding nothing.
+for entry in "${mutations[@]}"; do
+    read -r mutation name <<<"$entry"
+    check_mutation "$mutation" "$name"
+done

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+
+# Checks the protocol of the semaphore exhaustively, and that what is broken in it is noticed. Skipped where there
+# is no SPIN.
+find_program(FLOWGUARD_SPIN NAMES spin DOC "The model checker SPIN")
+find_program(FLOWGUARD_BASH NAMES bash)
+mark_as_advanced(FLOWGUARD_SPIN FLOWGUARD_BASH)
+
+if(FLOWGUARD_SPIN AND FLOWGUARD_BASH)
+  add_test(NAME model.semaphore COMMAND "${FLOWGUARD_BASH}" "${CMAKE_CURRENT_LIST_DIR}/check.sh")
+  set_tests_properties(model.semaphore PROPERTIES LABELS model TIMEOUT 1800)
+else()
+  add_test(NAME model.semaphore COMMAND "${CMAKE_COMMAND}" -E echo "skipped: there is no spin")
+  set_tests_properties(model.semaphore PROPERTIES LABELS model SKIP_REGULAR_EXPRESSION "^skipped")
+endif()
