@@ -37,7 +37,7 @@ public:
     bool empty() const { return lines_.empty(); }
 
     void write(std::ostream& out) const {
-        out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"360\" viewBox=\"0 0 720 360\" "
+        out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"800\" height=\"360\" viewBox=\"0 0 800 360\" "
                "font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\" font-size=\"12\">\n"
             << "<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#ffffff\"/>\n"
             << "<text x=\"" << left << "\" y=\"24\" font-size=\"14\" font-weight=\"600\">" << title_ << "</text>\n";

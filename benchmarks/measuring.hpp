@@ -90,8 +90,7 @@ inline void await_ready(benchmark::State& state) {
     });
 }
 
-/// Prints as usual, and keeps the time of each benchmark: the least of its repetitions, which the
-/// machine's noise disturbed least.
+/// Prints as usual, and keeps the times of each benchmark.
 class keeping_reporter : public benchmark::ConsoleReporter {
 public:
     keeping_reporter() : ConsoleReporter(OO_Tabular) {} // without colours, for files
@@ -108,27 +107,36 @@ public:
                                                             : run.GetAdjustedCPUTime();
             const std::string name = run.run_name.args.empty() ? run.run_name.function_name
                                                                : run.run_name.function_name + '/' + run.run_name.args;
-            const auto [at, added] = least_.try_emplace(name, ns);
-            at->second = std::min(at->second, ns);
+            times_[name].push_back(ns);
             for (const auto& [what, value] : run.counters)
                 counters_[name + ' ' + what] = value.value;
         }
         ConsoleReporter::ReportRuns(runs);
     }
 
-    /// 0 for what was filtered out.
-    double ns(const std::string& name) const { return value_in(least_, name); }
+    /// The least of its repetitions, which the machine's noise disturbed least. 0 for what was filtered out.
+    double ns(const std::string& name) const {
+        const auto at = times_.find(name);
+        return at != times_.end() ? *std::min_element(at->second.begin(), at->second.end()) : 0;
+    }
+
+    /// The median of its repetitions, for what the scheduler's luck can make short, too.
+    double median_ns(const std::string& name) const {
+        const auto at = times_.find(name);
+        if (at == times_.end())
+            return 0;
+        std::vector<double> sorted = at->second;
+        std::sort(sorted.begin(), sorted.end());
+        return sorted[sorted.size() / 2];
+    }
+
     double counter(const std::string& name, const std::string& what) const {
-        return value_in(counters_, name + ' ' + what);
+        const auto at = counters_.find(name + ' ' + what);
+        return at != counters_.end() ? at->second : 0;
     }
 
 private:
-    static double value_in(const std::map<std::string, double>& values, const std::string& name) {
-        const auto at = values.find(name);
-        return at != values.end() ? at->second : 0;
-    }
-
-    std::map<std::string, double> least_;
+    std::map<std::string, std::vector<double>> times_;
     std::map<std::string, double> counters_;
 };
 

@@ -73,7 +73,8 @@ concurrent_channel, a mutex with a list, and a semaphore of your own (benchmarks
   cancel/N           called, one after the other
   time_outs          1000 callbacks whose waits time out, again and again, and nobody ever releases
 
-Times are per operation. Ratios, at the end, are of the least times of all repetitions.
+Times are per operation. Ratios, at the end, are of the least times of all repetitions; on a pool, where a thread
+that happens not to fall asleep saves much, of the medians.
 )";
 
 void count_time(benchmark::State& state, std::chrono::nanoseconds taken, double operations_per_iteration) {
@@ -430,23 +431,39 @@ void add(const options& chosen) {
     add_waiters<S>(chosen);
 }
 
+const std::vector<const char*> single_thread_peers{
+    no_semaphore::name,
+    plain_channel_semaphore::name,
+    mutex_semaphore::name,
+#if defined(FLOWGUARD_CONTENDER)
+    your_contender::name,
+#endif
+};
+const std::vector<const char*> pool_peers{
+    concurrent_channel_semaphore::name, mutex_semaphore::name,
+#if defined(FLOWGUARD_CONTENDER)
+    your_contender::name, // without figures if it is not thread-safe
+#endif
+};
+
 class report {
 public:
     report(const measuring::keeping_reporter& times, const options& chosen) : times_(times), chosen_(chosen) {}
 
     void print() const {
-        std::printf("\nRatios, of the least time of each:\n");
+        std::printf("\nRatios, of the least time of each; on a pool, of the median:\n");
         const double cas = times_.ns("raw_cas_pair");
         print_ratio("try_acquire + release", times_.ns("try_acquire_release"), "CAS pair", cas);
         print_ratio("co_await acquire(), permit free", times_.ns("acquire_release"), "CAS pair + bare await",
                     cas + times_.ns("await_ready"));
         for (const char* ours : {permit_semaphore::name, flowguard_semaphore::name}) {
-            for (const char* peer : {no_semaphore::name, plain_channel_semaphore::name, mutex_semaphore::name})
+            for (const char* peer : single_thread_peers)
                 print_ratio(name_of("hand_off", ours), times_.ns(name_of("hand_off", ours)), peer,
                             times_.ns(name_of("hand_off", peer)));
-            for (const char* peer : {concurrent_channel_semaphore::name, mutex_semaphore::name})
-                print_ratio(name_of("pool_hand_off", ours) + "/2", times_.ns(name_of("pool_hand_off", ours) + "/2"),
-                            peer, times_.ns(name_of("pool_hand_off", peer) + "/2"));
+            const std::string on_pool = name_of("pool_hand_off", ours) + "/2";
+            for (const char* peer : pool_peers)
+                print_ratio(on_pool, times_.median_ns(on_pool), peer,
+                            times_.median_ns(name_of("pool_hand_off", peer) + "/2"));
         }
         for (const char* what : {"queue", "grant", "cancel"}) {
             const std::string base = name_of(what, flowguard_semaphore::name) + '/';
@@ -460,19 +477,23 @@ public:
 
     void draw() const {
         line_chart waiters("Cost of a waiter: queued, granted, cancelled (ns)", "waiters at once");
+        const auto add_waiters_of = [&](const char* what, const char* who) {
+            waiters.add(name_of(what, who), line(name_of(what, who), 1000, most(), 10));
+        };
         for (const char* what : {"queue", "grant", "cancel"})
-            waiters.add(name_of(what, flowguard_semaphore::name),
-                        line(name_of(what, flowguard_semaphore::name), 1000, most(), 10));
-        waiters.add(name_of("grant", mutex_semaphore::name),
-                    line(name_of("grant", mutex_semaphore::name), 1000, most(), 10));
-        waiters.add(name_of("grant", plain_channel_semaphore::name),
-                    line(name_of("grant", plain_channel_semaphore::name), 1000, most(), 10));
+            add_waiters_of(what, flowguard_semaphore::name);
+        for (const char* peer : single_thread_peers)
+            add_waiters_of("grant", peer);
         write(waiters, "semaphore_waiters.svg");
 
         line_chart threads("Cost of a hand-off among 64 coroutines on a pool (ns)", "threads");
-        for (const char* who : {permit_semaphore::name, flowguard_semaphore::name, mutex_semaphore::name,
-                                concurrent_channel_semaphore::name, no_semaphore::name})
+        const auto add_threads_of = [&](const char* who) {
             threads.add(who, line(name_of("pool_hand_off", who), 1, 4, 2));
+        };
+        for (const char* who : {permit_semaphore::name, flowguard_semaphore::name, no_semaphore::name})
+            add_threads_of(who);
+        for (const char* peer : pool_peers)
+            add_threads_of(peer);
         write(threads, "semaphore_threads.svg");
     }
 
@@ -488,7 +509,7 @@ private:
                             std::int64_t factor) const {
         line_chart::points points;
         for (std::int64_t n = least; n <= greatest; n *= factor)
-            if (const double ns = times_.ns(name + '/' + std::to_string(n)); ns > 0)
+            if (const double ns = times_.median_ns(name + '/' + std::to_string(n)); ns > 0)
                 points.emplace_back(static_cast<double>(n), ns);
         return points;
     }

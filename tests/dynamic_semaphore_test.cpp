@@ -19,6 +19,7 @@
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstddef>
 #include <future>
 #include <memory>
@@ -228,7 +229,13 @@ TEST_CASE("Acquiring works with every completion token") {
             context,
             [&]() -> asio::awaitable<void> {
                 co_await defaulted.async_acquire();
-                done = true;
+                defaulted.release();
+                co_await defaulted.async_acquire_for(std::chrono::hours(1));
+                defaulted.release();
+                co_await defaulted.async_acquire_n(1);
+                defaulted.release();
+                const permit p = co_await defaulted.async_acquire_permit();
+                done = p.count() == 1;
             },
             asio::detached);
         context.run();

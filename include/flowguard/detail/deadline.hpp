@@ -77,6 +77,7 @@ private:
     static constexpr std::uint8_t completed = 4;
     static constexpr std::uint8_t all = started | expired | completed;
 
+    // Acquire: what the others did before they were through. Release: they see what we did, if they are the last.
     template <class F>
     bool meet(std::uint8_t mine, std::uint8_t other, F& when_both) noexcept {
         bool done = false;

@@ -37,6 +37,8 @@ namespace flowguard::detail {
 // that granted it is still on its way out. So an owner completes waiters only after it has left, and
 // whoever gives a permit that others can see before it has told the owner holds a reference.
 //
+// All of it, but memory orders and contexts, is checked exhaustively: tests/model/semaphore.pml.
+//
 // Aligned so that the two words and the counters share one cache line, and with nothing of anybody else's:
 // a call that finds a permit moves that one line.
 class alignas(64) semaphore_state {
