@@ -34,8 +34,8 @@ public:
 
     template <class Token>
     auto async_acquire(Token&& token) {
-        return asio::async_initiate<Token, void(asio::error_code)>([this](auto handler) { start(std::move(handler)); },
-                                                                   token);
+        return asio::async_initiate<Token, void(asio::error_code)>(
+            [this](auto handler) { this->start(std::move(handler)); }, token);
     }
 
     void release() {

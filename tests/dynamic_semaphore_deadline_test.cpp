@@ -69,9 +69,6 @@ TEST_CASE("A wait ends when its time is over, and has taken no permit") {
     const auto began = steady::now();
     const auto first = start(context, semaphore.acquire_for(2ms));
     const auto heavy = start(context, semaphore.acquire_until(began + 1ms, 2));
-    poll(context);
-    CHECK(semaphore.waiting() == 2);
-    context.restart();
     context.run(); // until nobody waits any more
     CHECK(steady::now() - began >= 2ms);
     CHECK(first->code() == error::wait_timeout);

@@ -194,7 +194,8 @@ public:
     /// How many permits try_acquire() could take now; 0 while somebody waits.
     std::size_t available_permits() const noexcept { return state_->available(); }
 
-    /// How many permits are held, or on their way to a waiter.
+    /// How many permits are held, or on their way to a waiter: the limit less what is available. So permits that
+    /// were released beyond the limit hide as many that are held.
     std::size_t in_flight() const noexcept { return state_->in_flight(); }
 
     /// How many callers wait.
