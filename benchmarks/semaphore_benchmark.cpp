@@ -52,17 +52,19 @@ using measuring::allocation_counter;
 using measuring::print_ratio;
 
 constexpr std::string_view help_text =
-    R"(usage: semaphore_benchmark [--most-waiters N] [--time-outs N] [--svg FOLDER] [--benchmark_...]
+    R"(usage: semaphore_benchmark [--most-waiters N] [--time-outs N] [--pool-repetitions N] [--svg FOLDER]
+                           [--benchmark_...]
 
 Compares flowguard::dynamic_semaphore with what else one would use on Asio: an experimental::channel, a
 concurrent_channel, a mutex with a list, and a semaphore of your own (benchmarks/contender.hpp says how).
 
-  --most-waiters N   how many wait at once, at most; from 1000, default: 1000000
-  --time-outs N      how many waits time out; default: 10000000
-  --svg FOLDER       where to write semaphore_waiters.svg and semaphore_threads.svg; default: .
-  --benchmark_...    Google Benchmark's own; --benchmark_repetitions=5 steadies the figures,
-                     --benchmark_filter=hand_off picks some
-  --help             this text
+  --most-waiters N      how many wait at once, at most; from 1000, default: 1000000
+  --time-outs N         how many waits time out; default: 10000000
+  --pool-repetitions N  how often pool_hand_off is measured; default: 25
+  --svg FOLDER          where to write semaphore_waiters.svg and semaphore_threads.svg; default: .
+  --benchmark_...       Google Benchmark's own; --benchmark_repetitions=5 steadies the figures,
+                        --benchmark_filter=hand_off picks some
+  --help                this text
 
   acquire_release    one caller, a permit free
   shared_...         several threads, permits free
@@ -357,6 +359,7 @@ void time_outs(benchmark::State& state) {
 struct options {
     bool help = false;
     std::int64_t most_waiters = 1'000'000;
+    int pool_repetitions = 25; // many, for they differ by half of their mean
     std::string folder = ".";
 };
 
@@ -386,6 +389,8 @@ options parse_options(int& argc, char** argv) {
             chosen.most_waiters = static_cast<std::int64_t>(number_in(option, value(), 1000));
         else if (option == "--time-outs")
             time_outs_wanted = number_in(option, value(), 1);
+        else if (option == "--pool-repetitions")
+            chosen.pool_repetitions = static_cast<int>(number_in(option, value(), 1));
         else if (option == "--svg")
             chosen.folder = value();
         else
@@ -413,7 +418,7 @@ void add_waiters(const options& chosen) {
 }
 
 template <contender S>
-void add_hand_off() {
+void add_hand_off(const options& chosen) {
     benchmark::RegisterBenchmark(name_of("hand_off", S::name).c_str(), hand_off<S>);
     if constexpr (S::is_thread_safe)
         benchmark::RegisterBenchmark(name_of("pool_hand_off", S::name).c_str(), pool_hand_off<S>)
@@ -421,13 +426,15 @@ void add_hand_off() {
             ->Arg(2)
             ->Arg(4)
             ->UseManualTime()
+            ->MinTime(0.03)
+            ->Repetitions(chosen.pool_repetitions)
             ->Unit(benchmark::kMillisecond);
 }
 
 template <contender S>
 void add(const options& chosen) {
     benchmark::RegisterBenchmark(name_of("acquire_release", S::name).c_str(), acquire_release_of<S>);
-    add_hand_off<S>();
+    add_hand_off<S>(chosen);
     add_waiters<S>(chosen);
 }
 
@@ -535,12 +542,12 @@ void register_all(const options& chosen) {
     benchmark::RegisterBenchmark("try_acquire_release", try_acquire_release);
     benchmark::RegisterBenchmark("acquire_release", acquire_release);
     benchmark::RegisterBenchmark("shared_try_acquire_release", shared_try_acquire_release)->ThreadRange(1, 4);
-    add_hand_off<no_semaphore>();
-    add_hand_off<permit_semaphore>();
+    add_hand_off<no_semaphore>(chosen);
+    add_hand_off<permit_semaphore>(chosen);
     add<flowguard_semaphore>(chosen);
     add<plain_channel_semaphore>(chosen);
     add<mutex_semaphore>(chosen);
-    add_hand_off<concurrent_channel_semaphore>();
+    add_hand_off<concurrent_channel_semaphore>(chosen);
 #if defined(FLOWGUARD_CONTENDER)
     add<your_contender>(chosen);
 #endif
