@@ -75,32 +75,6 @@ private:
     completion_memory* room_;
 };
 
-template <>
-class completion_allocator<void> {
-public:
-    using value_type = void;
-
-    template <class U>
-    struct rebind {
-        using other = completion_allocator<U>;
-    };
-
-    explicit completion_allocator(completion_memory* room) noexcept : room_(room) {}
-    template <class U>
-    completion_allocator(const completion_allocator<U>& other) noexcept // NOLINT(google-explicit-constructor)
-        : room_(other.room()) {}
-
-    completion_memory* room() const noexcept { return room_; }
-
-    template <class U>
-    friend bool operator==(const completion_allocator& a, const completion_allocator<U>& b) noexcept {
-        return a.room() == b.room();
-    }
-
-private:
-    completion_memory* room_;
-};
-
 // Executors of the Networking TS, such as io_context::strand, have members for what others have properties for.
 template <class Executor>
 inline constexpr bool is_of_networking_ts = !asio::execution::is_executor<Executor>::value;
