@@ -95,7 +95,8 @@ public:
     // `n`, where there is one, is how many permits are wanted, all at once, in [1, max_limit]; else
     // std::invalid_argument is thrown, before anything else. Who wants more than the others is served in its
     // turn nevertheless: nobody overtakes it while the permits for it come together. More than the limit
-    // are waited for until the limit is raised.
+    // are waited for until the limit is raised. What has `_for` or `_until` in its name ends with
+    // `error::wait_timeout` when no permit has come in time.
 
     /// Waits for permits and holds them: `permit p = co_await s.acquire();`. Does not suspend when they
     /// are free. Resumes on the calling coroutine's executor. Throws system_error with
