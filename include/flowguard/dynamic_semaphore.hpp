@@ -102,20 +102,17 @@ public:
     /// are free. Resumes on the calling coroutine's executor. Throws system_error with
     /// `operation_aborted` when cancelled, `error::closed` when closed.
     asio::awaitable<permit, Executor> acquire(std::size_t n = 1) {
-        check_wanted(n);
-        return acquire_checked(n, detail::without_deadline{});
+        return acquire_checked(check_wanted(n), detail::without_deadline{});
     }
 
     /// The same, until so much time has passed; then throws system_error with `error::wait_timeout`. A
     /// permit that is free is taken even if the time is over already. With a timer in the waiter's own
     /// operation: no other coroutine, and O(log w) for w timers of the context.
     asio::awaitable<permit, Executor> acquire_for(std::chrono::steady_clock::duration timeout, std::size_t n = 1) {
-        check_wanted(n);
-        return acquire_checked(n, detail::after(timeout));
+        return acquire_checked(check_wanted(n), detail::after(timeout));
     }
     asio::awaitable<permit, Executor> acquire_until(std::chrono::steady_clock::time_point time, std::size_t n = 1) {
-        check_wanted(n);
-        return acquire_checked(n, detail::until{time});
+        return acquire_checked(check_wanted(n), detail::until{time});
     }
 
     /// Waits for permits and holds them.
@@ -129,7 +126,8 @@ public:
     }
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
     auto async_acquire_permit_n(std::size_t n, Token&& token = Token()) {
-        return initiate<void(error_code, permit), permit_delivery, Token>(token, n, detail::without_deadline{});
+        return initiate<void(error_code, permit), permit_delivery, Token>(token, check_wanted(n),
+                                                                          detail::without_deadline{});
     }
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
     auto async_acquire_permit_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
@@ -149,7 +147,7 @@ public:
     }
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
     auto async_acquire_n(std::size_t n, Token&& token = Token()) {
-        return initiate<void(error_code), bare_delivery, Token>(token, n, detail::without_deadline{});
+        return initiate<void(error_code), bare_delivery, Token>(token, check_wanted(n), detail::without_deadline{});
     }
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
     auto async_acquire_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
@@ -246,8 +244,7 @@ private:
 
     template <class Signature, class Delivery, class Token, class Timing>
     auto initiate(Token& token, std::size_t n, const Timing& timing) {
-        return asio::async_initiate<Token, Signature>(initiate_acquire<Delivery, Timing>{this}, token, check_wanted(n),
-                                                      timing);
+        return asio::async_initiate<Token, Signature>(initiate_acquire<Delivery, Timing>{this}, token, n, timing);
     }
 
     template <class Timing>
