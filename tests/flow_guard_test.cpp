@@ -976,14 +976,14 @@ TEST_CASE("A straggler does not keep the strategy waiting, and counts with its a
     manual_clock::at += 200us;
     a.success();
     b.success();
-    manual_clock::at += 1800us; // ten times 200 us exactly
+    manual_clock::at += 68'466'666ns; // 10 + 1000 / 3 times 200 us since its admission, for a third is left
     use_up(guard, 1);
     CHECK(strategy.windows().size() == 1);
     manual_clock::at += 1ns;
     use_up(guard, 1); // closes the window, and is no member of the next
     REQUIRE(strategy.windows().size() == 2);
     CHECK(strategy.windows().back().samples == 3);
-    CHECK(strategy.windows().back().mean_rtt == (200us + 200us + 2ms + 1ns) / 3);
+    CHECK(strategy.windows().back().mean_rtt == (200us + 200us + 68'666'667ns) / 3);
 
     use_up(guard, 3);
     CHECK(strategy.windows().size() == 3);

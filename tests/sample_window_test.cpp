@@ -242,20 +242,33 @@ TEST_CASE("Mean in flight is the most there were when all were admitted at once"
     CHECK(summary_of(w, 1ms).mean_in_flight == Approx(7.0));
 }
 
-TEST_CASE("Members straggle after ten times the mean of the others") {
+TEST_CASE("Members straggle after ten times the mean of the others, and as long again for each per cent") {
     sample_window w;
-    fill(w, 3, 100us);
-    succeed_and_leave(w, 400us);
-    w.drop(600us);
-    CHECK_FALSE(w.leave());
-    CHECK_FALSE(w.close_if_straggling(100us + 5ms));
-    CHECK(w.close_if_straggling(100us + 5ms + 1ns));
+    fill(w, 100, 100us);
+    for (int i = 0; i < 49; ++i) {
+        REQUIRE_FALSE(succeed_and_leave(w, 400us));
+        w.drop(600us);
+        REQUIRE_FALSE(w.leave());
+    }
+    CHECK_FALSE(w.close_if_straggling(100us + 15ms)); // 30 means of 500 us, for 2 are left
+    CHECK(w.close_if_straggling(100us + 15ms + 1ns));
+}
+
+TEST_CASE("Members of a slower kind do not straggle") {
+    sample_window w;
+    fill(w, 100, 100us);
+    for (int i = 0; i < 50; ++i)
+        REQUIRE_FALSE(succeed_and_leave(w, 1ms));
+    CHECK_FALSE(w.close_if_straggling(100us + 50ms));
+    for (int i = 0; i < 49; ++i)
+        REQUIRE_FALSE(succeed_and_leave(w, 50ms));
+    CHECK(succeed_and_leave(w, 50ms));
 }
 
 TEST_CASE("Members straggle after a millisecond at the least") {
     sample_window w;
     fill(w, 3, 100us);
-    succeed_and_leave(w, 2us);
+    succeed_and_leave(w, 1us);
     CHECK_FALSE(w.close_if_straggling(100us + 1ms));
     CHECK(w.close_if_straggling(100us + 1ms + 1ns));
 }
@@ -268,8 +281,8 @@ TEST_CASE("Who was ignored does not make the others look slow") {
         w.ignore();
         REQUIRE_FALSE(w.leave());
     }
-    CHECK_FALSE(w.close_if_straggling(100us + 5ms));
-    CHECK(w.close_if_straggling(100us + 5ms + 1ns));
+    CHECK_FALSE(w.close_if_straggling(100us + 105ms)); // 10 + 200 means of 500 us
+    CHECK(w.close_if_straggling(100us + 105ms + 1ns));
 }
 
 TEST_CASE("Members straggle after a millisecond when the others were ignored") {
@@ -320,13 +333,13 @@ TEST_CASE("An early close counts stragglers with their age") {
     fill(w, 4, 1ms);
     succeed_and_leave(w, 100us);
     succeed_and_leave(w, 300us, true);
-    REQUIRE(w.close_if_straggling(9ms));
+    REQUIRE(w.close_if_straggling(111ms));
 
-    const flowguard::window s = summary_of(w, 9ms);
+    const flowguard::window s = summary_of(w, 111ms);
     CHECK(s.admitted == 4);
     CHECK(s.samples == 4);
-    CHECK(s.mean_rtt == (100us + 300us + 8ms + 8ms) / 4);
-    CHECK(static_cast<double>(s.quantile(1).count()) == Approx(8e6).epsilon(0.07));
+    CHECK(s.mean_rtt == (100us + 300us + 110ms + 110ms) / 4);
+    CHECK(static_cast<double>(s.quantile(1).count()) == Approx(110e6).epsilon(0.07));
     CHECK(static_cast<double>(s.quantile(0.5).count()) == Approx(300e3).epsilon(0.07));
     CHECK(s.low.samples == 1);
     CHECK(s.low.mean == 300us);

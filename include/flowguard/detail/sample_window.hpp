@@ -89,8 +89,9 @@ public:
         return (state_.fetch_sub(1, std::memory_order_acq_rel) & (closed_bit | members_mask)) == 1;
     }
 
-    // Closes the window early, true for one caller, if all places are taken and the members that are
-    // left take absurdly long: ten times the mean of the others that were timed, at least a millisecond.
+    // Closes the window early, true for one caller, if all places are taken and the members that are left
+    // take absurdly long: ten times the mean of the others that were timed, and as long again for each per
+    // cent of the window, for many are no stragglers but of a slower kind, and wanted in the mean.
     [[nodiscard]] bool close_if_straggling(time now) noexcept {
         // Acquire: what is read next belongs to this opening, or the last step fails.
         std::uint64_t state = state_.load(std::memory_order_acquire);
@@ -98,13 +99,15 @@ public:
         const std::int64_t last = last_at_.load(std::memory_order_acquire); // pairs with fill()
         if ((state & closed_bit) != 0 || last == not_yet)
             return false;
-        const std::int64_t done =
-            size_.load(std::memory_order_relaxed) - static_cast<std::int64_t>(state & members_mask);
+        const std::int64_t size = size_.load(std::memory_order_relaxed);
+        const auto left = static_cast<std::int64_t>(state & members_mask);
+        const std::int64_t done = size - left;
         const std::int64_t timed = done - ignored_.load(std::memory_order_relaxed);
         const std::int64_t total =
             successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
         const std::int64_t usual = timed > 0 ? total / timed : 0;
-        if (done <= 0 || now.count() - last <= std::max<std::int64_t>(10 * usual, 1'000'000))
+        const std::int64_t patience = 10 * usual + 1000 * usual / size * left;
+        if (done <= 0 || now.count() - last <= std::max<std::int64_t>(patience, 1'000'000))
             return false;
         while ((state & ~members_mask) == opening && (state & members_mask) != 0)
             if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acq_rel,
