@@ -7,10 +7,13 @@
 #ifndef FLOWGUARD_HPP
 #define FLOWGUARD_HPP
 
+#include "flowguard/aimd_strategy.hpp"
 #include "flowguard/classify.hpp"
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/error.hpp"
+#include "flowguard/fixed_limit.hpp"
 #include "flowguard/flow_guard.hpp"
+#include "flowguard/gradient2_strategy.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/permit.hpp"
