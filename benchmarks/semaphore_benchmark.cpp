@@ -21,7 +21,6 @@
 #include <asio/post.hpp>
 #include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +35,7 @@
 #include <utility>
 #include <vector>
 
+#include "command_line.hpp"
 #include "contender.hpp"
 #include "line_chart.hpp"
 #include "measuring.hpp"
@@ -363,38 +363,25 @@ struct options {
     std::string folder = ".";
 };
 
-std::uint64_t number_in(std::string_view option, std::string_view text, std::uint64_t least) {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || value < least || value > 100'000'000)
-        throw std::invalid_argument(std::string(option) + " is '" + std::string(text) + "', must be in [" +
-                                    std::to_string(least) + ", 100000000]");
-    return value;
-}
-
 // Takes our own options out, and leaves the others to Google Benchmark.
 options parse_options(int& argc, char** argv) {
+    constexpr std::uint64_t most = 100'000'000;
     options chosen;
     int kept = 1;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view option = argv[i];
-        const auto value = [&]() -> std::string_view {
-            if (i + 1 == argc)
-                throw std::invalid_argument(std::string(option) + " needs a value");
-            return argv[++i];
-        };
+    for (command_line line(argc, argv); line.next();) {
+        const std::string_view option = line.option();
         if (option == "--help")
             chosen.help = true;
         else if (option == "--most-waiters")
-            chosen.most_waiters = static_cast<std::int64_t>(number_in(option, value(), 1000));
+            chosen.most_waiters = static_cast<std::int64_t>(line.number_in(1000, most));
         else if (option == "--time-outs")
-            time_outs_wanted = number_in(option, value(), 1);
+            time_outs_wanted = line.number_in(1, most);
         else if (option == "--pool-repetitions")
-            chosen.pool_repetitions = static_cast<int>(number_in(option, value(), 1));
+            chosen.pool_repetitions = static_cast<int>(line.number_in(1, most));
         else if (option == "--svg")
-            chosen.folder = value();
+            chosen.folder = line.value();
         else
-            argv[kept++] = argv[i];
+            argv[kept++] = line.option();
     }
     argc = kept;
     return chosen;

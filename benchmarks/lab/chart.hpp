@@ -1,0 +1,370 @@
+// chart.hpp
+// ~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_CHART_HPP
+#define LAB_CHART_HPP
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "contenders.hpp"
+#include "experiment.hpp"
+#include "markup.hpp"
+#include "record.hpp"
+#include "scenario.hpp"
+#include "score.hpp"
+#include "table.hpp"
+
+namespace lab {
+
+/// Draws the kept runs of a scenario as an SVG: load and goodput, limits, and p99 over time.
+class chart {
+public:
+    static constexpr double width = 960;
+
+    chart(const result& r, const std::vector<std::string>& strategies)
+        : result_(r), strategies_(strategies), oracle_(curves_of(r.oracle_run)) {
+        const std::vector<contender> all = contenders();
+        for (std::size_t i = 0; i < strategies.size(); ++i) {
+            runs_.push_back(curves_of(r.runs[i]));
+            const auto known =
+                std::find_if(all.begin(), all.end(), [&](const contender& c) { return c.name == strategies[i]; });
+            styles_.push_back(style_of(static_cast<std::size_t>(known - all.begin())));
+        }
+    }
+
+    static double height(std::size_t strategies) {
+        return key_top + key_row * static_cast<double>(key_rows(strategies));
+    }
+
+    void write(std::ostream& out) const {
+        const std::string w = number(width), h = number(height(strategies_.size()));
+        out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << w << "\" height=\"" << h << "\" viewBox=\"0 0 "
+            << w << ' ' << h
+            << "\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\" font-size=\"12\">\n"
+            << "<title>" << escaped(result_.of.name) << "</title>\n"
+            << "<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#ffffff\"/>\n";
+        draw_heading(out);
+
+        const std::array<panel, 3> panels{
+            goodput_panel(),
+            logarithmic_panel(result_.of.guards() > 1 ? "Limit, the sum of all guards'" : "Limit", 332, &curves::limit,
+                              highest_limit()),
+            logarithmic_panel("p99, ms", 530, &curves::p99, std::numeric_limits<double>::max())};
+        const auto& [goodputs, limits, latencies] = panels;
+        draw_offered(out, goodputs);
+        for (const panel& p : panels)
+            draw_axes(out, p);
+        draw_phases(out, panels);
+        draw_time(out, latencies.bottom());
+        draw_curves(out, goodputs, &curves::goodput, false);
+        draw_curves(out, limits, &curves::limit, true);
+        draw_curves(out, latencies, &curves::p99, false);
+        draw_key(out);
+        out << "</svg>\n";
+    }
+
+private:
+    static constexpr double left = 64, right = 936, phases_top = 62, key_top = 752, key_row = 20;
+    static constexpr std::size_t key_columns = 4;
+
+    // By bin. Rates and quantiles are those of a window around each, which slides: one bin alone has too few requests.
+    struct curves {
+        std::vector<double> offered, goodput; // requests per second
+        std::vector<double> limit;
+        std::vector<double> p99; // milliseconds; 0: no answers
+    };
+
+    static curves curves_of(const record& run) {
+        constexpr std::size_t around = 2;
+        curves c;
+        for (std::size_t i = 0; i < run.bins.size(); ++i) {
+            const std::size_t first = i - std::min(i, around), end = std::min(i + around + 1, run.bins.size());
+            const double length = static_cast<double>(end - first) * run.bin_length();
+            c.offered.push_back(run.sum(first, end, [](const bin& b) { return b.offered; }) / length);
+            c.goodput.push_back(run.succeeded(first, end) / length);
+            c.limit.push_back(run.bins[i].limit);
+            c.p99.push_back(1e3 * run.p99(first, end));
+        }
+        return c;
+    }
+
+    // ---- Panels ----
+
+    struct panel {
+        std::string title;
+        double top, size;
+        double least, most; // of the values shown; what is outside is drawn at the edge
+        bool logarithmic;
+
+        double bottom() const { return top + size; }
+        double y(double value) const {
+            const double v = std::clamp(value, least, most);
+            const double share =
+                logarithmic ? std::log(v / least) / std::log(most / least) : (v - least) / (most - least);
+            return bottom() - size * share;
+        }
+    };
+
+    using curve = std::vector<double> curves::*;
+
+    static double highest(const std::vector<double>& values) { return *std::max_element(values.begin(), values.end()); }
+
+    // Goodputs are to be told apart, also under a load that is many times higher.
+    panel goodput_panel() const {
+        double most = highest(oracle_.goodput);
+        for (const curves& run : runs_)
+            most = std::max(most, highest(run.goodput));
+        const double load = highest(oracle_.offered);
+        const double top = std::max(1.0, 1.08 * std::min(load, 1.5 * most));
+        std::string title = "Goodput, requests/s; grey area: offered";
+        if (load > top)
+            title += ", up to " + number(load);
+        return {std::move(title), 108, 180, 0, top, false};
+    }
+
+    // Higher ones, some as good as infinite, are drawn at the edge.
+    double highest_limit() const { return 100 * highest(oracle_.limit); }
+
+    panel logarithmic_panel(std::string title, double top, curve values, double bound) const {
+        double least = std::numeric_limits<double>::max(), most = 0;
+        const auto include = [&](const curves& run) {
+            for (const double v : run.*values)
+                if (v > 0 && v <= bound) {
+                    least = std::min(least, v);
+                    most = std::max(most, v);
+                }
+        };
+        include(oracle_);
+        for (const curves& run : runs_)
+            include(run);
+        if (most <= 0)
+            least = most = 1; // nothing to show
+        const double centre = std::sqrt(least * most);
+        return {std::move(title), top, 150, std::min(0.85 * least, centre / 2), std::max(1.2 * most, 2 * centre), true};
+    }
+
+    double x(double time) const { return left + (right - left) * time / result_.of.length(); }
+    double x_of_bin(std::size_t i) const { return x((static_cast<double>(i) + 0.5) * result_.oracle_run.bin_length()); }
+
+    static std::vector<double> ticks(const panel& p) {
+        std::vector<double> values;
+        if (!p.logarithmic) {
+            const double step = round_step(p.most / 6);
+            for (double v = 0; v <= p.most; v += step)
+                values.push_back(v);
+            return values;
+        }
+        const bool few = p.most / p.least < 300;
+        for (double decade = std::pow(10, std::floor(std::log10(p.least))); decade <= p.most; decade *= 10)
+            for (const double v : {decade, 2 * decade, 5 * decade})
+                if (v >= p.least && v <= p.most && (few || v == decade))
+                    values.push_back(v);
+        return values;
+    }
+
+    static double round_step(double least) {
+        const double power = std::pow(10, std::floor(std::log10(least)));
+        for (const double factor : {1.0, 2.0, 5.0})
+            if (factor * power >= least)
+                return factor * power;
+        return 10 * power;
+    }
+
+    // ---- Lines ----
+
+    struct style {
+        std::string_view colour, line_width, dashes;
+    };
+
+    // Of a contender, by its place among all of them. Told apart by more than their hue.
+    static style style_of(std::size_t contender) {
+        static constexpr std::array<style, 11> styles{{{"#0969da", "2.8", "none"},
+                                                       {"#cf222e", "1.2", "none"},
+                                                       {"#bf6a02", "1.4", "8 3"},
+                                                       {"#6e7781", "1.6", "2 3"},
+                                                       {"#6e7781", "1.6", "10 3 2 3"},
+                                                       {"#8250df", "1.4", "5 2"},
+                                                       {"#1a7f37", "1.2", "none"},
+                                                       {"#1a7f37", "1.6", "3 3"},
+                                                       {"#bf3989", "1.4", "9 2 2 2"},
+                                                       {"#7d4e00", "1.4", "1 2"},
+                                                       {"#0a7d8c", "1.4", "6 2 1 2 1 2"}}};
+        return styles[contender % styles.size()];
+    }
+    static constexpr style oracle_style{"#1f2328", "1.8", "none"};
+
+    static std::string stroke(const style& s) {
+        std::string text = "fill=\"none\" stroke=\"" + std::string(s.colour) + "\" stroke-width=\"";
+        text += s.line_width;
+        if (s.dashes != "none")
+            (text += "\" stroke-dasharray=\"") += s.dashes;
+        return text + '"';
+    }
+
+    // The default last, so that it lies above the others.
+    void draw_curves(std::ostream& out, const panel& p, curve values, bool oracle_in_steps) const {
+        for (std::size_t i = runs_.size(); i-- > 1;)
+            draw_curve(out, p, runs_[i].*values, styles_[i], false);
+        draw_curve(out, p, oracle_.*values, oracle_style, oracle_in_steps);
+        if (!runs_.empty())
+            draw_curve(out, p, runs_.front().*values, styles_.front(), false);
+    }
+
+    void draw_curve(std::ostream& out, const panel& p, const std::vector<double>& values, const style& s,
+                    bool in_steps) const {
+        out << "<polyline " << stroke(s) << " stroke-linejoin=\"round\" points=\"";
+        double y_before = 0;
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            if (p.logarithmic && values[i] <= 0)
+                continue;
+            const double y = p.y(values[i]);
+            if (in_steps && i > 0 && y != y_before)
+                out << number(x_of_bin(i), 1) << ',' << number(y_before, 1) << ' ';
+            out << number(x_of_bin(i), 1) << ',' << number(y, 1) << ' ';
+            y_before = y;
+        }
+        out << "\"/>\n";
+    }
+
+    void draw_offered(std::ostream& out, const panel& p) const {
+        out << "<polygon fill=\"#e7ebf0\" points=\"" << number(left) << ',' << number(p.bottom()) << ' ';
+        const std::vector<double>& offered = oracle_.offered;
+        out << number(left) << ',' << number(p.y(offered.front()), 1) << ' ';
+        for (std::size_t i = 0; i < offered.size(); ++i)
+            out << number(x_of_bin(i), 1) << ',' << number(p.y(offered[i]), 1) << ' ';
+        out << number(right) << ',' << number(p.y(offered.back()), 1) << ' ' << number(right) << ','
+            << number(p.bottom()) << "\"/>\n";
+    }
+
+    // ---- What is around them ----
+
+    static std::string number(double value, int digits = 0) { return decimal(value, digits); }
+
+    static std::string short_number(double value) {
+        std::array<char, 32> text{};
+        std::snprintf(text.data(), text.size(), "%.3g", value);
+        return text.data();
+    }
+
+    static void draw_text(std::ostream& out, double x, double y, std::string_view text, std::string_view more) {
+        out << "<text x=\"" << number(x, 1) << "\" y=\"" << number(y, 1) << "\" " << more << '>' << text << "</text>\n";
+    }
+
+    static void draw_line(std::ostream& out, double x1, double y1, double x2, double y2, std::string_view more) {
+        out << "<line x1=\"" << number(x1, 1) << "\" y1=\"" << number(y1, 1) << "\" x2=\"" << number(x2, 1)
+            << "\" y2=\"" << number(y2, 1) << "\" " << more << "/>\n";
+    }
+
+    void draw_heading(std::ostream& out) const {
+        const scenario& s = result_.of;
+        draw_text(out, left, 28, escaped(s.name), "font-size=\"16\" font-weight=\"600\" fill=\"#1f2328\"");
+        std::string about = short_number(1e3 * s.service) + " ms a request";
+        if (s.shares())
+            about += " alone, most done with " + number(s.best_concurrency()) + " at once";
+        if (s.downstream > 0)
+            about += ", and " + short_number(1e3 * s.downstream) + " ms downstream";
+        about += "; callers give up after " + short_number(s.time_out) + " s; first limit " +
+                 std::to_string(s.initial_limit);
+        draw_text(out, left, 47, about, "fill=\"#57606a\"");
+    }
+
+    std::string text_of(const phase& p) const {
+        const scenario& s = result_.of;
+        const double capacity = s.capacity(p.workers, p.slowdown);
+        std::string text = short_number(p.rate / capacity) + " &#215; capacity";
+        if (!s.shares())
+            text += ", " + number(p.workers) + " workers";
+        if (p.slowdown != 1)
+            text += ", " + short_number(p.slowdown) + " &#215; slower";
+        if (p.guards > 1)
+            text += ", " + std::to_string(p.guards) + " guards";
+        return text;
+    }
+
+    // Lines down from them, but not through the titles between the panels.
+    void draw_phases(std::ostream& out, const std::array<panel, 3>& panels) const {
+        const scenario& s = result_.of;
+        double start = 0;
+        for (const phase& p : s.phases) {
+            draw_line(out, x(start), phases_top, x(start), phases_top + 14, "stroke=\"#8c959f\"");
+            draw_text(out, x(start) + 5, phases_top + 11, text_of(p), "fill=\"#1f2328\" font-size=\"11\"");
+            for (const panel& part : panels)
+                draw_line(out, x(start), part.top, x(start), part.bottom(), "stroke=\"#8c959f\"");
+            start += p.length;
+        }
+        const double counted = x(score::warm_up * s.length());
+        for (const panel& part : panels)
+            draw_line(out, counted, part.top, counted, part.bottom(), "stroke=\"#8c959f\" stroke-dasharray=\"2 3\"");
+        draw_text(out, counted, panels.back().bottom() + 33, "&#8593; counted from here",
+                  "fill=\"#57606a\" font-size=\"10\"");
+    }
+
+    static void draw_axes(std::ostream& out, const panel& p) {
+        draw_text(out, left + 5, p.top - 10, p.title, "font-size=\"13\" font-weight=\"600\" fill=\"#1f2328\"");
+        for (const double v : ticks(p)) {
+            draw_line(out, left, p.y(v), right, p.y(v), "stroke=\"#d0d7de\" stroke-width=\"0.8\"");
+            draw_text(out, left - 8, p.y(v) + 4, v < 1e6 ? decimal_without_zeros(v) : short_number(v),
+                      "text-anchor=\"end\" fill=\"#57606a\"");
+        }
+        draw_line(out, left, p.bottom(), right, p.bottom(), "stroke=\"#8c959f\"");
+    }
+
+    static std::string decimal_without_zeros(double value) {
+        std::array<char, 32> text{};
+        std::snprintf(text.data(), text.size(), "%.7g", value);
+        return text.data();
+    }
+
+    void draw_time(std::ostream& out, double bottom) const {
+        const double length = result_.of.length(), step = round_step(length / 10);
+        for (int i = 0; i * step <= length * 1.001; ++i) {
+            draw_line(out, x(i * step), bottom, x(i * step), bottom + 4, "stroke=\"#8c959f\"");
+            draw_text(out, x(i * step), bottom + 18, decimal_without_zeros(i * step) + " s",
+                      "text-anchor=\"middle\" fill=\"#57606a\"");
+        }
+    }
+
+    static std::size_t key_rows(std::size_t strategies) { return (strategies + 1 + key_columns - 1) / key_columns; }
+
+    void draw_key(std::ostream& out) const {
+        draw_key_entry(out, 0, "oracle", "least for G 0.95", oracle_style);
+        for (std::size_t i = 0; i < strategies_.size(); ++i) {
+            const score& s = result_.scores[i].front();
+            draw_key_entry(out, i + 1, strategies_[i],
+                           "G " + number(s.goodput, 2) + ", P " + number(s.p99, s.p99 < 10 ? 2 : 0), styles_[i]);
+        }
+    }
+
+    void draw_key_entry(std::ostream& out, std::size_t place, std::string_view name, std::string_view more,
+                        const style& s) const {
+        const std::size_t rows = key_rows(strategies_.size());
+        const double left_edge = left + (right - left) / key_columns * static_cast<double>(place / rows);
+        const double y = key_top - 20 + key_row * static_cast<double>(place % rows + 1);
+        draw_line(out, left_edge, y - 4, left_edge + 26, y - 4, stroke(s));
+        const std::string fill = "fill=\"" + std::string(s.colour) + '"';
+        draw_text(out, left_edge + 32, y, escaped(name), fill + " font-size=\"11\" font-weight=\"600\"");
+        draw_text(out, left_edge + 122, y, more, "fill=\"#57606a\" font-size=\"11\"");
+    }
+
+    const result& result_;
+    const std::vector<std::string>& strategies_;
+    curves oracle_;
+    std::vector<curves> runs_; // by strategy, as the next
+    std::vector<style> styles_;
+};
+
+} // namespace lab
+
+#endif

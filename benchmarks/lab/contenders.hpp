@@ -1,0 +1,74 @@
+// contenders.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_CONTENDERS_HPP
+#define LAB_CONTENDERS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "flowguard.hpp"
+#include "limiter.hpp"
+#include "opponents/brpc_auto.hpp"
+#include "opponents/envoy_gradient.hpp"
+#include "opponents/netflix_vegas.hpp"
+#include "opponents/no_limit.hpp"
+#include "opponents/rust_vegas.hpp"
+
+namespace lab {
+
+/// Who takes part.
+struct contender {
+    std::string name;
+    limiter_factory make;
+};
+
+namespace detail {
+
+template <flowguard::limit_strategy Strategy>
+std::unique_ptr<limiter> guard_with(Strategy strategy) {
+    return std::make_unique<guard_limiter<Strategy>>(std::move(strategy));
+}
+
+} // namespace detail
+
+/// The first is the library's default. All others have their own defaults, but for the initial limit.
+inline std::vector<contender> contenders() {
+    using detail::guard_with;
+    return {
+        {"vegas",
+         [](std::size_t initial_limit, std::uint64_t seed) {
+             return guard_with(flowguard::vegas_strategy({.initial_limit = initial_limit, .seed = seed}));
+         }},
+        {"gradient2",
+         [](std::size_t initial_limit, std::uint64_t) {
+             flowguard::gradient2_options o;
+             o.initial_limit = std::min(initial_limit, o.max_limit); // which is Netflix's, and low
+             return guard_with(flowguard::gradient2_strategy(o));
+         }},
+        {"aimd",
+         [](std::size_t initial_limit, std::uint64_t) { return guard_with(flowguard::aimd_strategy(initial_limit)); }},
+        {"static 100", [](std::size_t, std::uint64_t) { return guard_with(flowguard::fixed_limit(100)); }},
+        {"no limit", [](std::size_t, std::uint64_t) { return std::make_unique<no_limit>(); }},
+        {"netflix vegas", [](std::size_t initial_limit,
+                             std::uint64_t seed) { return std::make_unique<netflix_vegas>(initial_limit, seed); }},
+        {"envoy p50",
+         [](std::size_t, std::uint64_t seed) { return std::make_unique<envoy_gradient>(50, seconds(60), seed); }},
+        {"envoy p90",
+         [](std::size_t, std::uint64_t seed) { return std::make_unique<envoy_gradient>(90, seconds(10), seed); }},
+        {"brpc", [](std::size_t initial_limit,
+                    std::uint64_t seed) { return std::make_unique<brpc_auto>(initial_limit, seed); }},
+        {"rust vegas",
+         [](std::size_t initial_limit, std::uint64_t) { return std::make_unique<rust_vegas>(initial_limit); }},
+    };
+}
+
+} // namespace lab
+
+#endif

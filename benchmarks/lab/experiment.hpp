@@ -1,0 +1,110 @@
+// experiment.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_EXPERIMENT_HPP
+#define LAB_EXPERIMENT_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "contenders.hpp"
+#include "oracle.hpp"
+#include "scenario.hpp"
+#include "score.hpp"
+#include "simulation.hpp"
+
+namespace lab {
+
+/// Runs `work(i)` for each i below `count`, on some threads, and tells how many are done after each.
+inline void for_each_in_parallel(std::size_t count, std::size_t threads, const std::function<void(std::size_t)>& work,
+                                 const std::function<void(std::size_t done)>& progress) {
+    std::atomic<std::size_t> next{0};
+    std::mutex mutex;
+    std::size_t done = 0;
+    std::exception_ptr failure;
+    const auto worker = [&] {
+        for (std::size_t i; (i = next.fetch_add(1)) < count;) {
+            try {
+                work(i);
+            } catch (...) {
+                const std::scoped_lock lock(mutex);
+                failure = std::current_exception();
+                next = count;
+            }
+            const std::scoped_lock lock(mutex);
+            progress(++done);
+        }
+    };
+    {
+        std::vector<std::jthread> pool;
+        for (std::size_t t = 1; t < threads; ++t)
+            pool.emplace_back(worker);
+        worker();
+    }
+    if (failure)
+        std::rethrow_exception(failure);
+}
+
+/// All contenders in one scenario.
+struct result {
+    scenario of;
+    std::vector<std::vector<score>> scores; // by contender, by seed
+    std::vector<record> runs;               // by contender, of the first seed; if kept
+    record oracle_run;                      // with the smallest limits, of the first seed; if kept
+};
+
+struct experiment {
+    std::vector<scenario> scenarios;
+    std::vector<contender> who;
+    std::size_t seeds = 1;
+    std::size_t threads = 1;
+    bool keep_runs = false; // for drawing
+
+    std::vector<result> run(const std::function<void(std::size_t done)>& progress) const {
+        std::vector<result> results(scenarios.size());
+        for_each_in_parallel(
+            scenarios.size(), threads, [&](std::size_t i) { results[i] = run_scenario(scenarios[i]); }, progress);
+        return results;
+    }
+
+private:
+    result run_scenario(const scenario& s) const {
+        result r{.of = s, .scores = {who.size(), std::vector<score>(seeds)}, .runs = {}, .oracle_run = {}};
+        const oracle limits(s);
+        for (std::size_t seed = 0; seed < seeds; ++seed) {
+            const record best = limits.best_run(seed + 1);
+            record smallest = limits.smallest_run(seed + 1);
+            for (std::size_t c = 0; c < who.size(); ++c) {
+                record run = run_contender(s, who[c], seed + 1);
+                r.scores[c][seed] = score_of(s, run, best, smallest);
+                if (keep_runs && seed == 0)
+                    r.runs.push_back(std::move(run));
+            }
+            if (keep_runs && seed == 0)
+                r.oracle_run = std::move(smallest);
+        }
+        return r;
+    }
+
+    static record run_contender(const scenario& s, const contender& c, std::uint64_t seed) {
+        virtual_clock::set({}); // some look at it when they are made
+        std::vector<std::unique_ptr<limiter>> limiters;
+        for (std::size_t g = 0; g < s.guards(); ++g)
+            limiters.push_back(c.make(s.initial_limit, seed * 1000 + g));
+        return simulation(s, std::move(limiters), seed).run();
+    }
+};
+
+} // namespace lab
+
+#endif

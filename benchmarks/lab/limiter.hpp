@@ -1,0 +1,125 @@
+// limiter.hpp
+// ~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_LIMITER_HPP
+#define LAB_LIMITER_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "flowguard.hpp"
+#include "slots.hpp"
+#include "virtual_clock.hpp"
+
+namespace lab {
+
+using flowguard::outcome;
+
+/// What the simulation puts in front of a server, and asks for each request. It reads the time from
+/// virtual_clock.
+class limiter {
+public:
+    limiter() = default;
+    limiter(const limiter&) = delete;
+    limiter& operator=(const limiter&) = delete;
+    virtual ~limiter() = default;
+
+    /// A name for the admitted request until it is done, or nothing: refused.
+    virtual std::optional<std::size_t> try_acquire() = 0;
+
+    /// Once for each admitted request.
+    virtual void finish(std::size_t request, outcome how) = 0;
+
+    virtual std::size_t limit() const = 0;
+    virtual std::size_t in_flight() const = 0;
+
+    /// Tells what no real limiter is told: phase `phase` of the scenario begins.
+    virtual void begin_phase(std::size_t /*phase*/) {}
+};
+
+/// Makes the limiter of one caller of the server.
+using limiter_factory = std::function<std::unique_ptr<limiter>(std::size_t initial_limit, std::uint64_t seed)>;
+
+/// A real flow_guard.
+template <flowguard::limit_strategy Strategy>
+class guard_limiter final : public limiter {
+public:
+    explicit guard_limiter(Strategy strategy) : guard_(std::move(strategy)) {}
+
+    std::optional<std::size_t> try_acquire() override {
+        if (auto ticket = guard_.try_acquire())
+            return tickets_.put(std::move(ticket));
+        return std::nullopt;
+    }
+    void finish(std::size_t request, outcome how) override { tickets_.take(request).finish(how); }
+
+    std::size_t limit() const override { return guard_.current_limit(); }
+    std::size_t in_flight() const override { return guard_.in_flight(); }
+
+private:
+    using guard = flowguard::flow_guard<Strategy, virtual_clock>;
+
+    guard guard_;
+    slots<typename guard::ticket> tickets_;
+};
+
+/// A limit that admits while fewer are in flight, and learns from each request as soon as it is done: how most of the
+/// published limiters work.
+class sample_limiter : public limiter {
+public:
+    explicit sample_limiter(double initial_limit) : limit_(initial_limit) {}
+
+    std::optional<std::size_t> try_acquire() override {
+        before_admission();
+        if (in_flight_ >= limit())
+            return std::nullopt;
+        ++in_flight_;
+        return admitted_.put({virtual_clock::now(), in_flight_});
+    }
+
+    void finish(std::size_t request, outcome how) override {
+        const admission a = admitted_.take(request);
+        const std::size_t in_flight = in_flight_--;
+        learn({virtual_clock::now() - a.at, a.in_flight, in_flight, how == outcome::dropped});
+    }
+
+    std::size_t limit() const override { return static_cast<std::size_t>(std::max(1.0, std::floor(limit_))); }
+    std::size_t in_flight() const override { return in_flight_; }
+
+protected:
+    struct sample {
+        duration rtt;
+        std::size_t in_flight;         // when it was admitted, itself included
+        std::size_t in_flight_at_end;  // when it was done, itself included
+        bool dropped;                  // timed out
+    };
+
+    /// Sets limit_.
+    virtual void learn(const sample& s) = 0;
+
+    /// For limits that change with time.
+    virtual void before_admission() {}
+
+    double limit_;
+
+private:
+    struct admission {
+        time_point at;
+        std::size_t in_flight;
+    };
+
+    std::size_t in_flight_ = 0;
+    slots<admission> admitted_;
+};
+
+} // namespace lab
+
+#endif

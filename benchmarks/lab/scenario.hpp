@@ -1,0 +1,139 @@
+// scenario.hpp
+// ~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_SCENARIO_HPP
+#define LAB_SCENARIO_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numbers>
+#include <string>
+#include <vector>
+
+#include "random.hpp"
+
+namespace lab {
+
+/// How the service times of a server are spread. Times are in seconds throughout.
+enum class spread : std::uint8_t {
+    fixed,
+    exponential,
+    lognormal,  // with a coefficient of variation of 1.5
+    bimodal,    // 9 of 10 take 0.37 × the mean, the others 6.67 ×
+    two_classes // every other request takes 50 × as long
+};
+
+/// A service time, with a mean of 1.
+inline double draw(spread s, random_numbers& random) {
+    switch (s) {
+    case spread::fixed:
+        break;
+    case spread::exponential:
+        return random.exponential();
+    case spread::lognormal: {
+        const double variance = std::log(1 + 1.5 * 1.5);
+        return std::exp(random.normal() * std::sqrt(variance) - variance / 2);
+    }
+    case spread::bimodal:
+        return random.uniform() < 0.9 ? 0.37 : 6.67;
+    case spread::two_classes:
+        return (random.uniform() < 0.5 ? 1 : 50) / 25.5;
+    }
+    return 1;
+}
+
+/// Something that happens again and again, for a while each time.
+struct recurring {
+    double every = 0; // 0: never
+    double lasts = 0;
+
+    bool at(double time) const { return every > 0 && std::fmod(time, every) >= every - lasts; }
+};
+
+/// What a caller does who is refused.
+enum class refused_callers : std::uint8_t { leave, retry, wait };
+
+/// From one change of the server or of the load to the next.
+struct phase {
+    double length = 0;    // seconds
+    double rate = 0;      // requests offered per second, all guards together
+    double workers = 0;   // of a queue
+    double slowdown = 1;  // of all service times
+    std::size_t guards = 1; // the first so many offer requests, all alike
+};
+
+/// A server, its callers, and what happens to them.
+struct scenario {
+    std::string name;
+    std::string family;
+
+    double service = 0.01; // mean service time, seconds
+    spread services = spread::exponential;
+
+    // Where both are 0, a queue of requests before `workers`, first come, first served. Else all requests in
+    // service share the server, and slow each other down, after N. Gunther's Universal Scalability Law: with n of
+    // them each takes 1 + contention · (n − 1) + coherence · n · (n − 1) times as long.
+    double contention = 0;
+    double coherence = 0;
+
+    double downstream = 0;  // seconds on top, in which the request holds no worker
+    recurring stalls;       // in which nothing is served
+    recurring pulses;       // of load,
+    double pulse_factor = 1;
+    double swing = 0;       // of the load, up and down once in `swing_period`: its share of the mean
+    double swing_period = 1;
+    double time_out = 0;    // seconds in line, and again in service, after which a caller gives up; the work is done
+    refused_callers refused = refused_callers::leave;
+
+    std::size_t initial_limit = 20;
+    std::vector<phase> phases;
+
+    double length() const {
+        double sum = 0;
+        for (const phase& p : phases)
+            sum += p.length;
+        return sum;
+    }
+
+    std::size_t guards() const {
+        std::size_t most = 1;
+        for (const phase& p : phases)
+            most = std::max(most, p.guards);
+        return most;
+    }
+
+    bool shares() const { return contention > 0 || coherence > 0; }
+
+    /// Requests in service at which a sharing server does most: infinitely many without coherence.
+    double best_concurrency() const { return std::max(1.0, std::sqrt((1 - contention) / coherence)); }
+
+    /// The most requests per second that can be served.
+    double capacity(double workers, double slowdown = 1) const {
+        if (!shares())
+            return workers / (service * slowdown);
+        const double n = best_concurrency();
+        const double parallel =
+            coherence > 0 ? n / (1 + contention * (n - 1) + coherence * n * (n - 1)) : 1 / contention;
+        return parallel / (service * slowdown);
+    }
+
+    /// Offered load over its long-run mean, at a time.
+    double load_factor(double time) const {
+        double factor = 1;
+        if (pulses.at(time))
+            factor *= pulse_factor;
+        if (swing > 0)
+            factor *= 1 + swing * std::sin(2 * std::numbers::pi * time / swing_period);
+        return factor;
+    }
+
+    bool load_varies() const { return pulses.every > 0 || swing > 0; }
+    double highest_load_factor() const { return std::max(1.0, pulses.every > 0 ? pulse_factor : 1.0) * (1 + swing); }
+};
+
+} // namespace lab
+
+#endif

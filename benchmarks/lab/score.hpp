@@ -1,0 +1,100 @@
+// score.hpp
+// ~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_SCORE_HPP
+#define LAB_SCORE_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "record.hpp"
+#include "scenario.hpp"
+
+namespace lab {
+
+/// How a limiter did in one run of a scenario. What came before `warm_up` of it is not counted.
+struct score {
+    static constexpr double warm_up = 0.15;
+
+    double goodput = 0;  // G: over the best that static limits reach
+    double p99 = 0;      // P: over that of the smallest static limits which reach 95 % of it
+    double refused = 0;  // share of the offered requests
+    std::optional<double> recovery; // seconds from the worst step until goodput stays at 90 % of what it settles at
+    double oscillation = 0;         // standard deviation of the limit over its mean, late in a phase
+    std::optional<double> fairness; // Jain's index of the guards' goodputs, in the last quarter
+
+    double quality() const { return std::min(1.0, goodput) / std::max(1.0, p99); } // Q
+    bool is_good() const { return goodput >= 0.93 && p99 <= 1.25; }
+};
+
+// R. Jain, D. Chiu, W. Hawe: A Quantitative Measure of Fairness and Discrimination for Resource Allocation in Shared
+// Computer Systems. DEC Research Report TR-301, 1984.
+inline double jains_index(const std::vector<std::size_t>& shares) {
+    double sum = 0, squares = 0;
+    for (const std::size_t share : shares) {
+        sum += static_cast<double>(share);
+        squares += static_cast<double>(share) * static_cast<double>(share);
+    }
+    return squares > 0 ? sum * sum / (static_cast<double>(shares.size()) * squares) : 1;
+}
+
+namespace detail {
+
+inline double mean_goodput(const record& r, std::size_t first, std::size_t end) {
+    return end > first ? r.succeeded(first, end) / static_cast<double>(end - first) : 0;
+}
+
+// For the phase in these bins. A run of four bins is looked at, for one alone has few requests.
+inline double recovery(const record& r, std::size_t first, std::size_t end) {
+    constexpr std::size_t run = 4;
+    const double settled = mean_goodput(r, first + (end - first) / 2, end);
+    std::size_t recovered = end;
+    while (recovered > first &&
+           mean_goodput(r, recovered - std::min(run, recovered - first), recovered) >= 0.9 * settled)
+        --recovered;
+    return static_cast<double>(recovered - first) * r.bin_length();
+}
+
+inline double oscillation(const record& r, std::size_t first, std::size_t end) {
+    const auto n = static_cast<double>(end - first);
+    const double mean = r.sum(first, end, [](const bin& b) { return b.limit; }) / n;
+    const double variance = r.sum(first, end, [mean](const bin& b) { return (b.limit - mean) * (b.limit - mean); }) / n;
+    return mean > 0 ? std::sqrt(variance) / mean : 0;
+}
+
+} // namespace detail
+
+/// Of a run, given what the oracle's limits do with the same arrivals.
+inline score score_of(const scenario& s, const record& run, const record& best, const record& smallest) {
+    const std::size_t first = run.bin_at(score::warm_up * run.length);
+    const std::size_t end = run.bins.size();
+    score result;
+    result.goodput = run.succeeded(first, end) / std::max(1.0, best.succeeded(first, end));
+    result.p99 = run.p99(first, end) / std::max(1e-9, smallest.p99(first, end));
+    result.refused = run.sum(first, end, [](const bin& b) { return b.refused; }) /
+                     std::max(1.0, run.sum(first, end, [](const bin& b) { return b.offered; }));
+    double start = 0;
+    for (std::size_t p = 0; p < s.phases.size(); ++p) {
+        const std::size_t begins = run.bin_at(start);
+        start += s.phases[p].length;
+        const std::size_t ends = p + 1 == s.phases.size() ? end : run.bin_at(start);
+        if (ends < begins + 4)
+            continue;
+        result.oscillation = std::max(result.oscillation, detail::oscillation(run, (begins + ends) / 2, ends));
+        if (p > 0)
+            result.recovery = std::max(result.recovery.value_or(0), detail::recovery(run, begins, ends));
+    }
+    if (s.guards() > 1)
+        result.fairness =
+            jains_index({run.succeeded_by_guard.begin(),
+                         run.succeeded_by_guard.begin() + static_cast<std::ptrdiff_t>(s.phases.back().guards)});
+    return result;
+}
+
+} // namespace lab
+
+#endif

@@ -1,0 +1,162 @@
+// server.hpp
+// ~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_SERVER_HPP
+#define LAB_SERVER_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <queue>
+#include <utility>
+#include <vector>
+
+#include "scenario.hpp"
+
+namespace lab {
+
+/// What the guarded tasks wait for. Times are seconds since the start; requests are numbers of the caller's.
+class server {
+public:
+    static constexpr double never = std::numeric_limits<double>::infinity();
+
+    server() = default;
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+    virtual ~server() = default;
+
+    virtual void begin(const phase& p, double now) = 0;
+    virtual void start(std::size_t request, double now, double service) = 0;
+    virtual double next_completion() const = 0;
+    virtual std::size_t complete() = 0; // the request that is completed then
+};
+
+/// Times and requests.
+using soonest_first =
+    std::priority_queue<std::pair<double, std::size_t>, std::vector<std::pair<double, std::size_t>>, std::greater<>>;
+
+/// Time that stands still while the server is stalled.
+class working_time {
+public:
+    explicit working_time(recurring stalls) : stalls_(stalls) {}
+
+    double at(double time) const {
+        if (stalls_.every <= 0)
+            return time;
+        const double periods = std::floor(time / stalls_.every);
+        const double works = stalls_.every - stalls_.lasts;
+        return periods * works + std::min(time - periods * stalls_.every, works);
+    }
+
+    /// The first time at which so much has passed.
+    double when(double worked) const {
+        if (stalls_.every <= 0)
+            return worked;
+        const double works = stalls_.every - stalls_.lasts;
+        const double periods = std::floor(worked / works);
+        const double rest = worked - periods * works;
+        return periods * stalls_.every + (rest > 0 || periods <= 0 ? rest : -stalls_.lasts);
+    }
+
+private:
+    recurring stalls_;
+};
+
+/// Workers that take requests from a queue, first come, first served.
+class queueing_server final : public server {
+public:
+    explicit queueing_server(recurring stalls) : time_(stalls) {}
+
+    // Workers that are too many go as soon as they have finished.
+    void begin(const phase& p, double now) override {
+        workers_ = static_cast<std::size_t>(p.workers);
+        employ(time_.at(now));
+    }
+
+    void start(std::size_t request, double now, double service) override {
+        queue_.emplace_back(service, request);
+        employ(time_.at(now));
+    }
+
+    double next_completion() const override {
+        return in_service_.empty() ? never : time_.when(in_service_.top().first);
+    }
+
+    std::size_t complete() override {
+        const auto [now, request] = in_service_.top();
+        in_service_.pop();
+        employ(now);
+        return request;
+    }
+
+private:
+    void employ(double now) {
+        for (; !queue_.empty() && in_service_.size() < workers_; queue_.pop_front())
+            in_service_.emplace(now + queue_.front().first, queue_.front().second);
+    }
+
+    working_time time_; // in which all of the following is measured
+    std::size_t workers_ = 0;
+    std::deque<std::pair<double, std::size_t>> queue_; // service times and requests
+    soonest_first in_service_;                         // their ends and requests
+};
+
+/// Requests that share the server and slow each other down.
+class sharing_server final : public server {
+public:
+    sharing_server(double contention, double coherence, recurring stalls)
+        : contention_(contention), coherence_(coherence), time_(stalls) {}
+
+    void begin(const phase&, double) override {}
+
+    void start(std::size_t request, double now, double service) override {
+        advance(time_.at(now));
+        left_.emplace(served_ + service, request);
+    }
+
+    double next_completion() const override {
+        return left_.empty() ? never : time_.when(now_ + std::max(0.0, left_.top().first - served_) / speed());
+    }
+
+    std::size_t complete() override {
+        const auto [served, request] = left_.top();
+        now_ += std::max(0.0, served - served_) / speed();
+        served_ = served;
+        left_.pop();
+        return request;
+    }
+
+private:
+    // At which each of those in service is served.
+    double speed() const {
+        const auto n = static_cast<double>(left_.size());
+        return 1 / (1 + contention_ * (n - 1) + coherence_ * n * (n - 1));
+    }
+
+    void advance(double now) {
+        if (!left_.empty())
+            served_ += (now - now_) * speed();
+        now_ = now;
+    }
+
+    double contention_, coherence_;
+    working_time time_;
+    double now_ = 0;
+    double served_ = 0; // that each request has had that was there all the time
+    soonest_first left_; // by served_ at their end
+};
+
+inline std::unique_ptr<server> make_server(const scenario& s) {
+    if (s.shares())
+        return std::make_unique<sharing_server>(s.contention, s.coherence, s.stalls);
+    return std::make_unique<queueing_server>(s.stalls);
+}
+
+} // namespace lab
+
+#endif

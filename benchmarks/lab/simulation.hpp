@@ -1,0 +1,292 @@
+// simulation.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_SIMULATION_HPP
+#define LAB_SIMULATION_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <utility>
+#include <vector>
+
+#include "limiter.hpp"
+#include "random.hpp"
+#include "record.hpp"
+#include "scenario.hpp"
+#include "server.hpp"
+#include "slots.hpp"
+#include "virtual_clock.hpp"
+
+namespace lab {
+
+/// One run of a scenario: events in the order of their times, and nothing else. The arrivals and the service times
+/// depend on the seed alone, so that all limiters meet the same ones.
+class simulation {
+public:
+    /// A limiter for each guard of the scenario, or a single one for all of them.
+    simulation(const scenario& s, std::vector<std::unique_ptr<limiter>> limiters, std::uint64_t seed,
+               std::size_t bins = 200)
+        : scenario_(s),
+          limiters_(std::move(limiters)),
+          server_(make_server(s)),
+          arrivals_(seed),
+          services_(~seed),
+          backoffs_(seed ^ 0x5bd1e995),
+          lines_(limiters_.size()) {
+        record_.length = s.length();
+        record_.bins.resize(bins);
+        record_.succeeded_by_guard.resize(s.guards());
+    }
+
+    record run() {
+        begin_phase();
+        next_arrival_ = interarrival();
+        for (;;) {
+            const double completion = server_->next_completion();
+            const double response = responses_.empty() ? never : responses_.front().first;
+            const double time_out = time_outs_.empty() ? never : time_outs_.front().at;
+            const double retry = retries_.empty() ? never : retries_.top().at;
+            const double next = std::min({phase_end_, completion, response, time_out, retry, next_arrival_});
+            if (next >= record_.length)
+                break;
+            pass_time(next);
+            if (next == phase_end_)
+                next_phase();
+            else if (next == completion)
+                complete();
+            else if (next == response)
+                respond_next();
+            else if (next == time_out)
+                give_up();
+            else if (next == retry)
+                try_again();
+            else
+                arrive();
+        }
+        pass_time(record_.length);
+        finish_record();
+        return std::move(record_);
+    }
+
+private:
+    static constexpr double never = server::never;
+    static constexpr std::size_t most_attempts = 4;
+
+    struct caller {
+        std::size_t guard = 0;
+        double service = 0;
+        double came_at = 0;
+        std::size_t attempts = 1;
+    };
+    struct request {
+        std::size_t guard = 0;
+        std::size_t name = 0; // the limiter's for it
+        double admitted_at = 0;
+        std::uint64_t number = 0;
+        bool given_up = false;
+    };
+    struct deadline {
+        double at;
+        std::size_t request;
+        std::uint64_t number;
+    };
+    struct attempt {
+        double at;
+        caller who;
+        bool operator>(const attempt& other) const { return at > other.at; }
+    };
+
+    // ---- Time ----
+
+    void pass_time(double to) {
+        record_.in_flight_integral += in_flight_ * (to - now_);
+        const std::size_t last = record_.bin_at(to);
+        for (; bin_ < last; ++bin_)
+            record_.bins[bin_].limit = limit();
+        now_ = to;
+        virtual_clock::set(time_point{seconds(to)});
+    }
+
+    bin& now_bin() { return record_.bins[bin_]; }
+
+    double limit() const {
+        double sum = 0;
+        const std::size_t used = std::min(limiters_.size(), now_phase().guards);
+        for (std::size_t i = 0; i < used; ++i)
+            sum += static_cast<double>(limiters_[i]->limit());
+        return sum;
+    }
+
+    const phase& now_phase() const { return scenario_.phases[phase_]; }
+
+    void begin_phase() {
+        phase_end_ += now_phase().length;
+        server_->begin(now_phase(), now_);
+        for (auto& l : limiters_)
+            l->begin_phase(phase_);
+    }
+
+    void next_phase() {
+        if (phase_ + 1 == scenario_.phases.size()) {
+            phase_end_ = never;
+            return;
+        }
+        ++phase_;
+        begin_phase();
+        next_arrival_ = now_ + interarrival();
+    }
+
+    // ---- Callers ----
+
+    double interarrival() {
+        return now_phase().rate > 0 ? arrivals_.exponential() / (now_phase().rate * scenario_.highest_load_factor())
+                                    : never;
+    }
+
+    void arrive() {
+        next_arrival_ = now_ + interarrival();
+        const double highest = scenario_.highest_load_factor();
+        if (scenario_.load_varies() && arrivals_.uniform() * highest > scenario_.load_factor(now_))
+            return;
+        ++now_bin().offered;
+        const std::size_t guard = now_phase().guards > 1 ? arrivals_.below(now_phase().guards) : 0;
+        ask({guard, draw(scenario_.services, services_) * scenario_.service * now_phase().slowdown, now_});
+    }
+
+    void ask(const caller& who) {
+        auto& line = lines_[who.guard % lines_.size()];
+        if (line.empty() && admit(who))
+            return;
+        if (scenario_.refused == refused_callers::wait)
+            line.push_back(who);
+        else if (scenario_.refused == refused_callers::retry && who.attempts < most_attempts)
+            retry_later(who);
+        else
+            ++now_bin().refused;
+    }
+
+    void retry_later(caller who) {
+        const double backoff = scenario_.service * 4 * static_cast<double>(std::size_t{1} << who.attempts);
+        ++who.attempts;
+        retries_.push({now_ + backoff * backoffs_.exponential(), who});
+    }
+
+    void try_again() {
+        const caller who = retries_.top().who;
+        retries_.pop();
+        ask(who);
+    }
+
+    // Those in line who have not given up.
+    void serve_line(std::size_t l) {
+        auto& line = lines_[l];
+        for (; !line.empty(); line.pop_front())
+            if (scenario_.time_out > 0 && now_ - line.front().came_at >= scenario_.time_out)
+                ++now_bin().refused;
+            else if (!admit(line.front()))
+                break;
+    }
+
+    bool admit(const caller& who) {
+        limiter& l = *limiters_[who.guard % limiters_.size()];
+        const std::size_t before = l.in_flight();
+        const std::optional<std::size_t> name = l.try_acquire();
+        in_flight_ += static_cast<double>(l.in_flight()) - static_cast<double>(before);
+        if (!name)
+            return false;
+        ++unfinished_;
+        admitted_at_sum_ += now_;
+        const std::size_t r = requests_.put({who.guard, *name, now_, ++admitted_, false});
+        if (scenario_.time_out > 0)
+            time_outs_.push_back({now_ + scenario_.time_out, r, admitted_});
+        server_->start(r, now_, who.service);
+        return true;
+    }
+
+    // ---- Ends of requests ----
+
+    void complete() {
+        const std::size_t r = server_->complete();
+        if (scenario_.downstream > 0)
+            responses_.emplace_back(now_ + scenario_.downstream, r);
+        else
+            respond(r);
+    }
+
+    void respond_next() {
+        const std::size_t r = responses_.front().second;
+        responses_.pop_front();
+        respond(r);
+    }
+
+    void respond(std::size_t r) {
+        const request done = requests_.take(r);
+        requests_[r].number = 0;
+        if (done.given_up)
+            return;
+        ++now_bin().succeeded;
+        if (now_ >= 0.75 * record_.length)
+            ++record_.succeeded_by_guard[done.guard];
+        end(done, outcome::success);
+    }
+
+    void give_up() {
+        const deadline t = time_outs_.front();
+        time_outs_.pop_front();
+        request& r = requests_[t.request];
+        if (r.number != t.number)
+            return; // answered in time
+        r.given_up = true;
+        end(r, outcome::dropped);
+    }
+
+    void end(const request& r, outcome how) {
+        const double rtt = now_ - r.admitted_at;
+        now_bin().rtts.push_back(static_cast<float>(rtt));
+        record_.time_in_flight += rtt;
+        --unfinished_;
+        admitted_at_sum_ -= r.admitted_at;
+        limiter& l = *limiters_[r.guard % limiters_.size()];
+        const std::size_t before = l.in_flight();
+        l.finish(r.name, how);
+        in_flight_ += static_cast<double>(l.in_flight()) - static_cast<double>(before);
+        serve_line(r.guard % limiters_.size());
+    }
+
+    void finish_record() {
+        record_.bins.back().limit = limit();
+        record_.time_in_flight += unfinished_ * now_ - admitted_at_sum_;
+    }
+
+    scenario scenario_;
+    std::vector<std::unique_ptr<limiter>> limiters_;
+    std::unique_ptr<server> server_;
+    random_numbers arrivals_, services_, backoffs_;
+    std::vector<std::deque<caller>> lines_; // by limiter
+    slots<request> requests_;
+    std::deque<std::pair<double, std::size_t>> responses_; // on their way back
+    std::deque<deadline> time_outs_;
+    std::priority_queue<attempt, std::vector<attempt>, std::greater<>> retries_;
+
+    double now_ = 0;
+    double phase_end_ = 0;
+    double next_arrival_ = 0;
+    std::size_t phase_ = 0;
+    std::size_t bin_ = 0;
+    std::uint64_t admitted_ = 0;
+    double in_flight_ = 0;  // as the limiters say
+    double unfinished_ = 0; // as we know
+    double admitted_at_sum_ = 0; // of those
+    record record_;
+};
+
+} // namespace lab
+
+#endif

@@ -1,0 +1,146 @@
+// table.hpp
+// ~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef LAB_TABLE_HPP
+#define LAB_TABLE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+#include <iomanip>
+#include <optional>
+#include <ostream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "experiment.hpp"
+#include "load.hpp"
+#include "score.hpp"
+#include "summary.hpp"
+
+namespace lab {
+
+/// Texts in rows, the first of which is the heading.
+using table = std::vector<std::vector<std::string>>;
+
+inline std::string decimal(double value, int digits) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.*f", digits, value);
+    return text;
+}
+
+namespace detail {
+
+inline std::string decimal_or_dash(const std::optional<double>& value, int digits) {
+    return value ? decimal(*value, digits) : "-";
+}
+
+inline std::string percent_or_dash(const std::optional<double>& share, int digits) {
+    return share ? decimal(100 * *share, digits) + " %" : "-";
+}
+
+/// Over the seeds.
+template <class F>
+std::optional<double> mean(const std::vector<score>& scores, F of) {
+    double sum = 0;
+    for (const score& s : scores) {
+        const std::optional<double> value = of(s);
+        if (!value)
+            return std::nullopt;
+        sum += *value;
+    }
+    return sum / static_cast<double>(scores.size());
+}
+
+} // namespace detail
+
+/// What the strategies came to in one scenario; means of all seeds.
+inline table scores_of(const result& r, const std::vector<std::string>& strategies) {
+    using namespace detail;
+    table t{{"strategy", "G", "P", "Q", "false", "recovery", "oscillation", "fairness"}};
+    for (std::size_t i = 0; i < strategies.size(); ++i) {
+        const auto of = [&scores = r.scores[i]](auto what) { return detail::mean(scores, what); };
+        const auto recovery = of([](const score& s) { return s.recovery; });
+        t.push_back({strategies[i], decimal_or_dash(of([](const score& s) { return s.goodput; }), 3),
+                     decimal_or_dash(of([](const score& s) { return s.p99; }), 2),
+                     decimal_or_dash(of([](const score& s) { return s.quality(); }), 3),
+                     is_light(r.of) ? percent_or_dash(of([](const score& s) { return s.refused; }), 2) : "-",
+                     recovery ? decimal(*recovery, 2) + " s" : "-",
+                     decimal_or_dash(of([](const score& s) { return s.oscillation; }), 2),
+                     decimal_or_dash(of([](const score& s) { return s.fairness; }), 3)});
+    }
+    return t;
+}
+
+inline table table_of(const std::vector<summary>& summaries) {
+    using namespace detail;
+    table t{{"strategy", "Q", "G", "P", "good", "worst G", "worst P", "worst false", "fairness"}};
+    for (const summary& s : summaries)
+        t.push_back({s.strategy, decimal(s.quality.value(), 3), decimal(s.goodput.value(), 3),
+                     decimal(s.p99.value(), 2), percent_or_dash(s.good_share(), 0), decimal_or_dash(s.worst_goodput, 3),
+                     decimal_or_dash(s.worst_p99, 2), percent_or_dash(s.worst_false_refusals, 2),
+                     decimal_or_dash(s.mean_fairness, 3)});
+    return t;
+}
+
+/// Q of each family.
+inline table families_of(const std::vector<summary>& summaries) {
+    std::set<std::string> families;
+    for (const summary& s : summaries)
+        for (const auto& [family, quality] : s.quality_by_family)
+            families.insert(family);
+    table t{{"strategy"}};
+    t.front().insert(t.front().end(), families.begin(), families.end());
+    for (const summary& s : summaries) {
+        t.push_back({s.strategy});
+        for (const std::string& family : families)
+            t.back().push_back(decimal(s.quality_by_family.at(family).value(), 3));
+    }
+    return t;
+}
+
+/// What the columns mean.
+inline constexpr const char* legend =
+    "G: goodput over the best that static limits reach, set anew for each phase of a scenario by someone who\n"
+    "   knows it beforehand. P: p99 over that of the smallest static limits which reach 95 % of that goodput.\n"
+    "Q: min(1, G) / max(1, P). good: G >= 0.93 and P <= 1.25. false: refused though the load never exceeds\n"
+    "   0.8 x the capacity. recovery: from the worst change until goodput stays at 90 % of what it settles at.\n"
+    "oscillation: of the limit, standard deviation over mean. fairness: Jain's index of the guards' goodputs.\n";
+
+/// Aligned: names to the left, numbers to the right.
+inline void print(std::ostream& out, const table& t) {
+    std::vector<std::size_t> widths(t.front().size());
+    for (const auto& row : t)
+        for (std::size_t i = 0; i < row.size(); ++i)
+            widths[i] = std::max(widths[i], row[i].size());
+    for (const auto& row : t) {
+        out << "  " << std::left << std::setw(static_cast<int>(widths[0])) << row[0] << std::right;
+        for (std::size_t i = 1; i < row.size(); ++i)
+            out << "  " << std::setw(static_cast<int>(widths[i])) << row[i];
+        out << '\n';
+    }
+}
+
+/// A table for each scenario.
+inline void print_scores(std::ostream& out, const std::vector<result>& results,
+                         const std::vector<std::string>& strategies) {
+    for (const result& r : results) {
+        out << r.of.name << '\n';
+        print(out, scores_of(r, strategies));
+        out << '\n';
+    }
+}
+
+inline void print_summary(std::ostream& out, const std::vector<summary>& summaries, std::size_t scenarios) {
+    out << "All " << scenarios << " scenarios: geometric means of Q, min(1, G) and max(1, P)\n";
+    print(out, table_of(summaries));
+    out << "\nQ by family\n";
+    print(out, families_of(summaries));
+    out << '\n' << legend;
+}
+
+} // namespace lab
+
+#endif
