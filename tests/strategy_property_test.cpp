@@ -175,7 +175,7 @@ struct support::declared<wrong_strategy> {
     static constexpr const char* name = "wrong_strategy";
     static wrong_strategy make(const limits&) { return {}; }
     static limits kept(const limits& l) { return l; }
-    static step step_from(std::size_t, std::size_t) { return {0.5, 2, 1}; }
+    static step step_from(const limits&, std::size_t, std::size_t) { return {0.5, 2, 1}; }
     static duration perfect_rtt(const wrong_strategy&) { return 10ms; }
     static std::size_t recovery(std::size_t, duration) { return 10; }
 };

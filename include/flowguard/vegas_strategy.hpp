@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <limits>
 #include <stdexcept>
-#include <string>
+#include <utility>
 
+#include "flowguard/detail/check.hpp"
+#include "flowguard/detail/window_use.hpp"
 #include "flowguard/limit_strategy.hpp"
 
 namespace flowguard {
@@ -20,39 +22,47 @@ namespace flowguard {
 /// Parameters of `vegas_strategy`. The defaults are meant to fit any service; a bound on the limit is
 /// the one thing worth setting.
 struct vegas_options {
-    std::size_t initial_limit = 20;  ///< requests, before any window; [min_limit, max_limit]
-    std::size_t min_limit = 1;       ///< requests, in dips as well; [1, max_limit]
+    /// Requests, before any window; [min_limit, max_limit]. Above 20 it is a hint: the start is at 20, from where it is
+    /// approached in bigger steps, but only while nothing queues, lest a guess that is too high harms the service.
+    std::size_t initial_limit = 20;
+    std::size_t min_limit = 1; ///< requests, in dips as well; [1, max_limit]
     std::size_t max_limit = 100'000; ///< requests; [1, flowguard::max_limit]
 
-    /// The queue that is wanted at the resource, enough to keep it busy though load and service times vary, is
-    /// `slack = slack_floor + slack_factor · √(limit − queue)` requests.
-    double slack_floor = 3;    ///< requests; (0, 1e6]
+    /// The queue that is wanted at the resource, enough to keep it busy though load and service times vary: see
+    /// vegas_strategy.
+    double slack_floor = 3; ///< requests; (0, 1e6]
     double slack_factor = 0.6; ///< [0, 1e6]
-    double alpha = 0.7;        ///< grow while queue < alpha · slack; [0, beta]
-    double beta = 1;           ///< shrink while queue > beta · slack; [0, 1e6]
+    double alpha = 0.7; ///< grow while queue < alpha · slack; [0, beta]
+    double beta = 1; ///< shrink while queue > beta · slack; [0, 1e6]
 
     std::size_t min_window = 100; ///< admissions in a window (fewer while 10 · limit is fewer); [1, 1'000'000]
-    std::size_t min_dip = 60;     ///< admissions in a dip, unless 20 · its limit is less; [1, 1'000'000]
-    double dip_share = 0.01;      ///< share of the time that goes into scheduled dips; (0, 0.5]
+    std::size_t min_dip = 60; ///< admissions in a dip, unless 20 · its limit is less; [1, 1'000'000]
+    double dip_share = 0.01; ///< share of the time that goes into scheduled dips; (0, 0.5]
     double drop_tolerance = 0.05; ///< share of drops, beyond the usual, that is let pass; [0, 1)
-    std::uint64_t seed = 1;       ///< of the jitter in the schedule of dips; any
+    std::uint64_t seed = 1; ///< of the jitter in the schedule of dips; any
 };
 
 /// Adapts the limit so that a small, known number of requests queue at the guarded resource.
 ///
 ///     queue = in flight × (1 − baseline / RTT)         of what is in flight, only queues: Little's law [2]
-///     slack = 3 + 0.6 · √(limit − queue)               may queue on purpose
+///     busy  = limit − queue                            is served
+///     slack = (1 − v) + v (3 + 0.6 √busy + busy / 20)  may queue on purpose, but no more than 0.4 × limit
 ///     queue > slack:                                   limit −= (queue − slack) / 2, at most 30 %
 ///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
-///       moreover RTT < 1.06 · baseline:                limit += max(slack, limit / 4)
-///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds
-///     drops > 5 % beyond the usual:                    limit × (1 − drops), at most halved
+///       three times running hardly any queue:          limit += max(slack, limit / 4)
+///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds; × 4 below initial_limit
+///     drops > 5 % beyond the usual:                    limit × (1 − drops), at most quartered
+///
+/// Here v is the coefficient of variation of the service times, 1 at most: work that always takes the same time
+/// needs next to no queue to keep the resource busy.
 ///
 /// This is TCP Vegas [1] for concurrency instead of bytes. Service times that vary do not mislead it: its
 /// RTTs are means of whole cohorts, and its baseline is not the shortest RTT ever seen but the mean at low
 /// concurrency. Varying demand shows that one for free. Where demand pins the limit, the strategy *dips*: it
 /// lowers the limit to a third for a moment. A dip also tells a queue, whose RTT falls with the concurrency,
-/// from a service that became slower, whose RTT stays; so it comes before any big cut.
+/// from a service that became slower, whose RTT stays; so it comes before any big cut. A guard that has a small
+/// share of its service learns little from dips, for the others keep the queue up: it takes a higher baseline
+/// only where that makes a difference, so that many guards do not mistake each other's queue for it.
 ///
 /// [1] L. Brakmo, L. Peterson: TCP Vegas: End to End Congestion Avoidance on a Global Internet.
 ///     IEEE Journal on Selected Areas in Communications 13(8), 1995.
@@ -71,8 +81,9 @@ public:
         : vegas_strategy(vegas_options{.initial_limit = initial_limit}) {}
 
     /// \throws std::invalid_argument when an option is out of its range; the message has name, value and range.
-    explicit vegas_strategy(vegas_options options)
-        : options_(checked(options)), limit_(static_cast<double>(options.initial_limit)), random_(options.seed) {}
+    explicit vegas_strategy(vegas_options options) : options_(checked(options)), random_(options.seed) {
+        set_limit(std::min(most_unproven, static_cast<double>(options.initial_limit)));
+    }
 
     /// In [min_limit, max_limit]; during a dip, the limit after it. Constant.
     std::size_t current_limit() const noexcept { return static_cast<std::size_t>(limit_ + 0.5); }
@@ -86,21 +97,24 @@ public:
     /// The next limit, or a dip. A window that has neither a success nor a drop changes nothing.
     /// Linear in the number of buckets of the histogram; does not allocate.
     plan update(const window& w) noexcept {
+        const std::size_t dipped = std::exchange(dip_limit_, 0);
         if (w.samples == 0 && w.dropped == 0)
             return next_window();
         const sample now = sample_of(w);
-        if (dip_limit_ != 0 && w.limit == dip_limit_)
-            return after_dip(now);
-        dip_limit_ = 0;
+        if (dipped != 0 && w.limit == dipped)
+            return after_dip(now, dipped);
         since_dip_ += now.length;
         learn_from_low(w);
         learn_from_start(now);
         queue_ = queue_in(now);
-        usual_drops_ = now.limit > 1 ? std::min(usual_drops_, now.drops) : now.drops;
+        usual_drops_ = std::min(now.limit > 1 ? std::min(usual_drops_, now.drops) : now.drops, most_usual_drops);
 
         const bool overloaded = excess_drops(now) > 0;
         if (overloaded)
             shrink_for_drops(now);
+        // Time for measures, not for measuring; and a big window of time-outs would take long.
+        if (excess_drops(now) > 0.5)
+            return {current_limit(), std::max<std::size_t>(current_limit(), 10)};
         if (can_dip(now) && (dip_is_due(now) || quick_start_needs_dip(now) ||
                              (is_rested(now) && (overloaded || queue_ > 2 * slack() + limit_ / 10))))
             return dip(now);
@@ -126,32 +140,27 @@ private:
         double rtt = 0; // nanoseconds
         double count = 0; // how many RTTs it is the mean of
         double in_flight = 0; // mean; an upper bound of it when demand set it
+        double variation = 0;
     };
 
     static sample sample_of(const window& w) noexcept {
-        const auto successes = static_cast<double>(w.samples);
-        const auto drops = static_cast<double>(w.dropped);
         sample s;
-        s.drops = drops / (successes + drops);
+        s.drops = detail::drop_share(w);
         if (w.samples > 0) {
             // A time-out would have taken at least as long; a prompt refusal says nothing of the RTT.
-            const double rtt = nanoseconds(w.mean_rtt);
-            s.rtt = rtt + s.drops * std::max(0.0, nanoseconds(w.dropped_mean_rtt) - rtt);
-            s.count = successes + drops;
+            const double rtt = detail::nanoseconds(w.mean_rtt);
+            s.rtt = rtt + s.drops * std::max(0.0, detail::nanoseconds(w.dropped_mean_rtt) - rtt);
+            s.count = static_cast<double>(w.samples + w.dropped);
             s.variation = w.rtts.variation();
         }
         s.limit = static_cast<double>(std::max<std::size_t>(w.limit, 1));
         // Just after a rise of the limit the rate of admission overstates what is in flight; hence the caps.
         if (w.mean_in_flight > 0)
             s.in_flight = std::min({w.mean_in_flight, static_cast<double>(w.max_in_flight), s.limit});
-        // Reached, and not just by a rare burst: even when demand is exactly what a limit of 1 can serve, the mean
-        // in flight is half of it (Erlang's loss formula); for higher limits it is more.
-        s.bound = w.max_in_flight >= w.limit && s.in_flight >= 0.5 * s.limit;
-        s.length = nanoseconds(w.length);
+        s.bound = detail::limit_binds(w);
+        s.length = detail::nanoseconds(w.length);
         return s;
     }
-
-    static double nanoseconds(duration d) noexcept { return std::max(0.0, static_cast<double>(d.count())); }
 
     // ---- The baseline ----
 
@@ -164,19 +173,20 @@ private:
         const double count = baseline_.count + s.count;
         baseline_.rtt += (s.rtt - baseline_.rtt) * (s.count / count);
         baseline_.in_flight += (s.in_flight - baseline_.in_flight) * (s.count / count);
+        baseline_.variation += (s.variation - baseline_.variation) * (s.count / count);
         baseline_.count = std::min(count, baseline_memory);
     }
 
-    // A rise is believed only when the low concurrency was one request: a third of a limit that is far too high
-    // queues as well. Otherwise it shows in the queue estimate, and a dip decides.
+    // A rise is believed only when the low concurrency was one request, and not too readily then: a third of a limit
+    // that is far too high queues as well. Otherwise it shows in the queue estimate, and a dip decides.
     void learn_from_low(const window& w) noexcept {
         if (w.low.samples < 10)
             return;
-        const sample low{.rtt = nanoseconds(w.low.mean),
+        const sample low{.rtt = detail::nanoseconds(w.low.mean),
                          .count = static_cast<double>(w.low.samples),
                          .variation = w.low.variation(),
                          .in_flight = static_cast<double>(std::max<std::size_t>(w.limit / 3, 1))};
-        if (w.limit >= 6 && rises(low))
+        if (rises(low) && (w.limit >= 6 || !matters(low)))
             return;
         learn(low);
         low_seen_ += low.count;
@@ -202,9 +212,15 @@ private:
         return baseline_.count > 0 && s.count > 0 && s.rtt > baseline_.rtt && errors_from_baseline(s) > replace_errors;
     }
 
-    // Not clearly above the baseline.
+    // Whether it would make much of a difference as the baseline. Where it would not, it may be the queue of others.
+    bool matters(const sample& s) const noexcept {
+        return limit_ * (1 - baseline_.rtt / s.rtt) >= std::min(3 * slack(), limit_ / 4);
+    }
+
+    // Not clearly above the baseline; far above is no bad luck, however the RTTs vary.
     bool is_flat(const sample& s) const noexcept {
-        return s.count <= 0 || s.rtt <= flat_ratio * baseline_.rtt || errors_from_baseline(s) <= 3;
+        return s.count <= 0 || s.rtt <= flat_ratio * baseline_.rtt ||
+               (s.rtt <= 2 * flat_ratio * baseline_.rtt && errors_from_baseline(s) <= replace_errors);
     }
 
     // ---- The limit ----
@@ -214,21 +230,29 @@ private:
     }
 
     double slack() const noexcept {
-        return options_.slack_floor + options_.slack_factor * std::sqrt(std::max(0.0, limit_ - queue_));
+        const double busy = std::max(0.0, limit_ - queue_);
+        const double varying = options_.slack_floor + options_.slack_factor * std::sqrt(busy) + busy / 20;
+        const double v = baseline_.count > 0 ? std::min(1.0, baseline_.variation) : 1;
+        return std::min((1 - v) + v * varying, 0.4 * limit_);
     }
 
     void adjust(const sample& now) noexcept {
         if (now.count <= 0)
             return;
         quick_start_ = quick_start_ && is_flat(now);
-        if (quick_start_)
-            return set_limit(now.bound ? 2 * limit_ : limit_);
+        if (quick_start_) {
+            if (now.bound)
+                set_limit(std::max(2 * limit_, std::min(4 * limit_, static_cast<double>(options_.initial_limit))));
+            return;
+        }
         const double wanted = slack();
+        const bool idle = now.bound && queue_ < wanted / 3 && now.rtt <= 1.06 * baseline_.rtt;
+        idle_windows_ = idle ? idle_windows_ + 1 : 0;
         if (queue_ > options_.beta * wanted)
             set_limit(limit_ - std::clamp((queue_ - wanted) / 2, 0.0, max_decrease * limit_));
         else if (now.bound && queue_ < options_.alpha * wanted)
-            set_limit(limit_ + (now.rtt < 1.06 * baseline_.rtt ? std::max(wanted, limit_ / 4)
-                                                               : std::max(0.0, (wanted - queue_) / 2)));
+            set_limit(limit_ +
+                      (idle_windows_ >= 3 ? std::max(wanted, limit_ / 4) : std::max(0.0, (wanted - queue_) / 2)));
     }
 
     // Drops beyond those that less concurrency does not spare; 0 when they are few enough.
@@ -239,7 +263,8 @@ private:
 
     void shrink_for_drops(const sample& now) noexcept {
         quick_start_ = false;
-        set_limit(limit_ * std::max(0.5, 1 - excess_drops(now)));
+        idle_windows_ = 0;
+        set_limit(limit_ * std::max(0.25, 1 - excess_drops(now)));
     }
 
     void set_limit(double limit) noexcept {
@@ -264,7 +289,7 @@ private:
 
     // Fewer for a very low limit: there they take longest, and its RTTs vary least.
     std::size_t dip_admissions(std::size_t limit) const noexcept {
-        return std::max(std::min(options_.min_dip, 20 * limit), limit);
+        return std::max(std::min(options_.min_dip, 20 * limit), 3 * limit);
     }
 
     double dip_length(const sample& s) const noexcept {
@@ -299,13 +324,11 @@ private:
         return {dip_limit_, dip_admissions(dip_limit_), current_limit()};
     }
 
-    plan after_dip(const sample& low) noexcept {
+    plan after_dip(const sample& low, std::size_t reached) noexcept {
         const sample high = before_dip_;
-        const std::size_t reached = dip_limit_;
         const bool deeper = can_dip(low) && !confirms_baseline(low);
-        dip_limit_ = 0;
         rest_from_dips();
-        usual_drops_ = low.drops;
+        usual_drops_ = std::min(low.drops, most_usual_drops);
         if (deeper && only_queued(high, low)) {
             quick_start_ = false;
             set_limit(std::min(limit_, 1.3 * static_cast<double>(reached)));
@@ -317,9 +340,13 @@ private:
             quick_start_ = false;
             return dip(low);
         }
-        if (rises(low)) // Believed for now, but looked at again soon.
+        const sample found = nothing_queued(high, low) ? pooled(high, low) : low;
+        if (!rises(found)) {
+            learn(found);
+        } else if (matters(found)) { // Believed for now, but looked at again soon.
             since_dip_ = std::numeric_limits<double>::infinity();
-        learn(low);
+            learn(found);
+        }
         if (high.limit == static_cast<double>(current_limit())) {
             queue_ = queue_in(high);
             adjust(high);
@@ -341,6 +368,21 @@ private:
         return std::log(high.rtt / low.rtt) > 0.65 * std::log(high.in_flight / low.in_flight);
     }
 
+    // Whether the RTT hardly fell with the concurrency: then there was no queue to take away.
+    static bool nothing_queued(const sample& high, const sample& low) noexcept {
+        if (high.rtt <= 0 || low.rtt <= 0 || low.in_flight <= 0 || high.in_flight < 1.5 * low.in_flight)
+            return false;
+        return std::abs(std::log(high.rtt / low.rtt)) < 0.15 * std::log(high.in_flight / low.in_flight);
+    }
+
+    static sample pooled(const sample& high, const sample& low) noexcept {
+        sample both = low;
+        both.count += high.count;
+        both.rtt += (high.rtt - low.rtt) * (high.count / both.count);
+        both.variation += (high.variation - low.variation) * (high.count / both.count);
+        return both;
+    }
+
     // With jitter, lest the guards of one server dip together.
     void rest_from_dips() noexcept {
         since_dip_ = 0;
@@ -358,30 +400,19 @@ private:
 
     // ---- Options ----
 
-    template <class T>
-    static void check(const char* name, T value, bool allowed, const std::string& range) {
-        if (!allowed)
-            throw std::invalid_argument("flowguard::vegas_options::" + std::string(name) + " is " +
-                                        std::to_string(value) + ", not in " + range);
-    }
-
     static vegas_options checked(const vegas_options& o) {
-        constexpr std::size_t top = flowguard::max_limit;
         constexpr std::size_t million = 1'000'000;
-        const auto text = [](auto value) { return std::to_string(value); };
-        check("max_limit", o.max_limit, o.max_limit >= 1 && o.max_limit <= top, std::string("[1, ") + text(top) + "]");
-        check("min_limit", o.min_limit, o.min_limit >= 1 && o.min_limit <= o.max_limit,
-              std::string("[1, ") + text(o.max_limit) + "] (max_limit)");
-        check("initial_limit", o.initial_limit, o.initial_limit >= o.min_limit && o.initial_limit <= o.max_limit,
-              std::string("[") + text(o.min_limit) + ", " + text(o.max_limit) + "] (min_limit, max_limit)");
-        check("slack_floor", o.slack_floor, o.slack_floor > 0 && o.slack_floor <= 1e6, "(0, 1e6]");
-        check("slack_factor", o.slack_factor, o.slack_factor >= 0 && o.slack_factor <= 1e6, "[0, 1e6]");
-        check("beta", o.beta, o.beta >= 0 && o.beta <= 1e6, "[0, 1e6]");
-        check("alpha", o.alpha, o.alpha >= 0 && o.alpha <= o.beta, std::string("[0, ") + text(o.beta) + "] (beta)");
-        check("min_window", o.min_window, o.min_window >= 1 && o.min_window <= million, "[1, 1000000]");
-        check("min_dip", o.min_dip, o.min_dip >= 1 && o.min_dip <= million, "[1, 1000000]");
-        check("dip_share", o.dip_share, o.dip_share > 0 && o.dip_share <= 0.5, "(0, 0.5]");
-        check("drop_tolerance", o.drop_tolerance, o.drop_tolerance >= 0 && o.drop_tolerance < 1, "[0, 1)");
+        detail::check_range("vegas_options::max_limit", o.max_limit, 1, flowguard::max_limit);
+        detail::check_range("vegas_options::min_limit", o.min_limit, 1, o.max_limit);
+        detail::check_range("vegas_options::initial_limit", o.initial_limit, o.min_limit, o.max_limit);
+        detail::check_real("vegas_options::slack_floor", o.slack_floor, 0, 1e6, detail::ends::upper);
+        detail::check_real("vegas_options::slack_factor", o.slack_factor, 0, 1e6);
+        detail::check_real("vegas_options::beta", o.beta, 0, 1e6);
+        detail::check_real("vegas_options::alpha", o.alpha, 0, o.beta);
+        detail::check_range("vegas_options::min_window", o.min_window, 1, million);
+        detail::check_range("vegas_options::min_dip", o.min_dip, 1, million);
+        detail::check_real("vegas_options::dip_share", o.dip_share, 0, 0.5, detail::ends::upper);
+        detail::check_real("vegas_options::drop_tolerance", o.drop_tolerance, 0, 1, detail::ends::lower);
         return o;
     }
 
@@ -389,13 +420,16 @@ private:
     static constexpr double max_decrease = 0.3;
     static constexpr double replace_errors = 3.5;
     static constexpr double baseline_memory = 2000; // samples
+    static constexpr double most_usual_drops = 0.5; // share; more is overload, even if less concurrency is no cure yet
+    static constexpr double most_unproven = 20; // limit before anything was measured
 
     vegas_options options_;
-    double limit_; // not rounded, so that small steps add up
+    double limit_ = 0; // not rounded, so that small steps add up
     double queue_ = 0;
     reference baseline_;
     double usual_drops_ = 0; // share of drops at low concurrency
     bool quick_start_ = true;
+    int idle_windows_ = 0; // running, in which hardly anything queued
 
     std::size_t dip_limit_ = 0; // of the dip whose window is next; 0 when that is an ordinary one
     sample before_dip_;

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -54,19 +53,23 @@ struct declared<flowguard::vegas_strategy> {
             flowguard::vegas_options{.initial_limit = l.initial, .min_limit = l.min, .max_limit = l.max}};
     }
     static limits kept(const limits& l) { return l; }
-    static step step_from(std::size_t limit, std::size_t window_limit) {
-        constexpr double least_left = 0.25;    // 30 % less by a queue, half by drops, and some more
-        constexpr double after_dip = 1.3;      // times the dip, if it took away nothing but queue
-        constexpr double most = 2;             // in the quick start
+    static step step_from(const limits& l, std::size_t limit, std::size_t window_limit) {
+        constexpr double least_left = 0.25; // by drops; 30 % less by a queue
+        constexpr double after_dip = 1.3;   // times the dip, if it took away nothing but queue
+        constexpr double most = 4;          // in the quick start, towards the initial limit
+        constexpr double beyond = 2; // in the quick start; else a quarter or the slack more, which is 0.4 at most
         const auto now = static_cast<double>(limit);
         const double left_by_dip = window_limit < limit ? after_dip * static_cast<double>(window_limit) / now : 1;
-        return {std::min(least_left, left_by_dip), most, 3 + 0.6 * std::sqrt(now) + 1};
+        const double rise = std::clamp(static_cast<double>(l.initial) / now, beyond, most);
+        return {std::min(least_left, left_by_dip), rise, (rise + 1) / 2}; // both limits are rounded
     }
     static flowguard::duration perfect_rtt(const flowguard::vegas_strategy& s) { return s.baseline(); }
     static constexpr std::size_t lowest = 1;
-    // A quarter or more each, unless it is a dip. Where RTTs are 0, so is 6 % of them, and it takes smaller steps.
-    static std::size_t recovery(std::size_t min, flowguard::duration rtt) {
-        return rtt.count() > 0 ? 25 : 6 * min + 10;
+    // Two small steps, then a quarter or more each: 1.25¹¹ > 10. And some dips; where RTTs are 0, dips take no time, so
+    // that each step may have one.
+    static std::size_t recovery(std::size_t, flowguard::duration rtt) {
+        constexpr std::size_t steps = 2 + 11;
+        return rtt.count() > 0 ? steps + 3 : 2 * steps;
     }
 };
 
@@ -78,7 +81,7 @@ struct declared<flowguard::aimd_strategy> {
             flowguard::aimd_options{.initial_limit = l.initial, .min_limit = l.min, .max_limit = l.max}};
     }
     static limits kept(const limits& l) { return l; }
-    static step step_from(std::size_t, std::size_t) { return {0.9, 1, 1}; }
+    static step step_from(const limits&, std::size_t, std::size_t) { return {0.9, 1, 1}; }
     static flowguard::duration perfect_rtt(const flowguard::aimd_strategy&) { return std::chrono::milliseconds{10}; }
     static constexpr std::size_t lowest = 1;
     static std::size_t recovery(std::size_t min, flowguard::duration) { return 9 * min; }
@@ -92,7 +95,8 @@ struct declared<flowguard::gradient2_strategy> {
             flowguard::gradient2_options{.initial_limit = l.initial, .min_limit = l.min, .max_limit = l.max}};
     }
     static limits kept(const limits& l) { return l; }
-    static step step_from(std::size_t, std::size_t) { return {0.9, 1, 1}; } // a fifth of the way to half, or to 4 more
+    // A fifth of the way to half, or to 4 more.
+    static step step_from(const limits&, std::size_t, std::size_t) { return {0.9, 1, 1}; }
     static flowguard::duration perfect_rtt(const flowguard::gradient2_strategy& s) { return s.long_rtt(); }
     static constexpr std::size_t lowest = 9; // 2 · queue_size, which is never quite reached
     static std::size_t recovery(std::size_t min, flowguard::duration) { return 9 * min * 5 / 4 + 1; } // 0.8 each
@@ -103,7 +107,7 @@ struct declared<flowguard::fixed_limit> {
     static constexpr const char* name = "fixed_limit";
     static flowguard::fixed_limit make(const limits& l) { return flowguard::fixed_limit{l.initial}; }
     static limits kept(const limits& l) { return {l.initial, l.initial, l.initial}; }
-    static step step_from(std::size_t, std::size_t) { return {1, 1, 0}; }
+    static step step_from(const limits&, std::size_t, std::size_t) { return {1, 1, 0}; }
     static flowguard::duration perfect_rtt(const flowguard::fixed_limit&) { return std::chrono::milliseconds{10}; }
     static constexpr std::size_t lowest = 1;
     static std::size_t recovery(std::size_t, flowguard::duration) { return 0; }
@@ -255,7 +259,7 @@ inline flowguard::window window_from(byte_source& from, std::size_t limit) {
 template <class Strategy>
 class watched {
 public:
-    explicit watched(const limits& l) : limits_(d::kept(l)), strategy_(d::make(l)), next_(l.initial) {}
+    explicit watched(const limits& l) : limits_(d::kept(l)), strategy_(d::make(l)), next_(strategy_.current_limit()) {}
 
     // The first wrong; empty if there is none.
     const std::string& wrong() const { return wrong_; }
@@ -269,7 +273,7 @@ public:
     bool update(const flowguard::window& w) {
         before_ = limit();
         const auto before = static_cast<double>(before_);
-        const step s = d::step_from(before_, next_.limit);
+        const step s = d::step_from(limits_, before_, next_.limit);
         next_ = strategy_.update(w);
         const auto after = static_cast<double>(limit());
         ++windows_;
