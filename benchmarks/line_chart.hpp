@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "round_step.hpp"
+
 /// A few lines over a logarithmic axis, as SVG.
 class line_chart {
 public:
@@ -86,14 +88,6 @@ private:
         return left + 10 + (right - left - 20) * (span > 0 ? std::log(x / x_least_) / span : 0.5);
     }
     double y_of(double y) const { return bottom - (bottom - top) * y / (y_most_ * 1.05); }
-
-    static double round_step(double least) {
-        const double power = std::pow(10, std::floor(std::log10(least)));
-        for (const double factor : {1.0, 2.0, 5.0})
-            if (factor * power >= least)
-                return factor * power;
-        return 10 * power;
-    }
 
     static std::string number(double value) {
         char text[32];

@@ -21,6 +21,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "support/windows.hpp"
+
 template <>
 struct Catch::StringMaker<flowguard::plan> {
     static std::string convert(const flowguard::plan& p) {
@@ -37,6 +39,7 @@ using flowguard::plan;
 using flowguard::vegas_options;
 using flowguard::vegas_strategy;
 using flowguard::window;
+using support::with_drops;
 
 static_assert(flowguard::limit_strategy<vegas_strategy>);
 static_assert(std::is_copy_constructible_v<vegas_strategy> && std::is_copy_assignable_v<vegas_strategy>);
@@ -47,12 +50,7 @@ static_assert(noexcept(std::declval<vegas_strategy&>().update(std::declval<const
 
 // A window in which the limit was fully used and each of 100 requests took `rtt`.
 window bound_window(std::size_t limit, duration rtt, duration length = 10ms) {
-    window w;
-    w.admitted = w.samples = 100;
-    w.min_rtt = w.mean_rtt = rtt;
-    w.rtts.add(rtt, 100);
-    w.limit = w.max_in_flight = limit;
-    w.mean_in_flight = static_cast<double>(limit);
+    window w = support::bound_window(limit, rtt);
     w.length = w.admitting = length;
     return w;
 }
@@ -95,16 +93,6 @@ window varying_window(std::size_t limit, duration rtt) {
     return halves(bound_window(limit, rtt));
 }
 
-// Turns some of the hundred requests of a window into drops.
-window with_drops(window w, std::uint32_t dropped, duration after) {
-    w.dropped = dropped;
-    w.samples = w.admitted - dropped;
-    w.rtts = {};
-    w.rtts.add(w.mean_rtt, 100 - dropped);
-    w.dropped_mean_rtt = after;
-    return w;
-}
-
 window with_low(window w, std::uint32_t samples, duration rtt) {
     w.low.samples = samples;
     w.low.mean = rtt;
@@ -145,16 +133,8 @@ TEST_CASE("vegas_strategy starts at its initial limit, but not above 20") {
     CHECK(vegas_strategy{10}.queue_estimate() == 0.0);
 }
 
-std::string refusal(const vegas_options& options) {
-    try {
-        vegas_strategy{options};
-    } catch (const std::invalid_argument& e) {
-        return e.what();
-    }
-    return "accepted";
-}
-
 TEST_CASE("vegas_strategy refuses a bad option by name, value and range") {
+    const auto refusal = support::refusal<vegas_strategy, vegas_options>;
     const double nan = std::numeric_limits<double>::quiet_NaN();
     const std::string option = "flowguard: vegas_options::";
     CHECK(refusal({}) == "accepted");

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "../round_step.hpp"
 #include "contenders.hpp"
 #include "experiment.hpp"
 #include "markup.hpp"
@@ -172,14 +173,6 @@ private:
                 if (v >= p.least && v <= p.most && (few || v == decade))
                     values.push_back(v);
         return values;
-    }
-
-    static double round_step(double least) {
-        const double power = std::pow(10, std::floor(std::log10(least)));
-        for (const double factor : {1.0, 2.0, 5.0})
-            if (factor * power >= least)
-                return factor * power;
-        return 10 * power;
     }
 
     // ---- Lines ----

@@ -360,19 +360,21 @@ private:
                std::abs(low.rtt - baseline_.rtt) <= 0.1 * baseline_.rtt;
     }
 
-    // Whether the RTT fell nearly in proportion to the concurrency: then throughput did not fall, and the dip took away
-    // nothing but queue. The elasticity of throughput, 1 − ln(RTT ratio) / ln(concurrency ratio), is then below 0.35.
-    static bool only_queued(const sample& high, const sample& low) noexcept {
+    // The RTT as a power of the concurrency: 0 where nothing queues, 1 where everything does. Not a number, and so on
+    // no side of any bound, where the two are too close to tell.
+    static double rtt_exponent(const sample& high, const sample& low) noexcept {
         if (high.rtt <= 0 || low.rtt <= 0 || low.in_flight <= 0 || high.in_flight < 1.5 * low.in_flight)
-            return false;
-        return std::log(high.rtt / low.rtt) > 0.65 * std::log(high.in_flight / low.in_flight);
+            return std::numeric_limits<double>::quiet_NaN();
+        return std::log(high.rtt / low.rtt) / std::log(high.in_flight / low.in_flight);
     }
+
+    // Whether the RTT fell nearly in proportion to the concurrency: then throughput did not fall, and the dip took away
+    // nothing but queue. The elasticity of throughput is then below 0.35.
+    static bool only_queued(const sample& high, const sample& low) noexcept { return rtt_exponent(high, low) > 0.65; }
 
     // Whether the RTT hardly fell with the concurrency: then there was no queue to take away.
     static bool nothing_queued(const sample& high, const sample& low) noexcept {
-        if (high.rtt <= 0 || low.rtt <= 0 || low.in_flight <= 0 || high.in_flight < 1.5 * low.in_flight)
-            return false;
-        return std::abs(std::log(high.rtt / low.rtt)) < 0.15 * std::log(high.in_flight / low.in_flight);
+        return std::abs(rtt_exponent(high, low)) < 0.15;
     }
 
     static sample pooled(const sample& high, const sample& low) noexcept {
