@@ -345,12 +345,30 @@ vegas_strategy settled_at_6() {
 
 TEST_CASE("The slack is at most 0.4 of the limit") {
     vegas_strategy strategy = settled_at_6();
-    // 3 + 0.6 · √6.25 + 6.25 / 20 = 4.8 would be more than 2.5, of which the limit grows by half: 7.5.
-    CHECK(strategy.update(bound_window(6, 10ms)) == plan{8, 80});
-    CHECK(strategy.update(bound_window(8, 10ms)) == plan{9, 90}); // 7.5 × 1.2 = 9
-    CHECK(strategy.update(bound_window(9, 10ms)) == plan{13, 100}); // 9 × 1.4 = 12.6: the third, by all of it
-    // Queue 12.6 · (1 − 10 / 15) = 4.33 < 0.4 × 12.6 = 5.04, though not < 0.7 of it.
-    CHECK(strategy.update(bound_window(13, 15ms)) == plan{13, 100});
+    // 3 + 0.6 · √6.25 + 6.25 / 20 = 4.8 would be more than 0.4 × 6 = 2.4, of which the limit grows by half: 7.45.
+    CHECK(strategy.update(bound_window(6, 10ms)) == plan{7, 70});
+    CHECK(strategy.update(bound_window(7, 10ms)) == plan{9, 90}); // 7.45 + 1.4 = 8.85
+    CHECK(strategy.update(bound_window(9, 10ms)) == plan{12, 100}); // 8.85 × 1.4 = 12.39: the third, by all of it
+    // Queue 12 · (1 − 10 / 15) = 4 < 0.4 × 12 = 4.8, though not < 0.7 of it.
+    CHECK(strategy.update(bound_window(12, 15ms)) == plan{12, 100});
+}
+
+TEST_CASE("The slack is at most 0.4 of what is in flight") {
+    const auto limit_after = [](double in_flight) {
+        vegas_strategy strategy = settled();
+        return strategy.update(idle_window(100, in_flight, 40ms)).limit; // three quarters of them queue
+    };
+    CHECK(limit_after(40) == 91); // 100 − (30 − 11.5) / 2, for 11.5 < 16
+    CHECK(limit_after(20) == 97); // 100 − (15 − 8) / 2
+    CHECK(limit_after(10) == 98); // 100 − (7.5 − 4) / 2
+}
+
+TEST_CASE("The slack may be 1.2 however little is in flight") {
+    vegas_strategy strategy = settled_at_6();
+    REQUIRE(strategy.update(with_drops(bound_window(6, 10ms), 36, 10ms)).limit == 4);
+    window w = bound_window(4, 10ms);
+    w.mean_in_flight = 2;
+    CHECK(strategy.update(w).limit == 5); // 4 + 1.2 / 2, not 4 + 0.8 / 2
 }
 
 TEST_CASE("The limit grows by a quarter in the third window running in which nothing queues") {
@@ -567,12 +585,10 @@ TEST_CASE("The baseline remembers 2000 samples") {
     vegas_strategy strategy{20};
     strategy.update(varying_window(20, 10ms));
     for (int i = 0; i < 100; ++i) {
-        window w = with_low(idle_window(20, 3, 10ms), 500, 10ms);
-        w.low.histogram.add(30ms, 500);
-        strategy.update(w);
+        strategy.update(with_wide_low(idle_window(20, 3, 10ms), 500, 10ms));
     }
-    window w = with_low(idle_window(20, 3, 10ms), 500, 10'500us);
-    w.low.histogram.add(30ms, 500);
+    window w = with_wide_low(idle_window(20, 3, 10ms), 500, 10'500us);
+    spread_wide(w.low.histogram, 11ms, 500); // in other buckets: not less spread
     strategy.update(w);
     CHECK(strategy.baseline() == 10'100us); // (2000 × 10 + 500 × 10.5) / 2500
 }
@@ -641,6 +657,104 @@ TEST_CASE("A small service that becomes slower keeps its limit") {
     run(300, 10ms);
     CHECK(strategy.current_limit() >= workers);
     run(300, 10ms * slower);
+    CHECK(strategy.current_limit() >= workers);
+}
+
+TEST_CASE("The baseline does not take in a longer RTT whose spread did not grow with it, for that is a wait") {
+    const auto baseline_after = [](double spread_of_mean) {
+        vegas_strategy strategy = settled(); // baseline: 100 samples, variation 1.6
+        window w = with_low(idle_window(100, 3, 10ms), 100, 11ms);
+        spread_wide(w.low.histogram, duration{static_cast<duration::rep>(spread_of_mean * 11e6)}, 80);
+        w.low.histogram.add(11ms, 20);
+        strategy.update(w);
+        return strategy.baseline();
+    };
+    CHECK(baseline_after(0.5) == 10ms);
+    CHECK(baseline_after(2) > 10ms);
+}
+
+TEST_CASE("A dip needs to show three slacks for a wait, and a quarter of the limit for a slower service") {
+    // Queue 100 · (1 − 10 / 14.5) = 31.03; slack 3 + 0.6 · √68.97 + 68.97 / 20 = 11.43.
+    const auto baseline_after = [](window (*spread)(window)) {
+        vegas_strategy strategy = settled();
+        REQUIRE(strategy.update(spread(bound_window(100, 14'500us, 1h))) == plan{33, 99, 100});
+        window low = bound_window(33, 14'500us);
+        low.admitted = low.samples = 1000; // enough to be sure of it
+        strategy.update(spread(low));
+        return strategy.baseline();
+    };
+    CHECK(baseline_after(even) == 10ms);
+    CHECK(baseline_after(wide) == 14'500us);
+}
+
+TEST_CASE("A baseline that 100 windows running did not come near is given up where no dip is possible") {
+    // A third of 50 is not allowed, and 30 is more than half of it.
+    vegas_strategy strategy{vegas_options{.initial_limit = 30, .min_limit = 30, .max_limit = 50}};
+    strategy.update(wide(bound_window(30, 10ms)));
+    const auto windows = [&](int n, duration rtt) {
+        for (int i = 0; i < n; ++i)
+            strategy.update(bound_window(strategy.current_limit(), rtt));
+    };
+    windows(99, 15ms);
+    CHECK(strategy.baseline() == 10ms);
+    SECTION("after the next one") {
+        windows(1, 15ms);
+        CHECK(strategy.baseline() == 15ms);
+    }
+    SECTION("not after one that was near it, but 100 later") {
+        windows(1, 12ms);
+        windows(99, 15ms);
+        CHECK(strategy.baseline() == 10ms);
+        windows(1, 15ms);
+        CHECK(strategy.baseline() == 15ms);
+    }
+    SECTION("not by windows in which demand was less than the limit") {
+        for (int i = 0; i < 100; ++i)
+            strategy.update(idle_window(strategy.current_limit(), 5, 15ms));
+        CHECK(strategy.baseline() == 10ms);
+    }
+}
+
+TEST_CASE("A baseline that 100 windows running did not come near is given up by a dip where one is possible") {
+    const auto baseline_after = [](int windows) {
+        vegas_strategy strategy = settled();
+        for (int i = 0; i < windows; ++i)
+            strategy.update(bound_window(strategy.current_limit(), 13ms, 1us));
+        CHECK(strategy.baseline() == 10ms);
+        const std::size_t dip = strategy.update(bound_window(strategy.current_limit(), 13ms, 1h)).limit;
+        REQUIRE(dip <= strategy.current_limit() / 2);
+        strategy.update(bound_window(dip, 13ms));
+        return strategy.baseline();
+    };
+    CHECK(baseline_after(98) == 10ms);
+    CHECK(baseline_after(99) == 13ms);
+}
+
+TEST_CASE("A small service whose work takes a constant time longer gets its limit back within 200 windows") {
+    const auto workers = GENERATE(std::size_t{4}, std::size_t{8}, std::size_t{16});
+    const auto longer = GENERATE(5ms, 10ms, 40ms);
+    vegas_strategy strategy{4};
+    plan next{4};
+    const auto run = [&](int windows, duration added) {
+        for (int i = 0; i < windows; ++i) {
+            const duration work = 10ms + added;
+            const auto in_flight = static_cast<duration::rep>(std::max(next.limit, workers));
+            const duration rtt = work * in_flight / static_cast<duration::rep>(workers);
+            window w =
+                bound_window(next.limit, rtt, 100 * work / static_cast<duration::rep>(std::min(next.limit, workers)));
+            w.rtts = {};
+            w.rtts.add(rtt - 5ms, 50); // the spread stays that of the 10 ms
+            w.rtts.add(rtt + 5ms, 50);
+            if (next.limit < 6) {
+                w = with_low(w, 10, rtt);
+                w.low.histogram = w.rtts;
+            }
+            next = strategy.update(w);
+        }
+    };
+    run(300, 0ms);
+    CHECK(strategy.current_limit() >= workers);
+    run(200, longer);
     CHECK(strategy.current_limit() >= workers);
 }
 

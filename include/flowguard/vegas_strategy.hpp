@@ -46,7 +46,7 @@ struct vegas_options {
 ///
 ///     queue = in flight × (1 − baseline / RTT)         of what is in flight, only queues: Little's law [2]
 ///     busy  = limit − queue                            is served
-///     slack = (1 − v) + v (3 + 0.6 √busy + busy / 20)  may queue on purpose, but no more than 0.4 × limit
+///     slack = (1 − v) + v (3 + 0.6 √busy + busy / 20)  may queue on purpose, but no more than 0.4 × in flight
 ///     queue > slack:                                   limit −= (queue − slack) / 2, at most 30 %
 ///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
 ///       three times running hardly any queue:          limit += max(slack, limit / 4)
@@ -60,9 +60,12 @@ struct vegas_options {
 /// RTTs are means of whole cohorts, and its baseline is not the shortest RTT ever seen but the mean at low
 /// concurrency. Varying demand shows that one for free. Where demand pins the limit, the strategy *dips*: it
 /// lowers the limit to a third for a moment. A dip also tells a queue, whose RTT falls with the concurrency,
-/// from a service that became slower, whose RTT stays; so it comes before any big cut. A guard that has a small
-/// share of its service learns little from dips, for the others keep the queue up: it takes a higher baseline
-/// only where that makes a difference, so that many guards do not mistake each other's queue for it.
+/// from a service that became slower, whose RTT stays; so it comes before any big cut.
+///
+/// A guard that has a small share of its service learns little from dips, for the others keep the queue up. But
+/// a wait behind their requests raises the mean of the RTTs and hardly the spread, where a slower service
+/// stretches both. So a higher baseline is taken from a dip only where it makes a difference, for a wait a big
+/// one. A baseline that 100 windows running did not come near is wrong all the same, and given up.
 ///
 /// [1] L. Brakmo, L. Peterson: TCP Vegas: End to End Congestion Avoidance on a Global Internet.
 ///     IEEE Journal on Selected Areas in Communications 13(8), 1995.
@@ -106,7 +109,9 @@ public:
         since_dip_ += now.length;
         learn_from_low(w);
         learn_from_start(now);
+        lose_faith(now);
         queue_ = queue_in(now);
+        in_flight_ = now.in_flight;
         usual_drops_ = std::min(now.limit > 1 ? std::min(usual_drops_, now.drops) : now.drops, most_usual_drops);
 
         const bool overloaded = excess_drops(now) > 0;
@@ -188,7 +193,8 @@ private:
                          .in_flight = static_cast<double>(std::max<std::size_t>(w.limit / 3, 1))};
         if (rises(low) && (w.limit >= 6 || !matters(low)))
             return;
-        learn(low);
+        if (!is_wait(low))
+            learn(low);
         low_seen_ += low.count;
         if (low_seen_ >= static_cast<double>(options_.min_dip))
             rest_from_dips();
@@ -198,6 +204,23 @@ private:
     void learn_from_start(const sample& s) noexcept {
         if (baseline_.count <= 0 || (quick_start_ && s.bound && is_flat(s) && !rises(s)))
             learn(s);
+    }
+
+    // Whatever was held against the higher baselines that dips showed. Where the limit is too low for dips, nothing
+    // else would ever tell.
+    void lose_faith(const sample& s) noexcept {
+        if (s.count > 0 && s.rtt <= flat_ratio * baseline_.rtt)
+            above_baseline_ = 0;
+        else if (s.bound)
+            ++above_baseline_;
+        if (above_baseline_ >= patience && !can_dip(s))
+            start_over(s);
+    }
+
+    void start_over(const sample& s) noexcept {
+        baseline_ = {};
+        above_baseline_ = 0;
+        learn(s);
     }
 
     // How far a mean is from the baseline, in standard errors of their difference.
@@ -212,9 +235,17 @@ private:
         return baseline_.count > 0 && s.count > 0 && s.rtt > baseline_.rtt && errors_from_baseline(s) > replace_errors;
     }
 
+    // Whether it lies above the baseline by a wait behind the requests of others: that raises the mean of the RTTs, but
+    // hardly their spread, where a slower service stretches both.
+    bool is_wait(const sample& s) const noexcept {
+        return baseline_.count > 0 && s.rtt > baseline_.rtt &&
+               s.variation < baseline_.variation * std::pow(baseline_.rtt / s.rtt, 0.25);
+    }
+
     // Whether it would make much of a difference as the baseline. Where it would not, it may be the queue of others.
     bool matters(const sample& s) const noexcept {
-        return limit_ * (1 - baseline_.rtt / s.rtt) >= std::min(3 * slack(), limit_ / 4);
+        const double enough = 3 * slack();
+        return limit_ * (1 - baseline_.rtt / s.rtt) >= (is_wait(s) ? enough : std::min(enough, limit_ / 4));
     }
 
     // Not clearly above the baseline; far above is no bad luck, however the RTTs vary.
@@ -233,7 +264,8 @@ private:
         const double busy = std::max(0.0, limit_ - queue_);
         const double varying = options_.slack_floor + options_.slack_factor * std::sqrt(busy) + busy / 20;
         const double v = baseline_.count > 0 ? std::min(1.0, baseline_.variation) : 1;
-        return std::min((1 - v) + v * varying, 0.4 * limit_);
+        const double in_flight = in_flight_ > 0 ? std::min(in_flight_, limit_) : limit_;
+        return std::min((1 - v) + v * varying, std::max(0.4 * in_flight, std::min(0.4 * limit_, 1.2)));
     }
 
     void adjust(const sample& now) noexcept {
@@ -341,8 +373,13 @@ private:
             return dip(low);
         }
         const sample found = nothing_queued(high, low) ? pooled(high, low) : low;
-        if (!rises(found)) {
-            learn(found);
+        if (low.rtt <= flat_ratio * baseline_.rtt)
+            above_baseline_ = 0;
+        if (above_baseline_ >= patience) {
+            start_over(found);
+        } else if (!rises(found)) {
+            if (!is_wait(found))
+                learn(found);
         } else if (matters(found)) { // Believed for now, but looked at again soon.
             since_dip_ = std::numeric_limits<double>::infinity();
             learn(found);
@@ -422,13 +459,16 @@ private:
     static constexpr double max_decrease = 0.3;
     static constexpr double replace_errors = 3.5;
     static constexpr double baseline_memory = 2000; // samples
+    static constexpr int patience = 100; // windows
     static constexpr double most_usual_drops = 0.5; // share; more is overload, even if less concurrency is no cure yet
     static constexpr double most_unproven = 20; // limit before anything was measured
 
     vegas_options options_;
     double limit_ = 0; // not rounded, so that small steps add up
     double queue_ = 0;
+    double in_flight_ = 0; // mean, in the latest window that was no dip
     reference baseline_;
+    int above_baseline_ = 0; // windows running, in which the limit was bound and the RTT clear of the baseline
     double usual_drops_ = 0; // share of drops at low concurrency
     bool quick_start_ = true;
     int idle_windows_ = 0; // running, in which hardly anything queued
