@@ -803,7 +803,7 @@ TEST_CASE("The oracle finds the smallest limit of each phase that suffices") {
     scenario s;
     s.services = spread::fixed;
     s.phases = {{.length = 10, .rate = 2000, .workers = 4}, {.length = 10, .rate = 4000, .workers = 8}};
-    const lab::oracle limits(s);
+    lab::oracle limits(s);
     REQUIRE(limits.smallest().size() == 2);
     // At five times the capacity, with as many let in as there are workers, four are idle for 5.5 % of the time, which
     // is too much, and eight for 2.9 %.
@@ -820,12 +820,30 @@ TEST_CASE("The oracle finds the smallest limit of each phase that suffices") {
     CHECK(smallest.bins[150].limit == 8);
 }
 
+TEST_CASE("The oracle takes part with another share of the best goodput") {
+    scenario s;
+    s.phases = {{.length = 10, .rate = 4400, .workers = 40}};
+    lab::oracle limits(s);
+    CHECK(limits.smallest(0.8)[0] < limits.smallest()[0]);
+    CHECK(limits.smallest(0.99)[0] > limits.smallest()[0]);
+
+    lab::experiment e;
+    e.scenarios = {s};
+    e.who = {{.name = "the one it is compared with", .make = {}, .oracle_share = lab::oracle::enough},
+             {.name = "higher limits", .make = {}, .oracle_share = 0.99}};
+    const lab::result r = e.run([](std::size_t) {}).front();
+    CHECK(r.scores[0][0].p99 == 1);
+    CHECK(r.scores[0][0].goodput == Approx(0.95).margin(0.02));
+    CHECK(r.scores[1][0].p99 > 1);
+    CHECK(r.scores[1][0].goodput == Approx(0.99).margin(0.02));
+}
+
 TEST_CASE("A sharing server's best limit is known to the oracle") {
     scenario s;
     s.contention = 0.05;
     s.coherence = 0.02; // best at 7
     s.phases = {{.length = 10, .rate = 3 * s.capacity(0)}};
-    const lab::oracle limits(s);
+    lab::oracle limits(s);
     CHECK(limits.smallest()[0] >= 3);
     CHECK(limits.smallest()[0] <= 7);
     CHECK(succeeded(limits.best_run(1)) == Approx(10 * s.capacity(0)).epsilon(0.05));
@@ -841,7 +859,7 @@ TEST_CASE("Limiters are made when the time is 0") {
     s.phases = {{.length = 2, .rate = 50, .workers = 4}};
     e.scenarios = {s};
     e.seeds = 2;
-    e.who = {{"says when it is made", [&](std::size_t initial_limit, std::uint64_t) {
+    e.who = {{.name = "says when it is made", .make = [&](std::size_t initial_limit, std::uint64_t) {
                   made_at.push_back(lab::in_seconds(lab::virtual_clock::now().time_since_epoch()));
                   return std::make_unique<lab::scheduled_limiter>(std::vector{initial_limit});
               }}};

@@ -183,7 +183,7 @@ private:
 
     // Of a contender, by its place among all of them. Told apart by more than their hue.
     static style style_of(std::size_t contender) {
-        static constexpr std::array<style, 11> styles{{{"#0969da", "2.8", "none"},
+        static constexpr std::array<style, 12> styles{{{"#0969da", "2.8", "none"},
                                                        {"#cf222e", "1.2", "none"},
                                                        {"#bf6a02", "1.4", "8 3"},
                                                        {"#6e7781", "1.6", "2 3"},
@@ -193,7 +193,8 @@ private:
                                                        {"#1a7f37", "1.6", "3 3"},
                                                        {"#bf3989", "1.4", "9 2 2 2"},
                                                        {"#7d4e00", "1.4", "1 2"},
-                                                       {"#0a7d8c", "1.4", "6 2 1 2 1 2"}}};
+                                                       {"#0a7d8c", "1.4", "6 2 1 2 1 2"},
+                                                       {"#1f2328", "1.2", "2 5"}}};
         return styles[contender % styles.size()];
     }
     static constexpr style oracle_style{"#1f2328", "1.8", "none"};

@@ -27,6 +27,8 @@ namespace lab {
 struct contender {
     std::string name;
     limiter_factory make;
+    double oracle_share =
+        0; // above 0: not a strategy, but the oracle with the smallest limits for this share of goodput
 };
 
 namespace detail {
@@ -38,7 +40,8 @@ std::unique_ptr<limiter> guard_with(Strategy strategy) {
 
 } // namespace detail
 
-/// The first is the library's default. All others have their own defaults, but for the initial limit.
+/// The first is the library's default. All others have their own defaults, but for the initial limit. The last ones
+/// show what can be had at all: the oracle itself, with other aims than what it is compared with.
 inline std::vector<contender> contenders() {
     using detail::guard_with;
     return {
@@ -66,6 +69,8 @@ inline std::vector<contender> contenders() {
                     std::uint64_t seed) { return std::make_unique<brpc_auto>(initial_limit, seed); }},
         {"rust vegas",
          [](std::size_t initial_limit, std::uint64_t) { return std::make_unique<rust_vegas>(initial_limit); }},
+        {.name = "oracle 97%", .make = {}, .oracle_share = 0.97},
+        {.name = "oracle 99.5%", .make = {}, .oracle_share = 0.995},
     };
 }
 

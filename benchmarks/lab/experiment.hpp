@@ -80,12 +80,13 @@ struct experiment {
 private:
     result run_scenario(const scenario& s) const {
         result r{.of = s, .scores = {who.size(), std::vector<score>(seeds)}, .runs = {}, .oracle_run = {}};
-        const oracle limits(s);
+        oracle limits(s);
         for (std::size_t seed = 0; seed < seeds; ++seed) {
             const record best = limits.best_run(seed + 1);
             record smallest = limits.smallest_run(seed + 1);
             for (std::size_t c = 0; c < who.size(); ++c) {
-                record run = run_contender(s, who[c], seed + 1);
+                const double share = who[c].oracle_share;
+                record run = share > 0 ? limits.smallest_run(seed + 1, share) : run_contender(s, who[c], seed + 1);
                 r.scores[c][seed] = score_of(s, run, best, smallest);
                 if (keep_runs && seed == 0)
                     r.runs.push_back(std::move(run));

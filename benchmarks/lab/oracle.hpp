@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <utility>
@@ -41,82 +42,99 @@ private:
 /// runs of that phase alone.
 class oracle {
 public:
+    /// Of the best goodput; what smallest() has to reach where nothing else is asked for.
+    static constexpr double enough = 0.95;
+
     explicit oracle(const scenario& s) : scenario_(s) {
-        for (const phase& p : s.phases) {
-            const found limits = sweep(p);
-            best_.push_back(limits.best);
-            smallest_.push_back(limits.smallest);
-        }
+        for (const phase& p : s.phases)
+            phases_.emplace_back(s, p);
     }
 
-    /// The limits with the most goodput.
-    record best_run(std::uint64_t seed) const { return run(best_, seed); }
+    /// With the limits that have the most goodput.
+    record best_run(std::uint64_t seed) {
+        std::vector<std::size_t> limits;
+        for (sweep& p : phases_)
+            limits.push_back(p.best());
+        return run(std::move(limits), seed);
+    }
 
-    /// The smallest limits with at least 95 % of that.
-    record smallest_run(std::uint64_t seed) const { return run(smallest_, seed); }
+    /// With smallest(share).
+    record smallest_run(std::uint64_t seed, double share = enough) { return run(smallest(share), seed); }
 
-    const std::vector<std::size_t>& smallest() const { return smallest_; }
+    /// For each phase, the smallest limit that reaches this share of the most goodput.
+    std::vector<std::size_t> smallest(double share = enough) {
+        std::vector<std::size_t> limits;
+        for (sweep& p : phases_)
+            limits.push_back(p.smallest(share));
+        return limits;
+    }
 
 private:
-    struct found {
-        std::size_t best, smallest;
-    };
-
-    record run(std::vector<std::size_t> limits, std::uint64_t seed) const {
+    static std::vector<std::unique_ptr<limiter>> one_with(std::vector<std::size_t> limits) {
         std::vector<std::unique_ptr<limiter>> one;
         one.push_back(std::make_unique<scheduled_limiter>(std::move(limits)));
-        return simulation(scenario_, std::move(one), seed).run();
+        return one;
     }
 
-    found sweep(const phase& p) const {
-        scenario alone = scenario_;
-        alone.phases = {p};
-        alone.phases[0].length =
-            std::max(std::min(p.length, enough_arrivals / std::max(p.rate, 1e-9)), whole_periods());
-        std::map<std::size_t, double> tried;
-        const auto goodput = [&](std::size_t limit) {
-            if (const auto known = tried.find(limit); known != tried.end())
-                return known->second;
-            std::vector<std::unique_ptr<limiter>> one;
-            one.push_back(std::make_unique<scheduled_limiter>(std::vector{limit}));
-            const record r = simulation(alone, std::move(one), sweep_seed).run();
-            return tried[limit] = r.succeeded(r.bins.size() / 5, r.bins.size());
-        };
+    record run(std::vector<std::size_t> limits, std::uint64_t seed) const {
+        return simulation(scenario_, one_with(std::move(limits)), seed).run();
+    }
 
-        const double useful = scenario_.shares()
-                                  ? scenario_.best_concurrency()
-                                  : p.workers * (1 + scenario_.downstream / (scenario_.service * p.slowdown));
-        std::vector<std::size_t> grid;
-        for (double l = std::max(1.0, useful / 8); l < 3 * useful + 40; l = std::max(l * 1.25, l + 1))
-            grid.push_back(static_cast<std::size_t>(l));
-        std::size_t best = grid.front();
-        for (std::size_t l : grid)
-            if (goodput(l) > goodput(best))
-                best = l;
-
-        const auto suffices = [&](std::size_t l) { return goodput(l) >= 0.95 * goodput(best); };
-        std::size_t enough = *std::find_if(grid.begin(), grid.end(), suffices);
-        std::size_t too_few = 0;
-        for (std::size_t l : grid)
-            if (l < enough)
-                too_few = l;
-        while (enough - too_few > std::max<std::size_t>(1, enough / 100)) {
-            const std::size_t middle = (too_few + enough) / 2;
-            (suffices(middle) ? enough : too_few) = middle;
+    /// Of the limits in one phase.
+    class sweep {
+    public:
+        sweep(const scenario& s, const phase& p) : alone_(s) {
+            alone_.phases = {p};
+            alone_.phases[0].length =
+                std::max(std::min(p.length, enough_arrivals / std::max(p.rate, 1e-9)), whole_periods());
+            const double useful =
+                s.shares() ? s.best_concurrency() : p.workers * (1 + s.downstream / (s.service * p.slowdown));
+            for (double l = std::max(1.0, useful / 8); l < 3 * useful + 40; l = std::max(l * 1.25, l + 1))
+                grid_.push_back(static_cast<std::size_t>(l));
+            best_ = grid_.front();
+            for (std::size_t l : grid_)
+                if (goodput(l) > goodput(best_))
+                    best_ = l;
         }
-        return {best, enough};
-    }
 
-    double whole_periods() const {
-        return std::max({2 * scenario_.stalls.every, 2 * scenario_.pulses.every,
-                         scenario_.swing > 0 ? scenario_.swing_period : 0.0});
-    }
+        std::size_t best() const { return best_; }
 
-    static constexpr double enough_arrivals = 60'000;
-    static constexpr std::uint64_t sweep_seed = 1'000'003;
+        std::size_t smallest(double share) {
+            const auto suffices = [&](std::size_t l) { return goodput(l) >= share * goodput(best_); };
+            const auto first = std::find_if(grid_.begin(), grid_.end(), suffices);
+            std::size_t many = *first;
+            std::size_t too_few = first == grid_.begin() ? 0 : *std::prev(first);
+            while (many - too_few > std::max<std::size_t>(1, many / 100)) {
+                const std::size_t middle = (too_few + many) / 2;
+                (suffices(middle) ? many : too_few) = middle;
+            }
+            return many;
+        }
+
+    private:
+        double goodput(std::size_t limit) {
+            if (const auto known = tried_.find(limit); known != tried_.end())
+                return known->second;
+            const record r = simulation(alone_, one_with({limit}), sweep_seed).run();
+            return tried_[limit] = r.succeeded(r.bins.size() / 5, r.bins.size());
+        }
+
+        double whole_periods() const {
+            return std::max(
+                {2 * alone_.stalls.every, 2 * alone_.pulses.every, alone_.swing > 0 ? alone_.swing_period : 0.0});
+        }
+
+        static constexpr double enough_arrivals = 60'000;
+        static constexpr std::uint64_t sweep_seed = 1'000'003;
+
+        scenario alone_;
+        std::vector<std::size_t> grid_;
+        std::map<std::size_t, double> tried_;
+        std::size_t best_ = 0;
+    };
 
     scenario scenario_;
-    std::vector<std::size_t> best_, smallest_;
+    std::vector<sweep> phases_;
 };
 
 } // namespace lab
