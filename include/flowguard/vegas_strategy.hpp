@@ -35,7 +35,8 @@ struct vegas_options {
     double alpha = 0.7; ///< grow while queue < alpha · slack; [0, beta]
     double beta = 1; ///< shrink while queue > beta · slack; [0, 1e6]
 
-    std::size_t min_window = 100; ///< admissions in a window (fewer while 10 · limit is fewer); [1, 1'000'000]
+    std::size_t min_window =
+        100; ///< admissions in a window (fewer for limits below 10, or 34 at the start); [1, 1'000'000]
     std::size_t min_dip = 60; ///< admissions in a dip, unless 20 · its limit is less; [1, 1'000'000]
     double dip_share = 0.01; ///< share of the time that goes into scheduled dips; (0, 0.5]
     double drop_tolerance = 0.05; ///< share of drops, beyond the usual, that is let pass; [0, 1)
@@ -65,7 +66,7 @@ struct vegas_options {
 /// A guard that has a small share of its service learns little from dips, for the others keep the queue up. But
 /// a wait behind their requests raises the mean of the RTTs and hardly the spread, where a slower service
 /// stretches both. So a higher baseline is taken from a dip only where it makes a difference, for a wait a big
-/// one. A baseline that 100 windows running did not come near is wrong all the same, and given up.
+/// one. A baseline that in a hundred windows hardly one came near is wrong all the same, and given up.
 ///
 /// [1] L. Brakmo, L. Peterson: TCP Vegas: End to End Congestion Avoidance on a Global Internet.
 ///     IEEE Journal on Selected Areas in Communications 13(8), 1995.
@@ -210,12 +211,15 @@ private:
     // else would ever tell.
     void lose_faith(const sample& s) noexcept {
         if (s.count > 0 && s.rtt <= flat_ratio * baseline_.rtt)
-            above_baseline_ = 0;
+            regain_faith();
         else if (s.bound)
             ++above_baseline_;
         if (above_baseline_ >= patience && !can_dip(s))
             start_over(s);
     }
+
+    // Not all of it at once: RTTs that vary come near a wrong baseline now and then.
+    void regain_faith() noexcept { above_baseline_ = std::max(0, above_baseline_ - patience / 10); }
 
     void start_over(const sample& s) noexcept {
         baseline_ = {};
@@ -304,10 +308,11 @@ private:
     }
 
     // At least 1.5 × the limit, so that a cohort outlives the one before it. While the limit is small, the queue is
-    // small as well, and few samples suffice.
+    // small as well, and few samples suffice: fewer still where the limit has yet to be found.
     plan next_window() const noexcept {
         const std::size_t limit = current_limit();
-        return {limit, std::max(std::min(options_.min_window, 10 * limit), limit + limit / 2)};
+        const std::size_t few = quick_start_ ? std::max<std::size_t>(20, 3 * limit) : 10 * limit;
+        return {limit, std::max(std::min(options_.min_window, few), limit + limit / 2)};
     }
 
     // ---- Dips ----
@@ -374,7 +379,7 @@ private:
         }
         const sample found = nothing_queued(high, low) ? pooled(high, low) : low;
         if (low.rtt <= flat_ratio * baseline_.rtt)
-            above_baseline_ = 0;
+            regain_faith();
         if (above_baseline_ >= patience) {
             start_over(found);
         } else if (!rises(found)) {
@@ -468,7 +473,8 @@ private:
     double queue_ = 0;
     double in_flight_ = 0; // mean, in the latest window that was no dip
     reference baseline_;
-    int above_baseline_ = 0; // windows running, in which the limit was bound and the RTT clear of the baseline
+    int above_baseline_ = 0; // windows in which the limit was bound and the RTT clear of the baseline, less what argues
+                             // for it
     double usual_drops_ = 0; // share of drops at low concurrency
     bool quick_start_ = true;
     int idle_windows_ = 0; // running, in which hardly anything queued
