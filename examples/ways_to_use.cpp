@@ -20,6 +20,8 @@
 #include <asio/use_awaitable.hpp>
 #include <flowguard.hpp>
 
+using namespace std::chrono_literals;
+
 struct halve_on_drops {
     std::size_t limit = 10;
     std::size_t current_limit() const { return limit; }
@@ -47,6 +49,16 @@ asio::awaitable<void> answer(flowguard::flow_guard<halve_on_drops>& guard) {
         std::cout << "503 Service Unavailable\n";
 }
 
+asio::awaitable<void> bounded() {
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.max_waiters = 100, .max_wait = 50ms}};
+    const auto deadline = std::chrono::steady_clock::now() + 200ms;
+    try {
+        co_await guard.run(query_database(), {.deadline = deadline});
+    } catch (const asio::system_error& e) { // error::shed or error::wait_timeout, or what the task threw
+        std::cout << "503 " << e.what() << '\n';
+    }
+}
+
 int main() {
     asio::io_context context;
     flowguard::flow_guard guard{halve_on_drops{2}};
@@ -66,6 +78,8 @@ int main() {
         },
         asio::detached);
     connections.set_limit(4); // at once: nobody is admitted until fewer than four are in flight
+
+    asio::co_spawn(context, bounded(), asio::detached);
 
     context.restart();
     context.run();

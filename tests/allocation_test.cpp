@@ -154,8 +154,7 @@ namespace {
 
 // Two coroutines that hand one permit to and fro, each waiting for it every time.
 template <class Acquire>
-std::uint64_t allocations_of_hand_over(flowguard::dynamic_semaphore& semaphore, asio::io_context& context,
-                                       Acquire acquire) {
+std::uint64_t allocations_of_hand_over(asio::io_context& context, Acquire acquire) {
     int rounds = 0;
     std::uint64_t before = 0;
     std::uint64_t after = 0;
@@ -164,7 +163,7 @@ std::uint64_t allocations_of_hand_over(flowguard::dynamic_semaphore& semaphore, 
             context,
             [&]() -> asio::awaitable<void> {
                 while (rounds < warm_up + calls) {
-                    const flowguard::permit p = co_await acquire();
+                    const auto held = co_await acquire();
                     if (++rounds == warm_up)
                         before = allocations.load();
                     if (rounds == warm_up + calls)
@@ -173,8 +172,8 @@ std::uint64_t allocations_of_hand_over(flowguard::dynamic_semaphore& semaphore, 
                 }
             },
             asio::detached);
+    context.restart();
     context.run();
-    CHECK(semaphore.available_permits() == 1);
     return after - before;
 }
 
@@ -183,10 +182,22 @@ std::uint64_t allocations_of_hand_over(flowguard::dynamic_semaphore& semaphore, 
 TEST_CASE("Coroutines that wait for a permit allocate nothing, with a deadline or without") {
     asio::io_context context{1};
     flowguard::dynamic_semaphore semaphore{context, 1};
-    CHECK(allocations_of_hand_over(semaphore, context, [&] { return semaphore.acquire(); }) == 0);
-    context.restart();
-    CHECK(allocations_of_hand_over(semaphore, context, [&] { return semaphore.acquire_for(std::chrono::hours(24)); }) ==
-          0);
+    CHECK(allocations_of_hand_over(context, [&] { return semaphore.acquire(); }) == 0);
+    CHECK(allocations_of_hand_over(context, [&] { return semaphore.acquire_for(std::chrono::hours(24)); }) == 0);
+    CHECK(semaphore.available_permits() == 1);
+}
+
+TEST_CASE("Coroutines that wait for a guard's permit allocate nothing, with a longest wait or without") {
+    asio::io_context context{1};
+    const auto of_guard = [&](const flowguard::guard_options& options) {
+        flowguard::flow_guard guard{support::fixed_limit{1}, options};
+        const std::uint64_t allocated =
+            allocations_of_hand_over(context, [&] { return guard.async_acquire(asio::use_awaitable); });
+        CHECK(guard.stats().ignored == warm_up + calls + 1); // the other one's last
+        return allocated;
+    };
+    CHECK(of_guard({}) == 0);
+    CHECK(of_guard({.max_waiters = 1, .max_wait = std::chrono::hours(24)}) == 0);
 }
 
 TEST_CASE("A waiter takes at most 160 bytes beyond its handler") {

@@ -131,6 +131,7 @@ struct counts {
     std::atomic<std::uint64_t> calls{0};
     std::atomic<std::uint64_t> classified[3]{};
     std::atomic<std::uint64_t> shed{0};
+    std::atomic<std::uint64_t> timed_out{0};
     std::atomic<std::uint64_t> succeeded{0};
     std::atomic<std::uint64_t> failed{0};
     std::atomic<std::uint64_t> aborted{0};
@@ -181,7 +182,7 @@ void emit_later(strand s, std::shared_ptr<asio::cancellation_signal> signal, int
     });
 }
 
-enum kind { plain, made, failing, attempted, cancelled, by_ticket, kinds };
+enum kind { plain, made, failing, attempted, cancelled, hurried, by_ticket, kinds };
 
 asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind what, int rounds) {
     const counting_classifier classifier{&seen};
@@ -208,6 +209,11 @@ asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind 
                                 asio::bind_cancellation_slot(signal->slot(), asio::use_awaitable));
         break;
     }
+    case hurried: // by a few jumps of the clock
+        co_await guard.run(work(seen, rounds, false),
+                           flowguard::run_options<counting_classifier, jumping_clock>{
+                               .deadline = jumping_clock::now() + rounds * 8ms, .classify = classifier});
+        break;
     default: {
         auto t = co_await guard.async_acquire(asio::use_awaitable);
         co_await work(seen, rounds, false);
@@ -231,6 +237,10 @@ asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uin
                 ++seen.failed;
             else if (with_code->code() == asio::error::operation_aborted)
                 ++seen.aborted;
+            else if (with_code->code() == flowguard::error::shed)
+                ++seen.shed;
+            else if (with_code->code() == flowguard::error::wait_timeout)
+                ++seen.timed_out;
             else
                 ++seen.unexpected;
         } catch (...) {
@@ -242,9 +252,21 @@ asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uin
 } // namespace
 
 TEST_CASE("Outcomes and permits add up after calls of every kind on many threads") {
+    guard_options options{.min_window = 10};
+    SECTION("of which any number waits for any time") {}
+    SECTION("of which few wait") {
+        options.max_waiters = 12;
+    }
+    SECTION("which wait a short time") {
+        options.max_wait = 20ms;
+    }
+    SECTION("of which few wait, a short time") {
+        options.max_waiters = 12;
+        options.max_wait = 20ms;
+    }
     findings found;
     counts seen;
-    guard_type guard{random_strategy{found, 1, 12, 40}, guard_options{.min_window = 10}};
+    guard_type guard{random_strategy{found, 1, 12, 40}, options};
     asio::thread_pool pool{threads};
     constexpr int clients = 40;
     constexpr int calls = 250;
@@ -263,19 +285,21 @@ TEST_CASE("Outcomes and permits add up after calls of every kind on many threads
     CHECK(seen.running == 0);
     CHECK(seen.unexpected == 0);
     CHECK(seen.calls == clients * calls);
-    CHECK(seen.succeeded + seen.failed + seen.aborted + seen.shed == seen.calls);
+    CHECK(seen.succeeded + seen.failed + seen.aborted + seen.shed + seen.timed_out == seen.calls);
 
     const guard_stats s = guard.stats();
     CHECK(s.succeeded == seen.classified[static_cast<std::size_t>(outcome::success)]);
     CHECK(s.ignored == seen.classified[static_cast<std::size_t>(outcome::ignored)]);
     CHECK(s.dropped == seen.classified[static_cast<std::size_t>(outcome::dropped)]);
     CHECK(s.shed == seen.shed);
-    const std::uint64_t never_admitted = seen.calls - seen.admitted() - seen.shed;
+    CHECK(s.timed_out == seen.timed_out);
+    const std::uint64_t never_admitted = seen.calls - seen.admitted() - seen.shed - seen.timed_out;
     CHECK(never_admitted <= seen.aborted);
 
     // Each kind of end was met, or the sums would tell little.
     CHECK(seen.failed > 0);
     CHECK(seen.shed > 0);
+    CHECK(seen.timed_out > 0);
     CHECK(never_admitted > 0);
     CHECK(seen.aborted > never_admitted);
 

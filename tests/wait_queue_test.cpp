@@ -57,6 +57,8 @@ struct permits {
 };
 
 struct scene {
+    explicit scene(std::size_t max_waiters = 100) : queue(max_waiters) {}
+
     wait_queue queue;
     permits hand;
     waiter_list done;
@@ -65,7 +67,9 @@ struct scene {
     void withdraw(caller& c) { queue.apply(c.withdrawal(), done); }
     void serve() { queue.serve(hand, done); }
 
-    // Whoever is decided on, in order: granted +, aborted -, timed out ~, closed x, abandoned 0.
+    void shed() { queue.shed_excess(done); }
+
+    // Whoever is decided on, in order: granted +, aborted -, timed out ~, closed x, shed !, abandoned 0.
     std::string decided() {
         std::string names;
         while (waiter* w = done.pop_front()) {
@@ -82,6 +86,9 @@ struct scene {
                 break;
             case wait_result::closed:
                 names += "x ";
+                break;
+            case wait_result::shed:
+                names += "! ";
                 break;
             case wait_result::abandoned:
                 names += "0 ";
@@ -199,6 +206,54 @@ TEST_CASE("A permit for the only waiter, who has just withdrawn, stays in hand")
     CHECK(s.hand.in_hand == 1);
     s.withdraw(a);
     CHECK(s.decided() == "a- ");
+}
+
+TEST_CASE("Of more than may wait, those who came last are turned away") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'};
+    scene s{2};
+    s.arrive(a);
+    s.arrive(b);
+    s.shed();
+    CHECK(s.decided().empty());
+    s.arrive(c);
+    s.arrive(d);
+    s.shed();
+    CHECK(s.decided() == "d! c! ");
+    CHECK(s.queue.size() == 2);
+    CHECK(s.queue.refused.of(wait_result::shed) == 2);
+    s.hand.free = 2;
+    s.serve();
+    CHECK(s.decided() == "a+ b+ ");
+    CHECK_FALSE(c.claim()); // too late to be cancelled
+}
+
+TEST_CASE("Who has a permit waiting for it is not turned away") {
+    caller a{'a'}, b{'b'};
+    scene s{0};
+    s.arrive(a);
+    s.arrive(b);
+    s.hand.free = 1;
+    s.serve();
+    s.shed();
+    CHECK(s.decided() == "a+ b! ");
+}
+
+TEST_CASE("Who is cancelled while too many wait is decided once, by its cancellation, and gives its place up") {
+    caller a{'a'}, b{'b'}, c{'c'};
+    scene s{2};
+    s.arrive(a);
+    s.arrive(b);
+    s.arrive(c);
+    REQUIRE(c.claim());
+    c.result = wait_result::aborted;
+    s.shed();
+    CHECK(s.decided().empty());
+    CHECK(s.queue.size() == 3); // its message is still to come
+    s.withdraw(c);
+    CHECK(s.decided() == "c- ");
+    CHECK(s.queue.size() == 2);
+    CHECK(s.queue.refused.of(wait_result::shed) == 0);
+    CHECK(s.queue.refused.of(wait_result::aborted) == 1);
 }
 
 TEST_CASE("Closing ends everybody in line once, but for those whose cancellation came first") {

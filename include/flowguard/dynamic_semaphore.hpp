@@ -109,10 +109,10 @@ public:
     /// permit that is free is taken even if the time is over already. With a timer in the waiter's own
     /// operation: no other coroutine, and O(log w) for w timers of the context.
     asio::awaitable<permit, Executor> acquire_for(std::chrono::steady_clock::duration timeout, std::size_t n = 1) {
-        return acquire_checked(check_wanted(n), detail::after(timeout));
+        return acquire_checked(check_wanted(n), detail::after<std::chrono::steady_clock>(timeout));
     }
     asio::awaitable<permit, Executor> acquire_until(std::chrono::steady_clock::time_point time, std::size_t n = 1) {
-        return acquire_checked(check_wanted(n), detail::until{time});
+        return acquire_checked(check_wanted(n), detail::until<std::chrono::steady_clock>{time});
     }
 
     /// Waits for permits and holds them.
@@ -131,11 +131,13 @@ public:
     }
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
     auto async_acquire_permit_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
-        return initiate<void(error_code, permit), permit_delivery, Token>(token, 1, detail::after(timeout));
+        return initiate<void(error_code, permit), permit_delivery, Token>(
+            token, 1, detail::after<std::chrono::steady_clock>(timeout));
     }
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
     auto async_acquire_permit_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
-        return initiate<void(error_code, permit), permit_delivery, Token>(token, 1, detail::until{time});
+        return initiate<void(error_code, permit), permit_delivery, Token>(
+            token, 1, detail::until<std::chrono::steady_clock>{time});
     }
 
     /// Waits for permits that the caller gives back with release().
@@ -151,11 +153,13 @@ public:
     }
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
     auto async_acquire_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
-        return initiate<void(error_code), bare_delivery, Token>(token, 1, detail::after(timeout));
+        return initiate<void(error_code), bare_delivery, Token>(token, 1,
+                                                                detail::after<std::chrono::steady_clock>(timeout));
     }
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
     auto async_acquire_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
-        return initiate<void(error_code), bare_delivery, Token>(token, 1, detail::until{time});
+        return initiate<void(error_code), bare_delivery, Token>(token, 1,
+                                                                detail::until<std::chrono::steady_clock>{time});
     }
 
     // ---- Not waiting ----

@@ -16,8 +16,9 @@ namespace flowguard {
 /// The errors that FlowGuard itself reports. A waiter that is cancelled, or whose semaphore is
 /// destroyed, gets Asio's own `asio::error::operation_aborted`.
 enum class error {
-    closed = 1,      ///< the semaphore or guard was closed
-    wait_timeout = 2 ///< no permit came in time
+    closed = 1,       ///< the semaphore or guard was closed
+    wait_timeout = 2, ///< no permit came in time
+    shed = 3          ///< turned away at once: as many wait already as may
 };
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.
@@ -30,6 +31,8 @@ inline const std::error_category& error_category() noexcept {
                 return "closed";
             case error::wait_timeout:
                 return "no permit came in time";
+            case error::shed:
+                return "shed";
             }
             return "unknown flowguard error";
         }

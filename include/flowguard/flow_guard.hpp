@@ -21,6 +21,7 @@
 #include "flowguard/detail/wait_operation.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/limit_strategy.hpp"
+#include "flowguard/run_options.hpp"
 #include "flowguard/vegas_strategy.hpp"
 
 namespace flowguard {
@@ -72,6 +73,9 @@ concept task_factory = requires(F& make_task) { typename awaited<std::invoke_res
 /// *Completion.* A coroutine resumes on its own executor. See dynamic_semaphore for handlers; one that
 /// has no associated executor is called through the guard's.
 ///
+/// *Waiting* can be bounded, in number and in time: see guard_options, and run_options for a deadline of one
+/// call. Time-outs are kept by timers in the waiters' own operations, as for dynamic_semaphore.
+///
 /// *Cancellation.* While it waits for a permit, a call supports all types of cancellation; it then
 /// ends with `asio::error::operation_aborted`, and its task is not started. Afterwards it is the task's
 /// affair.
@@ -80,14 +84,16 @@ concept task_factory = requires(F& make_task) { typename awaited<std::invoke_res
 /// may outlive it, as happens when an io_context with coroutines in it is destroyed later; they then
 /// end as usual, and count for nothing. For contexts, see dynamic_semaphore.
 ///
-/// *Strategy.* Any limit_strategy. *Clock.* Anything with a static `now()`, whose time_point measures
-/// at best in nanoseconds; a clock that is set by hand makes the guard's behaviour reproducible.
+/// *Strategy.* Any limit_strategy. *Clock.* Any clock in the sense of std::chrono, which measures at best in
+/// nanoseconds; one that is set by hand makes the guard's behaviour reproducible. Deadlines are in its
+/// time.
 template <limit_strategy Strategy = vegas_strategy, class Clock = std::chrono::steady_clock>
 class flow_guard {
 public:
     using executor_type = asio::any_io_executor;
     using strategy_type = Strategy;
     using clock_type = Clock;
+    using time_point = typename Clock::time_point;
 
     /// The right to run one task, for code that is not one coroutine: whoever holds it says how the
     /// task ended, once. It goes back, as ignored, when it is destroyed without a verdict.
@@ -129,6 +135,9 @@ public:
     private:
         friend flow_guard;
 
+        // Its task is not started after all.
+        void withdraw() noexcept { std::exchange(state_, nullptr)->withdraw(membership_); }
+
         // Takes over a permit, with a reference.
         explicit ticket(detail::guard_state<Strategy, Clock>& state) noexcept
             : state_(&state), membership_(state.admit()) {}
@@ -166,19 +175,18 @@ public:
     /// Waits for a permit, runs the task, and gives its result. The task's exception reaches the
     /// caller unchanged. How the task ended is told by `classify`; see default_classifier.
     ///
-    /// Throws system_error with `error::closed` after close(), or `operation_aborted` when cancelled
-    /// while it waits; std::invalid_argument if the task is a moved-from awaitable. The task is not
-    /// started then.
+    /// Throws system_error with `error::shed` when too many wait already; `error::wait_timeout` when no permit
+    /// came in time; `error::closed` after close(); `operation_aborted` when cancelled while it waits.
+    /// Throws std::invalid_argument if the task is a moved-from awaitable. The task is not started then.
     template <class T, class Executor, class Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier classify = {}) {
-        return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
-                             std::move(classify));
+        return guarded<true>(maker_of(std::move(task)), std::move(classify), no_deadline{});
     }
 
     /// The same for a callable that makes the task: it is called once admitted, and not before.
     template <detail::task_factory F, class Classifier = default_classifier>
     auto run(F make_task, Classifier classify = {}) -> std::invoke_result_t<F&> {
-        return guarded<true>(std::move(make_task), std::move(classify));
+        return guarded<true>(std::move(make_task), std::move(classify), no_deadline{});
     }
 
     /// Runs the task that `make_task()` makes if a permit is free. Never waits for one: else it is
@@ -186,23 +194,46 @@ public:
     /// result, false. After close(), every call is shed.
     template <detail::task_factory F, class Classifier = default_classifier>
     auto try_run(F make_task, Classifier classify = {}) -> typename detail::awaited<std::invoke_result_t<F&>>::attempt {
-        return guarded<false>(std::move(make_task), std::move(classify));
+        return guarded<false>(std::move(make_task), std::move(classify), no_deadline{});
     }
 
-    /// Waits for a ticket. Completion signature: `void(error_code, ticket)`; the ticket is empty if
-    /// there is an error.
+    /// The same three with more to say, as in `run(task, {.deadline = d})`. Not started, and ended with
+    /// `error::wait_timeout`, or shed, is also a task whose deadline passes before it can start.
+    template <class T, class Executor, class Classifier = default_classifier>
+    asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, run_options<Classifier, Clock> options) {
+        return guarded<true>(maker_of(std::move(task)), std::move(options.classify), options.deadline);
+    }
+    template <detail::task_factory F, class Classifier = default_classifier>
+    auto run(F make_task, run_options<Classifier, Clock> options) -> std::invoke_result_t<F&> {
+        return guarded<true>(std::move(make_task), std::move(options.classify), options.deadline);
+    }
+    template <detail::task_factory F, class Classifier = default_classifier>
+    auto try_run(F make_task, run_options<Classifier, Clock> options) ->
+        typename detail::awaited<std::invoke_result_t<F&>>::attempt {
+        return guarded<false>(std::move(make_task), std::move(options.classify), options.deadline);
+    }
+
+    /// Waits for a ticket, until the deadline at most. Completion signature: `void(error_code, ticket)`; the
+    /// ticket is empty if there is an error: one that run() throws.
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
+                  Token = asio::default_completion_token_t<executor_type>>
+    auto async_acquire_until(time_point deadline, Token&& token = asio::default_completion_token_t<executor_type>()) {
+        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_acquire{this}, token, deadline);
+    }
+
+    /// The same without a deadline.
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
                   Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {
-        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_acquire{this}, token);
+        return async_acquire_until(time_point::max(), std::forward<Token>(token));
     }
 
     /// A ticket if a permit is free, else an empty one: shed.
     [[nodiscard]] ticket try_acquire() noexcept {
-        if (state_->try_take(1, true))
-            return ticket(*state_);
-        state_->count_shed();
-        return {};
+        ticket t = take();
+        if (!t)
+            state_->refused().add(detail::wait_result::shed);
+        return t;
     }
 
     /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
@@ -243,28 +274,54 @@ private:
         executor_type get_executor() const noexcept { return self->executor_; }
 
         template <class Handler>
-        void operator()(Handler&& handler) const {
-            detail::wait_operation<std::decay_t<Handler>, executor_type, delivery>::start(
-                std::forward<Handler>(handler), self->executor_, delivery{self->state_}, 1);
+        void operator()(Handler&& handler, time_point deadline) const {
+            const time_point end = self->state_->end_of_wait(deadline);
+            if (end == time_point::max())
+                start(std::forward<Handler>(handler), detail::without_deadline{});
+            else
+                start(std::forward<Handler>(handler), detail::until<Clock>{end});
+        }
+
+    private:
+        template <class Handler, class Timing>
+        void start(Handler&& handler, const Timing& timing) const {
+            detail::wait_operation<std::decay_t<Handler>, executor_type, delivery, Timing>::start(
+                std::forward<Handler>(handler), self->executor_, delivery{self->state_}, 1, timing);
         }
     };
 
     // Admission, the task, and its outcome, in the one coroutine of a call: another frame and another
     // resumption would be a large part of its cost.
-    template <bool waits, class F, class Classifier, class Traits = detail::awaited<std::invoke_result_t<F&>>>
-    auto guarded(F make_task, Classifier classify)
+    template <bool waits, class F, class Classifier, class Deadline,
+              class Traits = detail::awaited<std::invoke_result_t<F&>>>
+    auto guarded(F make_task, Classifier classify, Deadline deadline)
         -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
         constexpr bool no_result = std::is_void_v<typename Traits::result>;
         static_assert(detail::classifies_task<Classifier, typename Traits::result>,
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
+        if (is_over(deadline)) {
+            state_->refused().add(detail::wait_result::timed_out);
+            if constexpr (waits)
+                throw system_error(error::wait_timeout);
+            else
+                co_return typename Traits::attempt::value_type();
+        }
         ticket t = waits ? take() : try_acquire();
         if (!t) {
-            if constexpr (waits)
-                t = co_await async_acquire(asio::use_awaitable_t<typename Traits::executor>{});
-            else if constexpr (no_result)
-                co_return false;
-            else
-                co_return std::nullopt;
+            if constexpr (waits) {
+                if (state_->is_full()) {
+                    state_->refused().add(detail::wait_result::shed);
+                    throw system_error(error::shed);
+                }
+                t = co_await async_acquire_until(time_of(deadline), asio::use_awaitable_t<typename Traits::executor>{});
+                if (is_over(deadline)) {
+                    t.withdraw();
+                    state_->refused().add(detail::wait_result::timed_out);
+                    throw system_error(error::wait_timeout);
+                }
+            } else {
+                co_return typename Traits::attempt::value_type();
+            }
         }
         try {
             if constexpr (no_result) {
@@ -288,6 +345,21 @@ private:
         if (!task.valid())
             throw std::invalid_argument("flowguard: task is a moved-from awaitable, must be one that can be awaited");
         return task;
+    }
+
+    // A call without one pays nothing for those that have one.
+    struct no_deadline {};
+
+    static bool is_over(no_deadline) noexcept { return false; }
+    static bool is_over(time_point deadline) noexcept {
+        return deadline != time_point::max() && deadline <= Clock::now();
+    }
+    static time_point time_of(no_deadline) noexcept { return time_point::max(); }
+    static time_point time_of(time_point deadline) noexcept { return deadline; }
+
+    template <class T, class Executor>
+    static auto maker_of(asio::awaitable<T, Executor> task) {
+        return [task = checked(std::move(task))]() mutable { return std::move(task); };
     }
 
     ticket take() noexcept { return state_->try_take(1, true) ? ticket(*state_) : ticket(); }

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "flowguard/limit_strategy.hpp"
 
@@ -17,6 +18,14 @@ struct guard_options {
     /// The size of a window, in requests, where the strategy leaves it to the guard. It is less when
     /// 10 × the limit is, and more when 1.5 × the limit is. In [1, max_limit].
     std::size_t min_window = 100;
+
+    /// How many callers may wait for a permit; more are turned away at once, with `error::shed`. With 0 nobody
+    /// waits. By default, any number.
+    std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
+
+    /// How long a caller may wait for a permit; then it gets `error::wait_timeout`. At least 0. By default,
+    /// for any time.
+    duration max_wait = duration::max();
 };
 
 /// What flow_guard::stats() tells. Each value is exact, but they are not all of the same instant.
@@ -30,8 +39,10 @@ struct guard_stats {
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0;   ///< … with outcome::ignored
     std::uint64_t dropped = 0;   ///< … with outcome::dropped
-    std::uint64_t shed = 0;      ///< calls refused because no permit was free
-    std::uint64_t windows = 0;   ///< updates of the strategy
+    std::uint64_t shed = 0; ///< calls refused because no permit was free, and waiting was not wanted or too many did
+    std::uint64_t timed_out =
+        0; ///< calls whose wait took too long, or whose deadline passed before their task was started
+    std::uint64_t windows = 0; ///< updates of the strategy
 
     // Of the last window that was closed; all 0 before.
     duration rtt_mean{};

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -24,6 +25,14 @@ namespace flowguard::detail {
 constexpr std::size_t check_range(const char* argument, std::size_t value, std::size_t least, std::size_t most) {
     if (value < least || value > most)
         throw_out_of_range(argument, value, least, most); // apart, so that the check itself is inlined
+    return value;
+}
+
+// The same for a time that must not be negative.
+inline std::chrono::nanoseconds check_not_negative(const char* argument, std::chrono::nanoseconds value) {
+    if (value.count() < 0)
+        throw std::invalid_argument("flowguard: " + std::string(argument) + " is " + std::to_string(value.count()) +
+                                    " ns, must be at least 0");
     return value;
 }
 

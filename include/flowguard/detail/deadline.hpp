@@ -16,13 +16,16 @@ namespace flowguard::detail {
 
 // How long a wait may take.
 struct without_deadline {};
+
+template <class Clock>
 struct until {
-    std::chrono::steady_clock::time_point time;
+    typename Clock::time_point time;
 };
 
-inline until after(std::chrono::steady_clock::duration length) noexcept {
-    const auto now = std::chrono::steady_clock::now();
-    const auto most = std::chrono::steady_clock::time_point::max();
+template <class Clock>
+until<Clock> after(typename Clock::duration length) noexcept {
+    const auto now = Clock::now();
+    const auto most = Clock::time_point::max();
     return {length < most - now ? now + length : most};
 }
 
@@ -37,14 +40,14 @@ inline until after(std::chrono::steady_clock::duration length) noexcept {
 template <class Timing, class Executor>
 class deadline;
 
-template <class Executor>
-class deadline<until, Executor> {
+template <class Clock, class Executor>
+class deadline<until<Clock>, Executor> {
 public:
-    deadline(const until& when, const Executor& executor) : timer_(executor, when.time) {}
+    deadline(const until<Clock>& when, const Executor& executor) : timer_(executor, when.time) {}
 
     Executor get_executor() noexcept { return timer_.get_executor(); }
 
-    bool has_passed() const { return timer_.expiry() <= std::chrono::steady_clock::now(); }
+    bool has_passed() const { return timer_.expiry() <= Clock::now(); }
 
     // Before the wait is published, so that a failure (no memory) is nobody else's.
     template <class Handler>
@@ -90,8 +93,7 @@ private:
         return (through | mine) == all;
     }
 
-    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>
-        timer_;
+    asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor> timer_;
     std::atomic<std::uint8_t> through_{0};
 };
 

@@ -14,7 +14,9 @@
 #include <forward_list>
 #include <utility>
 
+#include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/check.hpp"
+#include "flowguard/detail/deadline.hpp"
 #include "flowguard/detail/sample_window.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
@@ -37,7 +39,10 @@ template <class Strategy, class Clock>
 class guard_state : public semaphore_state {
 public:
     guard_state(Strategy strategy, guard_options options)
-        : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit)),
+        : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
+                          options.max_waiters),
+          max_waiters_(options.max_waiters),
+          max_wait_(check_not_negative("guard_options::max_wait", options.max_wait)),
           strategy_(std::move(strategy)),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)) {
         windows_.emplace_front();
@@ -74,7 +79,22 @@ public:
         give_with_reference(1);
     }
 
-    void count_shed() noexcept { shed_.fetch_add(1, std::memory_order_relaxed); }
+    // The same for a task that was not started after all: as if it had not been admitted.
+    void withdraw(const membership& m) noexcept {
+        if (m.window != nullptr)
+            record(m, outcome::ignored);
+        give_with_reference(1);
+    }
+
+    // Whether one more would have to be turned away.
+    bool is_full() const noexcept { return waiting() >= max_waiters_ && !is_closed(); }
+
+    // When whoever comes now and would be interested until `deadline` must have its permit.
+    typename Clock::time_point end_of_wait(typename Clock::time_point deadline) const noexcept {
+        if (max_wait_ == duration::max())
+            return deadline;
+        return std::min(deadline, after<Clock>(std::chrono::ceil<typename Clock::duration>(max_wait_)).time);
+    }
 
     guard_stats stats() const noexcept {
         guard_stats s;
@@ -85,7 +105,8 @@ public:
         s.succeeded = count_of(outcome::success);
         s.ignored = count_of(outcome::ignored);
         s.dropped = count_of(outcome::dropped);
-        s.shed = shed_.load(std::memory_order_relaxed);
+        s.shed = refused().of(wait_result::shed);
+        s.timed_out = refused().of(wait_result::timed_out);
         s.windows = updates_.load(std::memory_order_relaxed);
         s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
         s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
@@ -159,6 +180,8 @@ private:
         current_.store(&w, std::memory_order_release);
     }
 
+    const std::size_t max_waiters_;
+    const duration max_wait_;
     Strategy strategy_;
     const std::size_t min_window_;
     std::forward_list<sample_window> windows_;
@@ -166,7 +189,6 @@ private:
 
     // Written by every completion: not in the line that every admission reads current_ from.
     alignas(64) std::array<std::atomic<std::uint64_t>, 3> count_{};
-    std::atomic<std::uint64_t> shed_{0};
     std::atomic<std::uint64_t> updates_{0};
     std::atomic<std::int64_t> rtt_mean_{0};
     std::atomic<std::int64_t> rtt_p50_{0};

@@ -9,10 +9,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <thread>
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/permit_word.hpp"
+#include "flowguard/detail/refusal_counts.hpp"
 #include "flowguard/detail/wait_queue.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/limit_strategy.hpp"
@@ -43,7 +45,10 @@ namespace flowguard::detail {
 // a call that finds a permit moves that one line.
 class alignas(64) semaphore_state {
 public:
-    explicit semaphore_state(std::size_t limit) noexcept : word_(limit), limit_(static_cast<std::uint32_t>(limit)) {}
+    // Of those who find no permit, `max_waiters` may wait.
+    explicit semaphore_state(std::size_t limit,
+                             std::size_t max_waiters = std::numeric_limits<std::size_t>::max()) noexcept
+        : word_(limit), limit_(static_cast<std::uint32_t>(limit)), queue_(max_waiters) {}
 
     semaphore_state(const semaphore_state&) = delete;
     semaphore_state& operator=(const semaphore_state&) = delete;
@@ -172,6 +177,9 @@ public:
     }
 
     std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+
+    refusal_counts& refused() noexcept { return queue_.refused; }
+    const refusal_counts& refused() const noexcept { return queue_.refused; }
 
     // A reference keeps *this alive without its handle.
     void add_reference() noexcept { word_.refer(); }
@@ -347,6 +355,7 @@ private:
                 queue_.end_all((o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed, o.done);
             } else {
                 queue_.serve(o, o.done);
+                queue_.shed_excess(o.done);
             }
             o.put_back();
             if (queue_.empty() && (o.inbox & closing) == 0 && word_.contended())

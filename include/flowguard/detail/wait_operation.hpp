@@ -28,6 +28,8 @@ inline error_code to_error_code(wait_result result) noexcept {
         return error::wait_timeout;
     case wait_result::closed:
         return error::closed;
+    case wait_result::shed:
+        return error::shed;
     case wait_result::aborted:
     case wait_result::abandoned:
         break;
@@ -60,6 +62,7 @@ public:
         if constexpr (has_deadline) {
             if (op->deadline_.has_passed()) {
                 op->result = state.is_closed() ? wait_result::closed : wait_result::timed_out;
+                state.refused().add(op->result);
                 op.release()->complete_immediately(default_executor);
                 return;
             }
@@ -117,7 +120,7 @@ public:
     }
 
 private:
-    static constexpr bool has_deadline = std::is_same_v<Timing, until>;
+    static constexpr bool has_deadline = !std::is_same_v<Timing, without_deadline>;
 
     using handler_executor = asio::associated_executor_t<Handler, Executor>;
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/refusal_counts.hpp"
 #include "flowguard/detail/waiter.hpp"
 
 namespace flowguard::detail {
@@ -20,6 +21,10 @@ namespace flowguard::detail {
 // complete when it is out of the semaphore.
 class wait_queue {
 public:
+    explicit wait_queue(std::size_t max_waiters) noexcept : max_waiters_(max_waiters) {}
+
+    refusal_counts refused; // the owner's, and of those who were refused without having been in line
+
     // Whether nobody is in line.
     bool empty() const noexcept { return line_.empty(); }
 
@@ -48,6 +53,7 @@ public:
             auto& w = static_cast<waiter&>(static_cast<enqueue_message&>(message));
             line_.push_back(w);
             w.in_line = true;
+            ++in_line_;
             ++size_;
             break;
         }
@@ -80,6 +86,17 @@ public:
         }
     }
 
+    // Turns away those who came last, while more are in line than may.
+    void shed_excess(waiter_list& done) noexcept {
+        while (in_line_ > max_waiters_) {
+            waiter& last = *line_.back();
+            if (last.claim())
+                decide(last, wait_result::shed, done);
+            else
+                remove(last); // its cancel message is on its way
+        }
+    }
+
     // Ends those in line whose cancellation is not on its way already.
     void end_all(wait_result result, waiter_list& done) noexcept {
         for (waiter* w = line_.front(); w != nullptr;) {
@@ -105,17 +122,22 @@ private:
     void remove(waiter& w) noexcept {
         line_.remove(w);
         w.in_line = false;
+        --in_line_;
     }
 
     void decide(waiter& w, wait_result result, waiter_list& done) noexcept {
         if (w.in_line)
             remove(w);
         --size_;
+        if (result != wait_result::granted)
+            refused.add(result);
         w.result = result;
         done.push_back(w);
     }
 
+    const std::size_t max_waiters_;
     waiter_list line_;
+    std::size_t in_line_ = 0;
     std::size_t size_ = 0;
 };
 

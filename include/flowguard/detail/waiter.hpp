@@ -39,6 +39,7 @@ enum class wait_result : std::uint8_t {
     aborted, // cancelled, or the semaphore was destroyed
     timed_out,
     closed,
+    shed, // too many waited
     abandoned // its context is being destroyed, its handler is not called
 };
 
@@ -99,6 +100,7 @@ public:
     bool empty() const noexcept { return first_ == nullptr; }
     bool has_only_one() const noexcept { return first_ != nullptr && first_ == last_; }
     waiter* front() const noexcept { return first_; }
+    waiter* back() const noexcept { return last_; }
 
     void push_back(waiter& w) noexcept {
         w.ahead = last_;

@@ -1,0 +1,30 @@
+// run_options.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_RUN_OPTIONS_HPP
+#define FLOWGUARD_RUN_OPTIONS_HPP
+
+#include <chrono>
+
+#include "flowguard/classify.hpp"
+
+namespace flowguard {
+
+/// What one call of a flow_guard can be told, besides its task.
+///
+///     co_await guard.run(query(), {.deadline = request.deadline});
+///     co_await guard.run(fetch(), flowguard::run_options{.deadline = request.deadline, .classify = by_status});
+template <class Classifier = default_classifier, class Clock = std::chrono::steady_clock>
+struct run_options {
+    /// When nobody is interested in the result any more. A task that has not been started by then is not
+    /// started at all. By default, never.
+    typename Clock::time_point deadline = Clock::time_point::max();
+
+    /// What the end of the task says of load: see default_classifier.
+    Classifier classify = {};
+};
+
+} // namespace flowguard
+
+#endif
