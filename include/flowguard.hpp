@@ -20,5 +20,6 @@
 #include "flowguard/run_options.hpp"
 #include "flowguard/vegas_strategy.hpp"
 #include "flowguard/version.hpp"
+#include "flowguard/wait_order.hpp"
 
 #endif

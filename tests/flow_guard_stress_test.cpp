@@ -264,6 +264,12 @@ TEST_CASE("Outcomes and permits add up after calls of every kind on many threads
         options.max_waiters = 12;
         options.max_wait = 20ms;
     }
+    SECTION("which wait in an order that adapts") {
+        options.max_waiters = 30;
+        options.order = flowguard::wait_order::adaptive;
+        options.target = 5ms;
+        options.interval = 10ms;
+    }
     findings found;
     counts seen;
     guard_type guard{random_strategy{found, 1, 12, 40}, options};

@@ -196,13 +196,42 @@ TEST_CASE("With no time to wait, a permit that is free is taken nevertheless") {
     CHECK(admitted->value == 1);
 }
 
-TEST_CASE("A negative wait is refused by name, value and range") {
-    try {
-        const manual_guard guard{scripted_strategy{1}, guard_options{.max_wait = -5ns}};
-        FAIL("accepted");
-    } catch (const std::invalid_argument& e) {
-        CHECK(e.what() == std::string("flowguard: guard_options::max_wait is -5 ns, must be at least 0"));
-    }
+TEST_CASE("Times of a guard that are negative are refused by name, value and range") {
+    const auto refusal = [](const guard_options& o) -> std::string {
+        try {
+            const manual_guard guard{scripted_strategy{1}, o};
+        } catch (const std::invalid_argument& e) {
+            return e.what();
+        }
+        return "accepted";
+    };
+    CHECK(refusal({.max_wait = -5ns}) == "flowguard: guard_options::max_wait is -5 ns, must be at least 0");
+    CHECK(refusal({.target = -1us}) == "flowguard: guard_options::target is -1000 ns, must be at least 0");
+    CHECK(refusal({.interval = -1ns}) == "flowguard: guard_options::interval is -1 ns, must be at least 0");
+    CHECK(refusal({.max_wait = 0ns, .target = 0ns, .interval = 0ns}) == "accepted");
+}
+
+// In which order
+
+TEST_CASE("An adaptive guard serves who came last, and sheds who waited for too long, when its queue stands") {
+    busy_guard b{{.order = flowguard::wait_order::adaptive, .target = 10ms, .interval = 50ms}};
+    int started = 0;
+    const auto first = start(b.context, b.guard.run(counted_task{&started}));
+    poll(b.context);
+    b.pass(45ms);
+    const auto second = start(b.context, b.guard.run(counted_task{&started}));
+    poll(b.context);
+    b.pass(5ms); // the interval is over
+    const auto third = start(b.context, b.guard.run(counted_task{&started}));
+    poll(b.context);
+    CHECK(first->code() == error::shed);
+    CHECK(b.guard.stats().shed == 1);
+    CHECK(b.guard.waiting() == 2);
+    b.held.success();
+    poll(b.context);
+    CHECK(third->value == 1);
+    CHECK(second->value == 2);
+    b.check_idle();
 }
 
 // Deadlines

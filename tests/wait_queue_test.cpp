@@ -7,20 +7,26 @@
 #include "flowguard/detail/wait_queue.hpp" // first: self-contained
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstddef>
 #include <string>
 
 #include <asio/io_context.hpp>
 
+#include "support/manual_clock.hpp"
+
 namespace {
 
+using namespace std::chrono_literals;
 using flowguard::detail::cancel_message;
 using flowguard::detail::enqueue_message;
 using flowguard::detail::queue_message;
+using flowguard::detail::wait_policy;
 using flowguard::detail::wait_queue;
 using flowguard::detail::wait_result;
 using flowguard::detail::waiter;
 using flowguard::detail::waiter_list;
+using support::manual_clock;
 
 class caller final : public waiter {
 public:
@@ -57,7 +63,7 @@ struct permits {
 };
 
 struct scene {
-    explicit scene(std::size_t max_waiters = 100) : queue(max_waiters) {}
+    explicit scene(const wait_policy& policy = {}) : queue(policy) {}
 
     wait_queue queue;
     permits hand;
@@ -67,9 +73,9 @@ struct scene {
     void withdraw(caller& c) { queue.apply(c.withdrawal(), done); }
     void serve() { queue.serve(hand, done); }
 
-    void shed() { queue.shed_excess(done); }
+    void shed() { queue.shed(done); }
 
-    // Whoever is decided on, in order: granted +, aborted -, timed out ~, closed x, shed !, abandoned 0.
+    // Whoever is decided on, in order: granted +, aborted -, timed out ~, closed x, shed !, overdue ?, abandoned 0.
     std::string decided() {
         std::string names;
         while (waiter* w = done.pop_front()) {
@@ -89,6 +95,9 @@ struct scene {
                 break;
             case wait_result::shed:
                 names += "! ";
+                break;
+            case wait_result::overdue:
+                names += "? ";
                 break;
             case wait_result::abandoned:
                 names += "0 ";
@@ -210,7 +219,7 @@ TEST_CASE("A permit for the only waiter, who has just withdrawn, stays in hand")
 
 TEST_CASE("Of more than may wait, those who came last are turned away") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'};
-    scene s{2};
+    scene s{{.max_waiters = 2}};
     s.arrive(a);
     s.arrive(b);
     s.shed();
@@ -229,7 +238,7 @@ TEST_CASE("Of more than may wait, those who came last are turned away") {
 
 TEST_CASE("Who has a permit waiting for it is not turned away") {
     caller a{'a'}, b{'b'};
-    scene s{0};
+    scene s{{.max_waiters = 0}};
     s.arrive(a);
     s.arrive(b);
     s.hand.free = 1;
@@ -240,7 +249,7 @@ TEST_CASE("Who has a permit waiting for it is not turned away") {
 
 TEST_CASE("Who is cancelled while too many wait is decided once, by its cancellation, and gives its place up") {
     caller a{'a'}, b{'b'}, c{'c'};
-    scene s{2};
+    scene s{{.max_waiters = 2}};
     s.arrive(a);
     s.arrive(b);
     s.arrive(c);
@@ -254,6 +263,144 @@ TEST_CASE("Who is cancelled while too many wait is decided once, by its cancella
     CHECK(s.queue.size() == 2);
     CHECK(s.queue.refused.of(wait_result::shed) == 0);
     CHECK(s.queue.refused.of(wait_result::aborted) == 1);
+}
+
+namespace {
+
+// A target of 5 ms and an interval of 100 ms, and the time in ms.
+struct adaptive_scene : scene {
+    explicit adaptive_scene(std::size_t max_waiters = 100)
+        : scene({.max_waiters = max_waiters,
+                 .order = flowguard::wait_order::adaptive,
+                 .target = 5ms,
+                 .interval = 100ms,
+                 .now = []() noexcept -> std::chrono::nanoseconds { return manual_clock::at; }}) {
+        at(0);
+    }
+
+    void at(int ms) { manual_clock::at = std::chrono::milliseconds(ms); }
+
+    // Whoever comes then finds `free` permits.
+    void comes_at(int ms, caller& c) {
+        at(ms);
+        arrive(c);
+        looks();
+    }
+
+    void permit_at(int ms) {
+        at(ms);
+        hand.free = 1;
+        looks();
+    }
+
+    void looks() {
+        serve();
+        shed();
+    }
+};
+
+} // namespace
+
+TEST_CASE("A queue stands when whoever was first in line waited for longer than the target for a whole interval") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.permit_at(99); // still first come, first served
+    CHECK(s.decided() == "a+ ");
+    s.comes_at(99, c);
+    s.permit_at(100); // it stands, c is served, and b kept, for it is next
+    CHECK(s.decided() == "c+ ");
+    s.comes_at(101, d);
+    CHECK(s.decided() == "b? ");
+    s.permit_at(102);
+    CHECK(s.decided() == "d+ ");
+    CHECK(s.queue.refused.of(wait_result::overdue) == 1);
+}
+
+TEST_CASE("A wait within the target begins the interval anew") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.permit_at(50);
+    CHECK(s.decided() == "a+ ");
+    s.permit_at(50);
+    CHECK(s.decided() == "b+ ");
+    s.comes_at(51, c);
+    s.comes_at(56, d); // c has waited for exactly the target, which is not too long
+    s.permit_at(57);
+    CHECK(s.decided() == "c+ ");
+    s.comes_at(155, e);
+    s.permit_at(155); // 99 ms later
+    CHECK(s.decided() == "d+ ");
+}
+
+TEST_CASE("A queue that stands keeps whoever has waited within the target, and serves the last first") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.comes_at(106, c); // it stands, and both are overdue
+    CHECK(s.decided() == "a? b? ");
+    s.comes_at(108, d);
+    s.comes_at(110, e);
+    s.permit_at(111); // c has waited for exactly the target
+    CHECK(s.decided() == "e+ ");
+    s.permit_at(112);
+    CHECK(s.decided() == "d+ ");
+    s.permit_at(200); // the last one is not shed, however long it waited
+    CHECK(s.decided() == "c+ ");
+}
+
+TEST_CASE("A queue in which nobody waited for too long for a whole interval serves who comes first") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'}, f{'f'}, g{'g'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.comes_at(106, c);
+    CHECK(s.decided() == "a? b? ");
+    s.permit_at(107); // nobody waits any more, but it may be for a moment only
+    CHECK(s.decided() == "c+ ");
+    s.comes_at(204, d);
+    s.comes_at(205, e);
+    s.permit_at(205);
+    s.permit_at(205);
+    CHECK(s.decided() == "e+ d+ ");
+    s.comes_at(206, f); // 100 ms after the last wait that was too long
+    s.comes_at(207, g);
+    s.permit_at(208);
+    CHECK(s.decided() == "f+ ");
+}
+
+TEST_CASE("Of more than may wait, a queue that stands turns away those who came first") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
+    adaptive_scene s{2};
+    s.comes_at(0, a);
+    s.comes_at(1, b);
+    s.comes_at(6, c); // not yet
+    CHECK(s.decided() == "c! ");
+    s.comes_at(106, d);
+    CHECK(s.decided() == "a? b? ");
+    s.comes_at(107, e);
+    caller f{'f'};
+    s.comes_at(108, f);
+    CHECK(s.decided() == "d! ");
+    CHECK(s.queue.size() == 2);
+}
+
+TEST_CASE("Who is cancelled while it is overdue is decided once, by its cancellation") {
+    caller a{'a'}, b{'b'}, c{'c'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    REQUIRE(a.claim());
+    a.result = wait_result::aborted;
+    s.comes_at(106, c);
+    CHECK(s.decided() == "b? ");
+    s.withdraw(a);
+    CHECK(s.decided() == "a- ");
+    CHECK(s.queue.size() == 1);
 }
 
 TEST_CASE("Closing ends everybody in line once, but for those whose cancellation came first") {

@@ -43,7 +43,7 @@ namespace flowguard {
 /// has associated immediate executors, 1.28 and newer, a handler that has one is called through that
 /// if its operation completes at once.) Work is outstanding on its executor while it waits.
 ///
-/// *Memory.* A waiter is one block of 144 bytes with a handler of 8, on 64-bit machines, from the handler's
+/// *Memory.* A waiter is one block of 152 bytes with a handler of 8, on 64-bit machines, from the handler's
 /// associated allocator, freed before the handler is called; with a deadline, its timer's operation
 /// besides. It is posted from memory inside the block where the executor takes an allocator. Where it does
 /// not, a failure to allocate calls std::terminate: nobody would be left to be told.

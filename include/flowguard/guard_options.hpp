@@ -5,11 +5,13 @@
 #ifndef FLOWGUARD_GUARD_OPTIONS_HPP
 #define FLOWGUARD_GUARD_OPTIONS_HPP
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 
 #include "flowguard/limit_strategy.hpp"
+#include "flowguard/wait_order.hpp"
 
 namespace flowguard {
 
@@ -26,6 +28,10 @@ struct guard_options {
     /// How long a caller may wait for a permit; then it gets `error::wait_timeout`. At least 0. By default,
     /// for any time.
     duration max_wait = duration::max();
+
+    wait_order order = wait_order::fifo;
+    duration target = std::chrono::milliseconds(5);     ///< for wait_order::adaptive; at least 0
+    duration interval = std::chrono::milliseconds(100); ///< for wait_order::adaptive; at least 0
 };
 
 /// What flow_guard::stats() tells. Each value is exact, but they are not all of the same instant.

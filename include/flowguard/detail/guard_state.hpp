@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <forward_list>
+#include <limits>
 #include <utility>
 
 #include "flowguard/detail/asio.hpp"
@@ -40,8 +41,9 @@ class guard_state : public semaphore_state {
 public:
     guard_state(Strategy strategy, guard_options options)
         : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
-                          options.max_waiters),
-          max_waiters_(options.max_waiters),
+                          policy_of(options)),
+          most_waiting_(options.order == wait_order::fifo ? options.max_waiters
+                                                          : std::numeric_limits<std::size_t>::max()),
           max_wait_(check_not_negative("guard_options::max_wait", options.max_wait)),
           strategy_(std::move(strategy)),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)) {
@@ -86,8 +88,8 @@ public:
         give_with_reference(1);
     }
 
-    // Whether one more would have to be turned away.
-    bool is_full() const noexcept { return waiting() >= max_waiters_ && !is_closed(); }
+    // Whether one more would have to be turned away, as far as that can be told without looking at the queue.
+    bool is_full() const noexcept { return waiting() >= most_waiting_ && !is_closed(); }
 
     // When whoever comes now and would be interested until `deadline` must have its permit.
     typename Clock::time_point end_of_wait(typename Clock::time_point deadline) const noexcept {
@@ -105,7 +107,7 @@ public:
         s.succeeded = count_of(outcome::success);
         s.ignored = count_of(outcome::ignored);
         s.dropped = count_of(outcome::dropped);
-        s.shed = refused().of(wait_result::shed);
+        s.shed = refused().of(wait_result::shed) + refused().of(wait_result::overdue);
         s.timed_out = refused().of(wait_result::timed_out);
         s.windows = updates_.load(std::memory_order_relaxed);
         s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
@@ -116,6 +118,14 @@ public:
     }
 
 private:
+    static wait_policy policy_of(const guard_options& o) {
+        return {.max_waiters = o.max_waiters,
+                .order = o.order,
+                .target = check_not_negative("guard_options::target", o.target),
+                .interval = check_not_negative("guard_options::interval", o.interval),
+                .now = &guard_state::now};
+    }
+
     static std::chrono::nanoseconds now() noexcept {
         return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch());
     }
@@ -180,7 +190,7 @@ private:
         current_.store(&w, std::memory_order_release);
     }
 
-    const std::size_t max_waiters_;
+    const std::size_t most_waiting_;
     const duration max_wait_;
     Strategy strategy_;
     const std::size_t min_window_;

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <thread>
 
 #include "flowguard/detail/asio.hpp"
@@ -45,10 +44,8 @@ namespace flowguard::detail {
 // a call that finds a permit moves that one line.
 class alignas(64) semaphore_state {
 public:
-    // Of those who find no permit, `max_waiters` may wait.
-    explicit semaphore_state(std::size_t limit,
-                             std::size_t max_waiters = std::numeric_limits<std::size_t>::max()) noexcept
-        : word_(limit), limit_(static_cast<std::uint32_t>(limit)), queue_(max_waiters) {}
+    explicit semaphore_state(std::size_t limit, const wait_policy& policy = {}) noexcept
+        : word_(limit), limit_(static_cast<std::uint32_t>(limit)), queue_(policy) {}
 
     semaphore_state(const semaphore_state&) = delete;
     semaphore_state& operator=(const semaphore_state&) = delete;
@@ -355,7 +352,7 @@ private:
                 queue_.end_all((o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed, o.done);
             } else {
                 queue_.serve(o, o.done);
-                queue_.shed_excess(o.done);
+                queue_.shed(o.done);
             }
             o.put_back();
             if (queue_.empty() && (o.inbox & closing) == 0 && word_.contended())

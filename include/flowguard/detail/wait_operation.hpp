@@ -29,6 +29,7 @@ inline error_code to_error_code(wait_result result) noexcept {
     case wait_result::closed:
         return error::closed;
     case wait_result::shed:
+    case wait_result::overdue:
         return error::shed;
     case wait_result::aborted:
     case wait_result::abandoned:

@@ -5,13 +5,28 @@
 #ifndef FLOWGUARD_DETAIL_WAIT_QUEUE_HPP
 #define FLOWGUARD_DETAIL_WAIT_QUEUE_HPP
 
+#include <chrono>
 #include <cstddef>
+#include <limits>
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/refusal_counts.hpp"
+#include "flowguard/detail/standing_queue.hpp"
 #include "flowguard/detail/waiter.hpp"
+#include "flowguard/wait_order.hpp"
 
 namespace flowguard::detail {
+
+// Who may wait, and in which order they are served.
+struct wait_policy {
+    std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
+    wait_order order = wait_order::fifo;
+
+    // Where the order is adaptive.
+    std::chrono::nanoseconds target{};
+    std::chrono::nanoseconds interval{};
+    std::chrono::nanoseconds (*now)() noexcept = nullptr;
+};
 
 // The line of waiters, and what becomes of each: plain code for one thread at a time, the owner, without
 // an atomic step but a waiter's claim. So every race between a grant, a cancellation and a close is an
@@ -21,7 +36,8 @@ namespace flowguard::detail {
 // complete when it is out of the semaphore.
 class wait_queue {
 public:
-    explicit wait_queue(std::size_t max_waiters) noexcept : max_waiters_(max_waiters) {}
+    explicit wait_queue(const wait_policy& policy) noexcept
+        : policy_(policy), standing_(policy.target, policy.interval) {}
 
     refusal_counts refused; // the owner's, and of those who were refused without having been in line
 
@@ -51,6 +67,8 @@ public:
         switch (message.what) {
         case queue_message::kind::enqueue: {
             auto& w = static_cast<waiter&>(static_cast<enqueue_message&>(message));
+            if (adapts())
+                w.came_at = policy_.now();
             line_.push_back(w);
             w.in_line = true;
             ++in_line_;
@@ -69,12 +87,15 @@ public:
         }
     }
 
-    // Serves the first in line, while there are permits: `hand.take(n, last)` says whether it holds n
+    // Serves those in line, while there are permits: `hand.take(n, last)` says whether it holds n
     // permits now, for what may be the last in line, and `hand.give_away()` that they are the waiter's.
-    // Nobody overtakes the first, however much it wants, so that it is served in the end.
+    // First come, first served: nobody overtakes the first, however much it wants, so that it is served in the
+    // end. In a queue that stands, the last is first: it is the most likely to be in time.
     template <class Hand>
     void serve(Hand& hand, waiter_list& done) noexcept {
-        while (waiter* w = line_.front()) {
+        if (adapts() && !line_.empty())
+            look();
+        while (waiter* w = standing_.stands() ? line_.back() : line_.front()) {
             if (!hand.take(w->wanted, line_.has_only_one()))
                 return;
             if (w->claim()) {
@@ -86,15 +107,18 @@ public:
         }
     }
 
-    // Turns away those who came last, while more are in line than may.
-    void shed_excess(waiter_list& done) noexcept {
-        while (in_line_ > max_waiters_) {
-            waiter& last = *line_.back();
-            if (last.claim())
-                decide(last, wait_result::shed, done);
-            else
-                remove(last); // its cancel message is on its way
-        }
+    // Turns away those whose wait is in vain. Where the queue stands, that is whoever waited for too long, but for the
+    // one who is served next: a permit shall not have to wait for it. And while more are in line than may, it
+    // is those who would be served last.
+    void shed(waiter_list& done) noexcept {
+        if (line_.empty())
+            return;
+        if (standing_.stands())
+            for (const auto now = policy_.now();
+                 !line_.has_only_one() && standing_.is_too_long(now - line_.front()->came_at);)
+                turn_away(*line_.front(), wait_result::overdue, done);
+        while (in_line_ > policy_.max_waiters)
+            turn_away(standing_.stands() ? *line_.front() : *line_.back(), wait_result::shed, done);
     }
 
     // Ends those in line whose cancellation is not on its way already.
@@ -119,6 +143,20 @@ public:
     }
 
 private:
+    bool adapts() const noexcept { return policy_.order == wait_order::adaptive; }
+
+    void look() noexcept {
+        const auto now = policy_.now();
+        standing_.look(now - line_.front()->came_at, now);
+    }
+
+    void turn_away(waiter& w, wait_result why, waiter_list& done) noexcept {
+        if (w.claim())
+            decide(w, why, done);
+        else
+            remove(w); // its cancel message is on its way
+    }
+
     void remove(waiter& w) noexcept {
         line_.remove(w);
         w.in_line = false;
@@ -135,7 +173,8 @@ private:
         done.push_back(w);
     }
 
-    const std::size_t max_waiters_;
+    const wait_policy policy_;
+    standing_queue standing_;
     waiter_list line_;
     std::size_t in_line_ = 0;
     std::size_t size_ = 0;

@@ -6,6 +6,7 @@
 #define FLOWGUARD_DETAIL_WAITER_HPP
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -39,7 +40,8 @@ enum class wait_result : std::uint8_t {
     aborted, // cancelled, or the semaphore was destroyed
     timed_out,
     closed,
-    shed, // too many waited
+    shed,    // too many waited
+    overdue, // shed as well: it waited for too long in a queue that stands
     abandoned // its context is being destroyed, its handler is not called
 };
 
@@ -88,6 +90,7 @@ public:
     bool in_line = false;
 
     const std::uint32_t wanted; // permits, all at once
+    std::chrono::nanoseconds came_at{}; // where the queue's order depends on it
     waiter* behind = nullptr;
 
 protected:

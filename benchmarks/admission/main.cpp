@@ -1,0 +1,67 @@
+// main.cpp
+// ~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// What the callers of a service get, by the order in which those who wait are served.
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "simulation.hpp"
+
+namespace {
+
+using admission::setup;
+using flowguard::guard_options;
+using flowguard::wait_order;
+
+constexpr double loads[] = {0.8, 1, 1.2, 2, 5};
+
+void print_row(const char* name, setup s, const guard_options& options, bool clients_cancel = false) {
+    s.options = options;
+    s.clients_cancel = clients_cancel;
+    std::printf("  %-32s", name);
+    admission::outcome at_twice;
+    for (const double load : loads) {
+        s.load = load;
+        const admission::outcome o = admission::simulation(s).run();
+        std::printf("  %5.3f", o.goodput);
+        if (load == 2)
+            at_twice = o;
+    }
+    if (at_twice.shed > 0)
+        std::printf("  %7.1f ms", 1000 * at_twice.time_to_refusal);
+    std::printf("\n");
+}
+
+void print_service(const setup& s) {
+    std::printf("%zu workers, tasks of %g ms, clients with a patience of %g ms\n", s.workers, 1000 * s.service,
+                1000 * s.patience);
+    std::printf("  %-32s", "");
+    for (const double load : loads)
+        std::printf("  %4g x", load);
+    std::printf("\n");
+
+    const flowguard::duration rtt = lab::seconds(s.service);
+    const guard_options scaled{.order = wait_order::adaptive, .target = rtt / 2, .interval = 10 * rtt};
+    print_row("fifo", s, {});
+    print_row("fifo, clients cancel", s, {}, true);
+    print_row("fifo, at most 10 wait", s, {.max_waiters = 10});
+    print_row("fifo, at most 100 wait", s, {.max_waiters = 100});
+    print_row("adaptive", s, {.order = wait_order::adaptive});
+    print_row("adaptive, clients cancel", s, {.order = wait_order::adaptive}, true);
+    print_row("adaptive, half an RTT, ten RTTs", s, scaled);
+}
+
+} // namespace
+
+int main() {
+    std::printf("Answers in time, over the capacity, by load; and at 2 x how long it takes to be shed.\n"
+                "Clients do not tell when their patience ends, unless they cancel.\n\n");
+    print_service({});
+    print_service({.patience = 0.03});
+    print_service({.workers = 100, .service = 0.1, .patience = 1});
+    print_service({.workers = 2, .service = 1, .patience = 5, .length = 6000});
+    return 0;
+}

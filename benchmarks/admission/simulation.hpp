@@ -1,0 +1,150 @@
+// simulation.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef ADMISSION_SIMULATION_HPP
+#define ADMISSION_SIMULATION_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <queue>
+#include <utility>
+#include <vector>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/bind_executor.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/io_context.hpp>
+
+#include "flowguard.hpp"
+#include "lab/random.hpp"
+#include "lab/virtual_clock.hpp"
+
+namespace admission {
+
+using lab::duration;
+using lab::time_point;
+using lab::virtual_clock;
+
+/// A service that can do so many things at once, its guard, and clients who come whether it answers or not.
+struct setup {
+    flowguard::guard_options options{};
+    std::size_t workers = 10;
+    double service = 0.010;      ///< mean of a task's time, which is exponential; seconds
+    double load = 2;             ///< how much comes, over the capacity
+    double patience = 0.1;       ///< how long after it came an answer is of use; seconds
+    bool clients_cancel = false; ///< whether the guard is told of those whose patience ends
+    double length = 60;          ///< seconds
+    std::uint64_t seed = 1;
+
+    double capacity() const { return static_cast<double>(workers) / service; }
+};
+
+/// What became of the requests.
+struct outcome {
+    std::size_t offered = 0;
+    std::size_t in_time = 0;
+    std::size_t late = 0; ///< answered, but too late: work for nothing
+    std::size_t shed = 0;
+    std::size_t cancelled = 0;
+    double time_to_refusal = 0; ///< mean of those who were shed; seconds
+
+    double goodput = 0; ///< in time, over the capacity
+};
+
+/// Runs a real guard in virtual time.
+class simulation {
+public:
+    explicit simulation(const setup& s)
+        : setup_(s), random_(s.seed), guard_(flowguard::fixed_limit{s.workers}, s.options) {}
+
+    outcome run() {
+        virtual_clock::set({});
+        schedule(next_arrival(), [this] { arrive(); });
+        while (!events_.empty()) {
+            event next = std::move(const_cast<event&>(events_.top()));
+            events_.pop();
+            virtual_clock::set(next.at);
+            next.happen();
+            context_.restart();
+            context_.poll();
+        }
+        result_.goodput = static_cast<double>(result_.in_time) / (setup_.capacity() * setup_.length);
+        if (result_.shed > 0)
+            result_.time_to_refusal /= static_cast<double>(result_.shed);
+        return result_;
+    }
+
+private:
+    using guard_type = flowguard::flow_guard<flowguard::fixed_limit, virtual_clock>;
+    using ticket = guard_type::ticket;
+
+    struct event {
+        time_point at;
+        std::uint64_t number; // of two at the same time, the one that was planned first
+        std::function<void()> happen;
+
+        bool operator<(const event& other) const { return other.at < at || (other.at == at && other.number < number); }
+    };
+
+    struct request {
+        time_point came_at = virtual_clock::now();
+        asio::cancellation_signal gives_up;
+    };
+
+    void schedule(duration after, std::function<void()> happen) {
+        events_.push({virtual_clock::now() + after, ++planned_, std::move(happen)});
+    }
+
+    duration next_arrival() { return lab::seconds(random_.exponential() / (setup_.load * setup_.capacity())); }
+
+    void arrive() {
+        if (virtual_clock::now().time_since_epoch() > lab::seconds(setup_.length))
+            return; // what waits is still served
+        schedule(next_arrival(), [this] { arrive(); });
+        ++result_.offered;
+        auto r = std::make_shared<request>();
+        guard_.async_acquire(asio::bind_executor(
+            context_, asio::bind_cancellation_slot(r->gives_up.slot(), [this, r](flowguard::error_code e, ticket t) {
+                if (t)
+                    serve(r, std::move(t));
+                else
+                    refuse(*r, e);
+            })));
+        if (setup_.clients_cancel)
+            schedule(lab::seconds(setup_.patience), [r] { r->gives_up.emit(asio::cancellation_type::terminal); });
+    }
+
+    void serve(const std::shared_ptr<request>& r, ticket t) {
+        auto held = std::make_shared<ticket>(std::move(t));
+        schedule(lab::seconds(setup_.service * random_.exponential()), [this, r, held] {
+            held->success();
+            ++(time_of(*r) <= setup_.patience ? result_.in_time : result_.late);
+        });
+    }
+
+    void refuse(const request& r, flowguard::error_code why) {
+        if (why == flowguard::error::shed) {
+            ++result_.shed;
+            result_.time_to_refusal += time_of(r);
+        } else {
+            ++result_.cancelled;
+        }
+    }
+
+    static double time_of(const request& r) { return lab::in_seconds(virtual_clock::now() - r.came_at); }
+
+    const setup setup_;
+    lab::random_numbers random_;
+    asio::io_context context_{1};
+    guard_type guard_;
+    std::priority_queue<event> events_;
+    std::uint64_t planned_ = 0;
+    outcome result_;
+};
+
+} // namespace admission
+
+#endif

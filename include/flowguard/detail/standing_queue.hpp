@@ -1,0 +1,42 @@
+// standing_queue.hpp
+// ~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_STANDING_QUEUE_HPP
+#define FLOWGUARD_DETAIL_STANDING_QUEUE_HPP
+
+#include <chrono>
+
+namespace flowguard::detail {
+
+// Tells a queue that stands from one that is only a burst, by how long whoever is first in line has waited: it stands
+// once that was more than the target at each look for a whole interval, as with CoDel (K. Nichols, V. Jacobson et
+// al.: RFC 8289, 2018), and drains once it was not at any look for as long. Unlike CoDel's, it does not end
+// by a single short wait: where those who waited for too long are shed, such is seen in the middle of an overload.
+class standing_queue {
+public:
+    standing_queue(std::chrono::nanoseconds target, std::chrono::nanoseconds interval) noexcept
+        : target_(target), interval_(interval) {}
+
+    // Now the first in line has waited for so long.
+    void look(std::chrono::nanoseconds waited, std::chrono::nanoseconds now) noexcept {
+        if (is_too_long(waited) != stands_ && now - confirmed_at_ >= interval_)
+            stands_ = !stands_;
+        if (is_too_long(waited) == stands_)
+            confirmed_at_ = now;
+    }
+
+    bool stands() const noexcept { return stands_; }
+
+    bool is_too_long(std::chrono::nanoseconds wait) const noexcept { return wait > target_; }
+
+private:
+    const std::chrono::nanoseconds target_;
+    const std::chrono::nanoseconds interval_;
+    std::chrono::nanoseconds confirmed_at_{}; // the latest look that spoke for what it is now
+    bool stands_ = false;
+};
+
+} // namespace flowguard::detail
+
+#endif
