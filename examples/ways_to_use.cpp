@@ -59,6 +59,13 @@ asio::awaitable<void> bounded() {
     }
 }
 
+asio::awaitable<void> by_importance() {
+    enum partition { users, batch_jobs };
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.max_waiters = 100, .partitions = {0.8, 0.2}}};
+    co_await guard.run(query_database(), {.priority = flowguard::priority::critical_plus, .partition = users});
+    co_await guard.run(query_database(), {.priority = flowguard::priority::sheddable, .partition = batch_jobs});
+}
+
 int main() {
     asio::io_context context;
     flowguard::flow_guard guard{halve_on_drops{2}};
@@ -80,6 +87,7 @@ int main() {
     connections.set_limit(4); // at once: nobody is admitted until fewer than four are in flight
 
     asio::co_spawn(context, bounded(), asio::detached);
+    asio::co_spawn(context, by_importance(), asio::detached);
 
     context.restart();
     context.run();

@@ -17,6 +17,7 @@
 #include "flowguard/guard_options.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/permit.hpp"
+#include "flowguard/priority.hpp"
 #include "flowguard/run_options.hpp"
 #include "flowguard/vegas_strategy.hpp"
 #include "flowguard/version.hpp"

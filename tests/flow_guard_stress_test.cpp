@@ -4,6 +4,7 @@
 
 // Guards under several threads at once; best run with -fsanitize=thread, and with address,undefined.
 
+#include <algorithm>
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 #include <asio/bind_cancellation_slot.hpp>
@@ -184,7 +185,16 @@ void emit_later(strand s, std::shared_ptr<asio::cancellation_signal> signal, int
 
 enum kind { plain, made, failing, attempted, cancelled, hurried, by_ticket, kinds };
 
-asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind what, int rounds) {
+// Of any class, and of any of so many partitions.
+struct place {
+    place(std::mt19937& random, std::size_t partitions)
+        : rank(static_cast<flowguard::priority>(random() % 4)), partition(random() % partitions) {}
+
+    flowguard::priority rank;
+    std::size_t partition;
+};
+
+asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind what, int rounds, place in) {
     const counting_classifier classifier{&seen};
     switch (what) {
     case plain:
@@ -210,12 +220,14 @@ asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind 
         break;
     }
     case hurried: // by a few jumps of the clock
-        co_await guard.run(work(seen, rounds, false),
-                           flowguard::run_options<counting_classifier, jumping_clock>{
-                               .deadline = jumping_clock::now() + rounds * 8ms, .classify = classifier});
+        co_await guard.run(work(seen, rounds, false), flowguard::run_options<counting_classifier, jumping_clock>{
+                                                          .deadline = jumping_clock::now() + rounds * 8ms,
+                                                          .priority = in.rank,
+                                                          .partition = in.partition,
+                                                          .classify = classifier});
         break;
     default: {
-        auto t = co_await guard.async_acquire(asio::use_awaitable);
+        auto t = co_await guard.async_acquire({.priority = in.rank, .partition = in.partition}, asio::use_awaitable);
         co_await work(seen, rounds, false);
         t.finish(seen.classify(static_cast<outcome>(rounds % 3)));
         break;
@@ -224,13 +236,15 @@ asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind 
     ++seen.succeeded;
 }
 
-asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uint32_t seed, int calls) {
+asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uint32_t seed, int calls,
+                             std::size_t partitions) {
     std::mt19937 random{seed};
     for (int i = 0; i < calls; ++i) {
         ++seen.calls;
         try {
             const auto what = static_cast<kind>(random() % kinds);
-            co_await call_once(guard, seen, s, what, static_cast<int>(random() % 4));
+            const auto rounds = static_cast<int>(random() % 4);
+            co_await call_once(guard, seen, s, what, rounds, place(random, partitions));
         } catch (const std::runtime_error& e) { // which system_error is, too
             const auto* with_code = dynamic_cast<const asio::system_error*>(&e);
             if (with_code == nullptr)
@@ -270,15 +284,21 @@ TEST_CASE("Outcomes and permits add up after calls of every kind on many threads
         options.target = 5ms;
         options.interval = 10ms;
     }
+    SECTION("of which each class ages, and each partition has its share") {
+        options.max_waiters = 30;
+        options.ageing = 10ms;
+        options.partitions = {0.5, 0.3, 0.2, 0};
+    }
     findings found;
     counts seen;
     guard_type guard{random_strategy{found, 1, 12, 40}, options};
+    const std::size_t partitions = std::max<std::size_t>(options.partitions.size(), 1);
     asio::thread_pool pool{threads};
     constexpr int clients = 40;
     constexpr int calls = 250;
     for (std::uint32_t i = 0; i < clients; ++i) {
         strand s{pool.get_executor()};
-        asio::co_spawn(s, client(guard, seen, s, 100 + i, calls), [&seen](std::exception_ptr e) {
+        asio::co_spawn(s, client(guard, seen, s, 100 + i, calls, partitions), [&seen](std::exception_ptr e) {
             if (e)
                 ++seen.unexpected;
         });
@@ -286,6 +306,8 @@ TEST_CASE("Outcomes and permits add up after calls of every kind on many threads
     pool.join();
 
     CHECK(guard.in_flight() == 0);
+    for (std::size_t p = 0; p < partitions; ++p)
+        CHECK(guard.in_flight(p) == 0);
     CHECK(guard.waiting() == 0);
     CHECK(guard.available_permits() == guard.current_limit());
     CHECK(seen.running == 0);

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include <asio/io_context.hpp>
 
@@ -26,11 +27,15 @@ using flowguard::detail::wait_queue;
 using flowguard::detail::wait_result;
 using flowguard::detail::waiter;
 using flowguard::detail::waiter_list;
+using flowguard::priority;
 using support::manual_clock;
 
 class caller final : public waiter {
 public:
     explicit caller(char called, std::size_t permits = 1) : waiter(permits), name(called) { make_cancellable(); }
+    caller(char called, priority rank, std::size_t partition = 0) : caller(called) {
+        lane = flowguard::detail::lane_number(partition, rank);
+    }
 
     void complete() noexcept override {}
     void destroy() noexcept override {}
@@ -401,6 +406,158 @@ TEST_CASE("Who is cancelled while it is overdue is decided once, by its cancella
     s.withdraw(a);
     CHECK(s.decided() == "a- ");
     CHECK(s.queue.size() == 1);
+}
+
+TEST_CASE("A higher class is served first, and within a class who came first") {
+    caller a{'a', priority::sheddable}, b{'b', priority::critical}, c{'c', priority::sheddable_plus};
+    caller d{'d', priority::critical_plus}, e{'e', priority::critical};
+    scene s;
+    for (caller* c_ : {&a, &b, &c, &d, &e})
+        s.arrive(*c_);
+    s.hand.free = 5;
+    s.serve();
+    CHECK(s.decided() == "d+ b+ e+ c+ a+ ");
+    CHECK(s.hand.asked == "1 1 1 1 1! ");
+}
+
+TEST_CASE("Of more than may wait, the lowest class is turned away first, whoever came first") {
+    caller a{'a', priority::sheddable}, b{'b', priority::critical}, c{'c', priority::sheddable};
+    caller d{'d', priority::sheddable_plus}, e{'e', priority::critical};
+    scene s{{.max_waiters = 2}};
+    s.arrive(a);
+    s.arrive(b);
+    s.arrive(c);
+    s.shed();
+    CHECK(s.decided() == "c! ");
+    s.arrive(d);
+    s.shed();
+    CHECK(s.decided() == "a! ");
+    s.arrive(e);
+    s.shed();
+    CHECK(s.decided() == "d! ");
+    CHECK(s.queue.size() == 2);
+}
+
+namespace {
+
+std::chrono::nanoseconds manual_time() noexcept {
+    return manual_clock::at;
+}
+
+} // namespace
+
+TEST_CASE("Without ageing, a lower class waits for as long as there is a higher one") {
+    caller low{'l', priority::sheddable}, high{'h', priority::sheddable_plus};
+    scene s{{.now = manual_time}};
+    manual_clock::at = 0ms;
+    s.arrive(low);
+    manual_clock::at = 24h;
+    s.arrive(high);
+    s.hand.free = 1;
+    s.serve();
+    CHECK(s.decided() == "h+ ");
+}
+
+TEST_CASE("With ageing, each so much of a wait is worth a class, and of equals who waits for longest is first") {
+    scene s{{.ageing = 10ms, .now = manual_time}};
+    const auto second = [&](std::chrono::nanoseconds after, priority rank) {
+        caller low{'l', priority::sheddable}, high{'h', rank};
+        manual_clock::at = 0ms;
+        s.arrive(low);
+        manual_clock::at = after;
+        s.arrive(high);
+        s.hand.free = 1;
+        s.serve();
+        const std::string first = s.decided();
+        s.hand.free = 1;
+        s.serve();
+        s.decided();
+        return first;
+    };
+    CHECK(second(9'999us, priority::sheddable_plus) == "h+ ");
+    CHECK(second(10ms, priority::sheddable_plus) == "l+ ");
+    CHECK(second(29'999us, priority::critical_plus) == "h+ ");
+    CHECK(second(30ms, priority::critical_plus) == "l+ ");
+    CHECK(second(1h, priority::critical_plus) == "l+ "); // who has aged further than the highest class
+}
+
+TEST_CASE("With ageing, a class that stands still serves who came first where that one's age is why") {
+    caller a{'a', priority::sheddable}, b{'b', priority::sheddable}, c{'c', priority::sheddable};
+    caller high{'h', priority::critical};
+    scene s{{.order = flowguard::wait_order::adaptive,
+             .target = 40ms,
+             .interval = 50ms,
+             .ageing = 20ms,
+             .now = manual_time}};
+    manual_clock::at = 0ms;
+    s.arrive(a);
+    manual_clock::at = 30ms;
+    s.arrive(b);
+    manual_clock::at = 50ms;
+    s.arrive(c);
+    s.arrive(high);
+    s.hand.free = 1;
+    s.serve(); // a is as critical as h by now, and came first; its class stands
+    CHECK(s.decided() == "a+ ");
+    s.hand.free = 2;
+    s.serve(); // b has aged by one class only
+    CHECK(s.decided() == "h+ b+ ");
+}
+
+TEST_CASE("The partition with the least of its share in flight is served first, whatever the classes") {
+    caller a{'a', priority::critical_plus, 0}, b{'b', priority::sheddable, 1};
+    caller c{'c', priority::critical, 1}, d{'d', priority::sheddable, 0};
+    scene s{{.shares = {0.5, 0.25, 0.25}}};
+    for (int i = 0; i < 3; ++i)
+        s.queue.shares().enter(0); // 3 / 0.5 = 6
+    s.queue.shares().enter(1); // 1 / 0.25 = 4
+    for (caller* w : {&a, &b, &c, &d})
+        s.arrive(*w);
+    s.hand.free = 1;
+    s.serve(); // the highest class of partition 1, which has 8 then
+    CHECK(s.decided() == "c+ ");
+    s.hand.free = 1;
+    s.serve(); // partition 0 comes to 8
+    CHECK(s.decided() == "a+ ");
+    s.queue.shares().leave(1);
+    s.hand.free = 2;
+    s.serve();
+    CHECK(s.decided() == "b+ d+ ");
+    CHECK(s.queue.shares().in_flight(0) == 5);
+    CHECK(s.queue.shares().in_flight(1) == 2);
+    CHECK(s.queue.shares().in_flight(2) == 0);
+}
+
+TEST_CASE("A partition without a share is served when no other waits") {
+    caller a{'a', priority::critical_plus, 0}, b{'b', priority::sheddable, 1};
+    scene s{{.shares = {0, 1}}};
+    for (int i = 0; i < 100; ++i)
+        s.queue.shares().enter(1);
+    s.arrive(a);
+    s.arrive(b);
+    s.hand.free = 2;
+    s.serve();
+    CHECK(s.decided() == "b+ a+ ");
+}
+
+TEST_CASE("Of more than may wait, the partition with most of the lowest class is turned away first") {
+    caller a{'a', priority::sheddable, 0}, b{'b', priority::sheddable, 0}, c{'c', priority::sheddable, 1};
+    caller d{'d', priority::critical, 2};
+    scene s{{.max_waiters = 3, .shares = {0.2, 0.2, 0.2}}};
+    for (caller* w : {&a, &b, &c, &d})
+        s.arrive(*w);
+    s.shed();
+    CHECK(s.decided() == "b! ");
+}
+
+TEST_CASE("Closing ends everybody in line once, of whatever class and partition") {
+    caller a{'a', priority::sheddable, 15}, b{'b', priority::critical_plus, 0}, c{'c', priority::critical, 7};
+    scene s{{.shares = std::vector<double>(16, 0.0625)}};
+    for (caller* w : {&a, &b, &c})
+        s.arrive(*w);
+    s.queue.end_all(wait_result::closed, s.done);
+    CHECK(s.decided() == "bx cx ax ");
+    CHECK(s.queue.empty());
 }
 
 TEST_CASE("Closing ends everybody in line once, but for those whose cancellation came first") {

@@ -216,6 +216,9 @@ private:
         detail::semaphore_state* of;
 
         detail::semaphore_state& state() const noexcept { return *of; }
+        static detail::lane_number lane() noexcept { return detail::lane_number(); }
+        bool take(std::size_t permits) const noexcept { return of->try_take(permits, true); }
+        void give_back(std::size_t permits) const noexcept { of->give_with_reference(permits); }
 
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits) const {

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_FLOW_GUARD_HPP
 #define FLOWGUARD_FLOW_GUARD_HPP
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -17,10 +18,13 @@
 
 #include "flowguard/classify.hpp"
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/check.hpp"
 #include "flowguard/detail/guard_state.hpp"
+#include "flowguard/detail/lane_number.hpp"
 #include "flowguard/detail/wait_operation.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/limit_strategy.hpp"
+#include "flowguard/priority.hpp"
 #include "flowguard/run_options.hpp"
 #include "flowguard/vegas_strategy.hpp"
 
@@ -73,8 +77,10 @@ concept task_factory = requires(F& make_task) { typename awaited<std::invoke_res
 /// *Completion.* A coroutine resumes on its own executor. See dynamic_semaphore for handlers; one that
 /// has no associated executor is called through the guard's.
 ///
-/// *Waiting* can be bounded, in number and in time: see guard_options, and run_options for a deadline of one
-/// call. Time-outs are kept by timers in the waiters' own operations, as for dynamic_semaphore.
+/// *Waiting* can be bounded, in number and in time, and its order can be by class, by share, and adapt to
+/// overload: see guard_options, and run_options for one call. Whoever finds a permit free takes it, whatever
+/// the class: nobody waits then. Time-outs are kept by timers in the waiters' own operations, as for
+/// dynamic_semaphore.
 ///
 /// *Cancellation.* While it waits for a permit, a call supports all types of cancellation; it then
 /// ends with `asio::error::operation_aborted`, and its task is not started. Afterwards it is the task's
@@ -139,8 +145,8 @@ public:
         void withdraw() noexcept { std::exchange(state_, nullptr)->withdraw(membership_); }
 
         // Takes over a permit, with a reference.
-        explicit ticket(detail::guard_state<Strategy, Clock>& state) noexcept
-            : state_(&state), membership_(state.admit()) {}
+        ticket(detail::guard_state<Strategy, Clock>& state, std::size_t partition) noexcept
+            : state_(&state), membership_(state.admit(partition)) {}
 
         detail::guard_state<Strategy, Clock>* state_ = nullptr;
         detail::membership membership_;
@@ -180,13 +186,14 @@ public:
     /// Throws std::invalid_argument if the task is a moved-from awaitable. The task is not started then.
     template <class T, class Executor, class Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier classify = {}) {
-        return guarded<true>(maker_of(std::move(task)), std::move(classify), no_deadline{});
+        return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
+                             std::move(classify), plain_call{});
     }
 
     /// The same for a callable that makes the task: it is called once admitted, and not before.
     template <detail::task_factory F, class Classifier = default_classifier>
     auto run(F make_task, Classifier classify = {}) -> std::invoke_result_t<F&> {
-        return guarded<true>(std::move(make_task), std::move(classify), no_deadline{});
+        return guarded<true>(std::move(make_task), std::move(classify), plain_call{});
     }
 
     /// Runs the task that `make_task()` makes if a permit is free. Never waits for one: else it is
@@ -194,46 +201,48 @@ public:
     /// result, false. After close(), every call is shed.
     template <detail::task_factory F, class Classifier = default_classifier>
     auto try_run(F make_task, Classifier classify = {}) -> typename detail::awaited<std::invoke_result_t<F&>>::attempt {
-        return guarded<false>(std::move(make_task), std::move(classify), no_deadline{});
+        return guarded<false>(std::move(make_task), std::move(classify), plain_call{});
     }
 
     /// The same three with more to say, as in `run(task, {.deadline = d})`. Not started, and ended with
-    /// `error::wait_timeout`, or shed, is also a task whose deadline passes before it can start.
+    /// `error::wait_timeout`, or shed, is also a task whose deadline passes before it can start. Throws
+    /// std::invalid_argument for a partition that there is not.
     template <class T, class Executor, class Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, run_options<Classifier, Clock> options) {
-        return guarded<true>(maker_of(std::move(task)), std::move(options.classify), options.deadline);
+        return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
+                             std::move(options.classify), call_of(options));
     }
     template <detail::task_factory F, class Classifier = default_classifier>
     auto run(F make_task, run_options<Classifier, Clock> options) -> std::invoke_result_t<F&> {
-        return guarded<true>(std::move(make_task), std::move(options.classify), options.deadline);
+        return guarded<true>(std::move(make_task), std::move(options.classify), call_of(options));
     }
     template <detail::task_factory F, class Classifier = default_classifier>
     auto try_run(F make_task, run_options<Classifier, Clock> options) ->
         typename detail::awaited<std::invoke_result_t<F&>>::attempt {
-        return guarded<false>(std::move(make_task), std::move(options.classify), options.deadline);
+        return guarded<false>(std::move(make_task), std::move(options.classify), call_of(options));
     }
 
-    /// Waits for a ticket, until the deadline at most. Completion signature: `void(error_code, ticket)`; the
-    /// ticket is empty if there is an error: one that run() throws.
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
-                  Token = asio::default_completion_token_t<executor_type>>
-    auto async_acquire_until(time_point deadline, Token&& token = asio::default_completion_token_t<executor_type>()) {
-        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_acquire{this}, token, deadline);
-    }
-
-    /// The same without a deadline.
+    /// Waits for a ticket. Completion signature: `void(error_code, ticket)`; the ticket is empty if
+    /// there is an error: one that run() throws.
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
                   Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {
-        return async_acquire_until(time_point::max(), std::forward<Token>(token));
+        return acquire(plain_call{}, token);
     }
 
-    /// A ticket if a permit is free, else an empty one: shed.
-    [[nodiscard]] ticket try_acquire() noexcept {
-        ticket t = take();
-        if (!t)
-            state_->refused().add(detail::wait_result::shed);
-        return t;
+    /// The same with more to say, of which the classifier has no effect.
+    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
+                  Token = asio::default_completion_token_t<executor_type>>
+    auto async_acquire(run_options<default_classifier, Clock> options,
+                       Token&& token = asio::default_completion_token_t<executor_type>()) {
+        return acquire(call_of(options), token);
+    }
+
+    /// A ticket if a permit is free, else an empty one: shed. Of the first partition, or of that with an index, which
+    /// has to be in range, else std::invalid_argument is thrown.
+    [[nodiscard]] ticket try_acquire() noexcept { return take_or_shed(plain_call{}); }
+    [[nodiscard]] ticket try_acquire(std::size_t partition) {
+        return take_or_shed(call{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical)});
     }
 
     /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
@@ -244,6 +253,12 @@ public:
 
     /// How many tasks are admitted and not done.
     std::size_t in_flight() const noexcept { return state_->in_flight(); }
+
+    /// The same of the partition with an index, which has to be in range, else std::invalid_argument is thrown.
+    std::size_t in_flight(std::size_t partition) const {
+        lane_of(partition, priority::critical);
+        return state_->shares().enabled() ? state_->shares().in_flight(partition) : in_flight();
+    }
 
     /// How many callers wait for a permit.
     std::size_t waiting() const noexcept { return state_->waiting(); }
@@ -256,14 +271,42 @@ public:
     void close() noexcept { state_->close(); }
 
 private:
+    // What a call without options is told by its type, so that it pays nothing for those that have some.
+    struct plain_call {
+        static constexpr time_point deadline = time_point::max();
+        static constexpr detail::lane_number lane{};
+
+        static bool is_over() noexcept { return false; }
+    };
+    struct call {
+        time_point deadline;
+        detail::lane_number lane;
+
+        bool is_over() const noexcept { return deadline != time_point::max() && deadline <= Clock::now(); }
+    };
+
+    template <class Classifier>
+    call call_of(const run_options<Classifier, Clock>& options) const {
+        return {.deadline = options.deadline, .lane = lane_of(options.partition, options.priority)};
+    }
+
+    detail::lane_number lane_of(std::size_t partition, priority rank) const {
+        const std::size_t partitions = std::max<std::size_t>(state_->shares().count(), 1);
+        return detail::lane_number(detail::check_range("the partition", partition, 0, partitions - 1), rank);
+    }
+
     struct delivery {
         detail::guard_state<Strategy, Clock>* of;
+        detail::lane_number place;
 
         detail::semaphore_state& state() const noexcept { return *of; }
+        detail::lane_number lane() const noexcept { return place; }
+        bool take(std::size_t) const noexcept { return of->take(place); }
+        void give_back(std::size_t) const noexcept { of->give_back(place.partition()); }
 
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits) const {
-            std::move(handler)(error, permits != 0 ? ticket(*of) : ticket());
+            std::move(handler)(error, permits != 0 ? ticket(*of, place.partition()) : ticket());
         }
     };
 
@@ -274,47 +317,44 @@ private:
         executor_type get_executor() const noexcept { return self->executor_; }
 
         template <class Handler>
-        void operator()(Handler&& handler, time_point deadline) const {
+        void operator()(Handler&& handler, time_point deadline, detail::lane_number lane) const {
             const time_point end = self->state_->end_of_wait(deadline);
             if (end == time_point::max())
-                start(std::forward<Handler>(handler), detail::without_deadline{});
+                start(std::forward<Handler>(handler), lane, detail::without_deadline{});
             else
-                start(std::forward<Handler>(handler), detail::until<Clock>{end});
+                start(std::forward<Handler>(handler), lane, detail::until<Clock>{end});
         }
 
     private:
         template <class Handler, class Timing>
-        void start(Handler&& handler, const Timing& timing) const {
+        void start(Handler&& handler, detail::lane_number lane, const Timing& timing) const {
             detail::wait_operation<std::decay_t<Handler>, executor_type, delivery, Timing>::start(
-                std::forward<Handler>(handler), self->executor_, delivery{self->state_}, 1, timing);
+                std::forward<Handler>(handler), self->executor_, delivery{self->state_, lane}, 1, timing);
         }
     };
 
     // Admission, the task, and its outcome, in the one coroutine of a call: another frame and another
     // resumption would be a large part of its cost.
-    template <bool waits, class F, class Classifier, class Deadline,
+    template <bool waits, class F, class Classifier, class Call,
               class Traits = detail::awaited<std::invoke_result_t<F&>>>
-    auto guarded(F make_task, Classifier classify, Deadline deadline)
+    auto guarded(F make_task, Classifier classify, Call how)
         -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
         constexpr bool no_result = std::is_void_v<typename Traits::result>;
         static_assert(detail::classifies_task<Classifier, typename Traits::result>,
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
-        if (is_over(deadline)) {
+        if (how.is_over()) {
             state_->refused().add(detail::wait_result::timed_out);
             if constexpr (waits)
                 throw system_error(error::wait_timeout);
             else
                 co_return typename Traits::attempt::value_type();
         }
-        ticket t = waits ? take() : try_acquire();
+        ticket t = waits ? take(how.lane) : take_or_shed(how);
         if (!t) {
             if constexpr (waits) {
-                if (state_->is_full()) {
-                    state_->refused().add(detail::wait_result::shed);
-                    throw system_error(error::shed);
-                }
-                t = co_await async_acquire_until(time_of(deadline), asio::use_awaitable_t<typename Traits::executor>{});
-                if (is_over(deadline)) {
+                asio::use_awaitable_t<typename Traits::executor> token;
+                t = co_await acquire(how, token);
+                if (how.is_over()) {
                     t.withdraw();
                     state_->refused().add(detail::wait_result::timed_out);
                     throw system_error(error::wait_timeout);
@@ -347,22 +387,23 @@ private:
         return task;
     }
 
-    // A call without one pays nothing for those that have one.
-    struct no_deadline {};
-
-    static bool is_over(no_deadline) noexcept { return false; }
-    static bool is_over(time_point deadline) noexcept {
-        return deadline != time_point::max() && deadline <= Clock::now();
-    }
-    static time_point time_of(no_deadline) noexcept { return time_point::max(); }
-    static time_point time_of(time_point deadline) noexcept { return deadline; }
-
-    template <class T, class Executor>
-    static auto maker_of(asio::awaitable<T, Executor> task) {
-        return [task = checked(std::move(task))]() mutable { return std::move(task); };
+    template <class Call, class Token>
+    auto acquire(const Call& how, Token& token) {
+        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_acquire{this}, token, how.deadline,
+                                                                     how.lane);
     }
 
-    ticket take() noexcept { return state_->try_take(1, true) ? ticket(*state_) : ticket(); }
+    ticket take(detail::lane_number lane) noexcept {
+        return state_->take(lane) ? ticket(*state_, lane.partition()) : ticket();
+    }
+
+    template <class Call>
+    ticket take_or_shed(const Call& how) noexcept {
+        ticket t = take(how.lane);
+        if (!t)
+            state_->refused().add(detail::wait_result::shed);
+        return t;
+    }
 
     asio::any_io_executor executor_;
     detail::guard_state<Strategy, Clock>* state_; // shared with tickets, waiters and contexts

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/wait_order.hpp"
@@ -32,6 +33,19 @@ struct guard_options {
     wait_order order = wait_order::fifo;
     duration target = std::chrono::milliseconds(5);     ///< for wait_order::adaptive; at least 0
     duration interval = std::chrono::milliseconds(100); ///< for wait_order::adaptive; at least 0
+
+    /// Of those who wait, the higher class is served first: see run_options::priority. A caller counts as one class
+    /// higher for each `ageing` that it has waited, so that no class is starved for ever. At least 1 ns. By
+    /// default, never.
+    duration ageing = duration::max();
+
+    /// Shares of the limit that are kept for each partition of the calls: see run_options::partition. Each in [0, 1],
+    /// the sum at most 1; at most 16 of them. By default, there is one partition, which has it all.
+    ///
+    /// A partition may use what others leave. When one that has less in flight than its share comes to wait, it is
+    /// served before all that have more, so that what was borrowed is back within an RTT. Between
+    /// partitions, shares come before priorities.
+    std::vector<double> partitions{};
 };
 
 /// What flow_guard::stats() tells. Each value is exact, but they are not all of the same instant.
@@ -43,8 +57,8 @@ struct guard_stats {
 
     // Since the guard was made.
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
-    std::uint64_t ignored = 0;   ///< … with outcome::ignored
-    std::uint64_t dropped = 0;   ///< … with outcome::dropped
+    std::uint64_t ignored = 0; ///< … with outcome::ignored
+    std::uint64_t dropped = 0; ///< … with outcome::dropped
     std::uint64_t shed = 0; ///< calls refused because no permit was free, and waiting was not wanted or too many did
     std::uint64_t timed_out =
         0; ///< calls whose wait took too long, or whose deadline passed before their task was started

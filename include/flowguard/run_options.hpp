@@ -6,20 +6,28 @@
 #define FLOWGUARD_RUN_OPTIONS_HPP
 
 #include <chrono>
+#include <cstddef>
 
 #include "flowguard/classify.hpp"
+#include "flowguard/priority.hpp"
 
 namespace flowguard {
 
 /// What one call of a flow_guard can be told, besides its task.
 ///
-///     co_await guard.run(query(), {.deadline = request.deadline});
+///     co_await guard.run(query(), {.deadline = request.deadline, .priority = flowguard::priority::sheddable});
 ///     co_await guard.run(fetch(), flowguard::run_options{.deadline = request.deadline, .classify = by_status});
 template <class Classifier = default_classifier, class Clock = std::chrono::steady_clock>
 struct run_options {
     /// When nobody is interested in the result any more. A task that has not been started by then is not
     /// started at all. By default, never.
     typename Clock::time_point deadline = Clock::time_point::max();
+
+    /// Who is served first, and shed last, of those who wait.
+    flowguard::priority priority = flowguard::priority::critical;
+
+    /// Whose share of the limit this call is of: an index into guard_options::partitions.
+    std::size_t partition = 0;
 
     /// What the end of the task says of load: see default_classifier.
     Classifier classify = {};

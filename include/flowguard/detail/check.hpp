@@ -28,12 +28,18 @@ constexpr std::size_t check_range(const char* argument, std::size_t value, std::
     return value;
 }
 
-// The same for a time that must not be negative.
-inline std::chrono::nanoseconds check_not_negative(const char* argument, std::chrono::nanoseconds value) {
-    if (value.count() < 0)
+// The same for times, which have no upper end.
+inline std::chrono::nanoseconds check_least(const char* argument, std::chrono::nanoseconds value, int least) {
+    if (value.count() < least)
         throw std::invalid_argument("flowguard: " + std::string(argument) + " is " + std::to_string(value.count()) +
-                                    " ns, must be at least 0");
+                                    " ns, must be at least " + std::to_string(least));
     return value;
+}
+inline std::chrono::nanoseconds check_not_negative(const char* argument, std::chrono::nanoseconds value) {
+    return check_least(argument, value, 0);
+}
+inline std::chrono::nanoseconds check_positive(const char* argument, std::chrono::nanoseconds value) {
+    return check_least(argument, value, 1);
 }
 
 // Which ends belong to a range of real numbers.

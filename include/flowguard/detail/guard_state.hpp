@@ -12,12 +12,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <forward_list>
-#include <limits>
 #include <utility>
+#include <vector>
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/check.hpp"
 #include "flowguard/detail/deadline.hpp"
+#include "flowguard/detail/lane_number.hpp"
 #include "flowguard/detail/sample_window.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
@@ -30,6 +31,7 @@ struct membership {
     sample_window* window = nullptr; // none: came after the window was full, and is no sample
     std::chrono::nanoseconds admitted_at{};
     bool low = false;
+    std::uint8_t partition = 0;
 };
 
 // Everything of a guard but its executor: the semaphore, the strategy, and the window between them.
@@ -42,8 +44,6 @@ public:
     guard_state(Strategy strategy, guard_options options)
         : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
                           policy_of(options)),
-          most_waiting_(options.order == wait_order::fifo ? options.max_waiters
-                                                          : std::numeric_limits<std::size_t>::max()),
           max_wait_(check_not_negative("guard_options::max_wait", options.max_wait)),
           strategy_(std::move(strategy)),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)) {
@@ -51,9 +51,26 @@ public:
         open(windows_.front(), plan(limit()));
     }
 
+    // A permit for a task, if one is free.
+    bool take(lane_number lane) noexcept {
+        if (!try_take(1, true))
+            return false;
+        if (shares().enabled())
+            shares().enter(lane.partition());
+        return true;
+    }
+
+    // Returns a permit whose task was not even admitted.
+    void give_back(std::size_t partition) noexcept {
+        if (shares().enabled())
+            shares().leave(partition); // first, so that whoever hands the permit on knows of it
+        give_with_reference(1);
+    }
+
     // For a task that has got its permit.
-    membership admit() noexcept {
+    membership admit(std::size_t partition) noexcept {
         membership m;
+        m.partition = static_cast<std::uint8_t>(partition);
         m.admitted_at = now();
         sample_window& w = *current_.load(std::memory_order_acquire); // sees the object, see sample_window
         switch (w.enter(m.admitted_at, in_flight(), m.low)) {
@@ -78,18 +95,15 @@ public:
         if (m.window != nullptr)
             record(m, how);
         count_[static_cast<std::size_t>(how)].fetch_add(1, std::memory_order_relaxed);
-        give_with_reference(1);
+        give_back(m.partition);
     }
 
     // The same for a task that was not started after all: as if it had not been admitted.
     void withdraw(const membership& m) noexcept {
         if (m.window != nullptr)
             record(m, outcome::ignored);
-        give_with_reference(1);
+        give_back(m.partition);
     }
-
-    // Whether one more would have to be turned away, as far as that can be told without looking at the queue.
-    bool is_full() const noexcept { return waiting() >= most_waiting_ && !is_closed(); }
 
     // When whoever comes now and would be interested until `deadline` must have its permit.
     typename Clock::time_point end_of_wait(typename Clock::time_point deadline) const noexcept {
@@ -123,7 +137,20 @@ private:
                 .order = o.order,
                 .target = check_not_negative("guard_options::target", o.target),
                 .interval = check_not_negative("guard_options::interval", o.interval),
+                .ageing = check_positive("guard_options::ageing", o.ageing),
+                .shares = checked_shares(o.partitions),
                 .now = &guard_state::now};
+    }
+
+    static const std::vector<double>& checked_shares(const std::vector<double>& shares) {
+        if (!shares.empty())
+            check_range("the number of guard_options::partitions", shares.size(), 1, lane_number::most_partitions);
+        double sum = 0;
+        for (const double share : shares)
+            sum += check_real("a share in guard_options::partitions", share, 0, 1);
+        if (sum > 1 + 1e-9) // 0.1 ten times over comes to a little more than 1
+            check_real("the sum of guard_options::partitions", sum, 0, 1);
+        return shares;
     }
 
     static std::chrono::nanoseconds now() noexcept {
@@ -190,7 +217,6 @@ private:
         current_.store(&w, std::memory_order_release);
     }
 
-    const std::size_t most_waiting_;
     const duration max_wait_;
     Strategy strategy_;
     const std::size_t min_window_;

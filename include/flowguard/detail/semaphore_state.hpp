@@ -44,7 +44,7 @@ namespace flowguard::detail {
 // a call that finds a permit moves that one line.
 class alignas(64) semaphore_state {
 public:
-    explicit semaphore_state(std::size_t limit, const wait_policy& policy = {}) noexcept
+    explicit semaphore_state(std::size_t limit, const wait_policy& policy = {})
         : word_(limit), limit_(static_cast<std::uint32_t>(limit)), queue_(policy) {}
 
     semaphore_state(const semaphore_state&) = delete;
@@ -177,6 +177,9 @@ public:
 
     refusal_counts& refused() noexcept { return queue_.refused; }
     const refusal_counts& refused() const noexcept { return queue_.refused; }
+
+    partitions& shares() noexcept { return queue_.shares(); }
+    const partitions& shares() const noexcept { return queue_.shares(); }
 
     // A reference keeps *this alive without its handle.
     void add_reference() noexcept { word_.refer(); }

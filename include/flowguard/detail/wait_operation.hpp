@@ -41,7 +41,8 @@ inline error_code to_error_code(wait_result result) noexcept {
 // A waiter that is an Asio operation: a handler, the work that keeps its executor's context running,
 // and how to hand over what it waited for.
 //
-// Delivery: `state()`, the semaphore; `deliver(handler, error, permits)`, which passes permits, with
+// Delivery: `state()`, the semaphore; `lane()`, where to wait; `take(n)` and `give_back(n)`, to have permits at once,
+// with their reference, and to return them; `deliver(handler, error, permits)`, which passes permits, with
 // their reference, on to the handler, in whatever form; none of them if there is an error.
 //
 // The operation lives until its completion runs on the handler's executor, and only there is the
@@ -55,7 +56,7 @@ public:
                       const Timing& timing = {}) {
         pointer op{create(handler, default_executor, delivery, permits, timing)};
         semaphore_state& state = op->delivery_.state();
-        if (state.try_take(permits, true)) {
+        if (delivery.take(permits)) {
             op->result = wait_result::granted;
             op.release()->complete_immediately(default_executor);
             return;
@@ -234,7 +235,9 @@ private:
           delivery_(delivery),
           executor_(asio::get_associated_executor(handler, default_executor)),
           deadline_(timing, timer_executor_for(handler, default_executor)),
-          handler_(std::move(handler)) {}
+          handler_(std::move(handler)) {
+        lane = delivery.lane();
+    }
     ~wait_operation() = default;
 
     static timer_executor timer_executor_for(const Handler& handler, const Executor& default_executor) {
@@ -289,7 +292,7 @@ private:
 
     void destroy_now() noexcept {
         if (granted() != 0)
-            delivery_.state().give_with_reference(granted());
+            delivery_.give_back(granted());
         deleter{}(this);
     }
 

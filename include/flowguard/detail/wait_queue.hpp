@@ -5,28 +5,14 @@
 #ifndef FLOWGUARD_DETAIL_WAIT_QUEUE_HPP
 #define FLOWGUARD_DETAIL_WAIT_QUEUE_HPP
 
-#include <chrono>
 #include <cstddef>
-#include <limits>
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/refusal_counts.hpp"
-#include "flowguard/detail/standing_queue.hpp"
 #include "flowguard/detail/waiter.hpp"
-#include "flowguard/wait_order.hpp"
+#include "flowguard/detail/waiting_lanes.hpp"
 
 namespace flowguard::detail {
-
-// Who may wait, and in which order they are served.
-struct wait_policy {
-    std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
-    wait_order order = wait_order::fifo;
-
-    // Where the order is adaptive.
-    std::chrono::nanoseconds target{};
-    std::chrono::nanoseconds interval{};
-    std::chrono::nanoseconds (*now)() noexcept = nullptr;
-};
 
 // The line of waiters, and what becomes of each: plain code for one thread at a time, the owner, without
 // an atomic step but a waiter's claim. So every race between a grant, a cancellation and a close is an
@@ -36,13 +22,15 @@ struct wait_policy {
 // complete when it is out of the semaphore.
 class wait_queue {
 public:
-    explicit wait_queue(const wait_policy& policy) noexcept
-        : policy_(policy), standing_(policy.target, policy.interval) {}
+    explicit wait_queue(const wait_policy& policy) : line_(policy) {}
 
     refusal_counts refused; // the owner's, and of those who were refused without having been in line
 
     // Whether nobody is in line.
     bool empty() const noexcept { return line_.empty(); }
+
+    partitions& shares() noexcept { return line_.shares(); }
+    const partitions& shares() const noexcept { return line_.shares(); }
 
     // How many came and are not decided on: those in line, and those whose cancellation is still to come.
     std::size_t size() const noexcept { return size_; }
@@ -67,11 +55,7 @@ public:
         switch (message.what) {
         case queue_message::kind::enqueue: {
             auto& w = static_cast<waiter&>(static_cast<enqueue_message&>(message));
-            if (adapts())
-                w.came_at = policy_.now();
             line_.push_back(w);
-            w.in_line = true;
-            ++in_line_;
             ++size_;
             break;
         }
@@ -89,83 +73,60 @@ public:
 
     // Serves those in line, while there are permits: `hand.take(n, last)` says whether it holds n
     // permits now, for what may be the last in line, and `hand.give_away()` that they are the waiter's.
-    // First come, first served: nobody overtakes the first, however much it wants, so that it is served in the
-    // end. In a queue that stands, the last is first: it is the most likely to be in time.
+    // Nobody overtakes whose turn it is, however much it wants, so that it is served in the end.
     template <class Hand>
     void serve(Hand& hand, waiter_list& done) noexcept {
-        if (adapts() && !line_.empty())
-            look();
-        while (waiter* w = standing_.stands() ? line_.back() : line_.front()) {
+        line_.look();
+        while (waiter* w = line_.next()) {
             if (!hand.take(w->wanted, line_.has_only_one()))
                 return;
             if (w->claim()) {
                 hand.give_away();
+                if (shares().enabled())
+                    shares().enter(w->lane.partition());
                 decide(*w, wait_result::granted, done);
             } else {
-                remove(*w); // its cancel message is on its way; the permits are for the next
+                line_.remove(*w); // its cancel message is on its way; the permits are for the next
             }
         }
     }
 
-    // Turns away those whose wait is in vain. Where the queue stands, that is whoever waited for too long, but for the
-    // one who is served next: a permit shall not have to wait for it. And while more are in line than may, it
-    // is those who would be served last.
+    // Turns away those whose wait is in vain.
     void shed(waiter_list& done) noexcept {
-        if (line_.empty())
-            return;
-        if (standing_.stands())
-            for (const auto now = policy_.now();
-                 !line_.has_only_one() && standing_.is_too_long(now - line_.front()->came_at);)
-                turn_away(*line_.front(), wait_result::overdue, done);
-        while (in_line_ > policy_.max_waiters)
-            turn_away(standing_.stands() ? *line_.front() : *line_.back(), wait_result::shed, done);
+        while (waiter* w = line_.overdue())
+            turn_away(*w, wait_result::overdue, done);
+        while (line_.has_too_many())
+            turn_away(*line_.least(), wait_result::shed, done);
     }
 
     // Ends those in line whose cancellation is not on its way already.
     void end_all(wait_result result, waiter_list& done) noexcept {
-        for (waiter* w = line_.front(); w != nullptr;) {
-            waiter* next = w->behind;
-            if (w->claim())
-                decide(*w, result, done);
-            w = next;
-        }
+        line_.for_each([&](waiter& w) {
+            if (w.claim())
+                decide(w, result, done);
+        });
     }
 
     // Moves those out of line who wait in a context that is being destroyed, with messages of theirs, but
     // for those whose cancellation is on its way already.
     void doom(const asio::execution_context& context, waiter_list& doomed) noexcept {
-        for (waiter* w = line_.front(); w != nullptr;) {
-            waiter* next = w->behind;
-            if (w->context() == &context && w->claim())
-                decide(*w, wait_result::abandoned, doomed);
-            w = next;
-        }
+        line_.for_each([&](waiter& w) {
+            if (w.context() == &context && w.claim())
+                decide(w, wait_result::abandoned, doomed);
+        });
     }
 
 private:
-    bool adapts() const noexcept { return policy_.order == wait_order::adaptive; }
-
-    void look() noexcept {
-        const auto now = policy_.now();
-        standing_.look(now - line_.front()->came_at, now);
-    }
-
     void turn_away(waiter& w, wait_result why, waiter_list& done) noexcept {
         if (w.claim())
             decide(w, why, done);
         else
-            remove(w); // its cancel message is on its way
-    }
-
-    void remove(waiter& w) noexcept {
-        line_.remove(w);
-        w.in_line = false;
-        --in_line_;
+            line_.remove(w); // its cancel message is on its way
     }
 
     void decide(waiter& w, wait_result result, waiter_list& done) noexcept {
         if (w.in_line)
-            remove(w);
+            line_.remove(w);
         --size_;
         if (result != wait_result::granted)
             refused.add(result);
@@ -173,10 +134,7 @@ private:
         done.push_back(w);
     }
 
-    const wait_policy policy_;
-    standing_queue standing_;
-    waiter_list line_;
-    std::size_t in_line_ = 0;
+    waiting_lanes line_;
     std::size_t size_ = 0;
 };
 

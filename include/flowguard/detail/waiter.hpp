@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/lane_number.hpp"
 
 namespace flowguard::detail {
 
@@ -90,6 +91,7 @@ public:
     bool in_line = false;
 
     const std::uint32_t wanted; // permits, all at once
+    lane_number lane;
     std::chrono::nanoseconds came_at{}; // where the queue's order depends on it
     waiter* behind = nullptr;
 

@@ -1,0 +1,33 @@
+// lane_number.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_LANE_NUMBER_HPP
+#define FLOWGUARD_DETAIL_LANE_NUMBER_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+#include "flowguard/priority.hpp"
+
+namespace flowguard::detail {
+
+// Each class of each partition has a lane of its own, in the order of the classes.
+class lane_number {
+public:
+    static constexpr std::size_t classes = 4;
+    static constexpr std::size_t most_partitions = 16; // so that one word has a bit for each lane
+
+    constexpr explicit lane_number(std::size_t partition = 0, priority rank = priority::critical) noexcept
+        : lane_(static_cast<std::uint8_t>(partition * classes + static_cast<std::size_t>(rank))) {}
+
+    constexpr std::size_t index() const noexcept { return lane_; }
+    constexpr std::size_t partition() const noexcept { return lane_ / classes; }
+
+private:
+    std::uint8_t lane_;
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,50 @@
+// partitions.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_PARTITIONS_HPP
+#define FLOWGUARD_DETAIL_PARTITIONS_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace flowguard::detail {
+
+// How much of the limit each partition has a right to, and how much it has in flight. Relaxed: the counts
+// guide a choice, and whoever makes it may be a call or two behind.
+class partitions {
+public:
+    // None if there are no shares.
+    explicit partitions(std::vector<double> shares)
+        : enabled_(!shares.empty()), shares_(std::move(shares)), in_flight_(shares_.size()) {}
+
+    bool enabled() const noexcept { return enabled_; }
+    std::size_t count() const noexcept { return shares_.size(); }
+
+    void enter(std::size_t partition) noexcept { in_flight_[partition].fetch_add(1, std::memory_order_relaxed); }
+    void leave(std::size_t partition) noexcept { in_flight_[partition].fetch_sub(1, std::memory_order_relaxed); }
+
+    std::size_t in_flight(std::size_t partition) const noexcept {
+        return in_flight_[partition].load(std::memory_order_relaxed);
+    }
+
+    // How high the limit would have to be for the partition to be within its share. So the one with the least is
+    // the furthest below its share, whatever the limit is.
+    double fill(std::size_t partition) const noexcept {
+        return shares_[partition] > 0 ? static_cast<double>(in_flight(partition)) / shares_[partition]
+                                      : std::numeric_limits<double>::infinity();
+    }
+
+private:
+    const bool enabled_;
+    const std::vector<double> shares_;
+    std::vector<std::atomic<std::size_t>> in_flight_;
+};
+
+} // namespace flowguard::detail
+
+#endif

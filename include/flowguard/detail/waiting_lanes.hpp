@@ -1,0 +1,203 @@
+// waiting_lanes.hpp
+// ~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_WAITING_LANES_HPP
+#define FLOWGUARD_DETAIL_WAITING_LANES_HPP
+
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "flowguard/detail/lane_number.hpp"
+#include "flowguard/detail/partitions.hpp"
+#include "flowguard/detail/standing_queue.hpp"
+#include "flowguard/detail/waiter.hpp"
+#include "flowguard/wait_order.hpp"
+
+namespace flowguard::detail {
+
+// Who may wait, and in which order they are served.
+struct wait_policy {
+    std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
+
+    wait_order order = wait_order::fifo;
+    std::chrono::nanoseconds target{};   // where that is adaptive
+    std::chrono::nanoseconds interval{}; // where that is adaptive
+
+    std::chrono::nanoseconds ageing = std::chrono::nanoseconds::max(); // the wait that is worth a class; max: none is
+    std::vector<double> shares{};                                      // of the partitions; empty: there are none
+
+    std::chrono::nanoseconds (*now)() noexcept = nullptr; // where the order depends on the time
+};
+
+// Those who wait, and whose turn it is: the partition that has the least of its share, its highest class, and of that
+// who came first, or last where the lane stands.
+class waiting_lanes {
+public:
+    explicit waiting_lanes(const wait_policy& policy)
+        : policy_(policy),
+          keeps_time_(adapts() || ages()),
+          shares_(policy.shares),
+          lanes_(lane_number::classes * (shares_.enabled() ? shares_.count() : 1), lane(policy)) {}
+
+    bool empty() const noexcept { return occupied_ == 0; }
+    bool has_only_one() const noexcept { return size_ == 1; }
+    bool has_too_many() const noexcept { return size_ > policy_.max_waiters; }
+
+    partitions& shares() noexcept { return shares_; }
+    const partitions& shares() const noexcept { return shares_; }
+
+    void push_back(waiter& w) noexcept {
+        if (keeps_time_)
+            w.came_at = policy_.now();
+        lane& l = lanes_[w.lane.index()];
+        l.line.push_back(w);
+        ++l.size;
+        ++size_;
+        occupied_ |= bit(w.lane.index());
+        w.in_line = true;
+    }
+
+    void remove(waiter& w) noexcept {
+        lane& l = lanes_[w.lane.index()];
+        l.line.remove(w);
+        --l.size;
+        --size_;
+        if (l.line.empty())
+            occupied_ &= ~bit(w.lane.index());
+        w.in_line = false;
+    }
+
+    // Finds out which lanes stand.
+    void look() noexcept {
+        if (!adapts())
+            return;
+        const auto now = policy_.now();
+        for_each_lane(occupied_,
+                      [&](std::size_t i) { lanes_[i].standing.look(now - lanes_[i].line.front()->came_at, now); });
+    }
+
+    // Who is to be served next; null if nobody waits.
+    waiter* next() const noexcept {
+        if (empty())
+            return nullptr;
+        const std::uint64_t lanes = shares_.enabled() ? lanes_of_least_filled() : occupied_;
+        if (keeps_time_ && ages())
+            return oldest_for_its_class(lanes);
+        return first_of(lanes_[static_cast<std::size_t>(std::countr_zero(lanes))]);
+    }
+
+    // Somebody who has waited for too long in a lane that stands, but not who is served next: a permit shall not have
+    // to wait for one. Null if there is nobody.
+    waiter* overdue() const noexcept {
+        if (!keeps_time_ || !adapts() || empty())
+            return nullptr;
+        const waiter* const kept = next();
+        const auto now = policy_.now();
+        waiter* found = nullptr;
+        for_each_lane(occupied_, [&](std::size_t i) {
+            waiter* oldest = lanes_[i].line.front();
+            if (lanes_[i].standing.stands() && oldest != kept && lanes_[i].standing.is_too_long(now - oldest->came_at))
+                found = oldest;
+        });
+        return found;
+    }
+
+    // Who is to go where more wait than may: of the lowest class, of the partition with most of those, who would be
+    // served last.
+    waiter* least() const noexcept {
+        std::uint64_t lowest = 0;
+        for (std::size_t rank = lane_number::classes; lowest == 0; --rank)
+            lowest = occupied_ & (lanes_of_class << (rank - 1));
+        const lane* longest = nullptr;
+        for_each_lane(lowest, [&](std::size_t i) {
+            if (longest == nullptr || lanes_[i].size > longest->size)
+                longest = &lanes_[i];
+        });
+        return longest->standing.stands() ? longest->line.front() : longest->line.back();
+    }
+
+    // `visit(w)` may remove w, and nobody else.
+    template <class F>
+    void for_each(F visit) {
+        for_each_lane(occupied_, [&](std::size_t i) {
+            for (waiter* w = lanes_[i].line.front(); w != nullptr;) {
+                waiter* behind = w->behind;
+                visit(*w);
+                w = behind;
+            }
+        });
+    }
+
+private:
+    struct lane {
+        explicit lane(const wait_policy& policy) noexcept : standing(policy.target, policy.interval) {}
+
+        waiter_list line;
+        std::size_t size = 0;
+        standing_queue standing;
+    };
+
+    static constexpr std::uint64_t bit(std::size_t lane) noexcept { return std::uint64_t{1} << lane; }
+    static constexpr std::uint64_t lanes_of_partition = 0xF; // of the first
+    static constexpr std::uint64_t lanes_of_class = 0x1111111111111111; // of the highest
+
+    bool adapts() const noexcept { return policy_.order == wait_order::adaptive; }
+    bool ages() const noexcept { return policy_.ageing != std::chrono::nanoseconds::max(); }
+
+    template <class F>
+    static void for_each_lane(std::uint64_t lanes, F visit) {
+        for (; lanes != 0; lanes &= lanes - 1)
+            visit(static_cast<std::size_t>(std::countr_zero(lanes)));
+    }
+
+    static waiter* first_of(const lane& l) noexcept { return l.standing.stands() ? l.line.back() : l.line.front(); }
+
+    std::uint64_t lanes_of_least_filled() const noexcept {
+        std::uint64_t found = 0;
+        double least = 0;
+        for (std::size_t p = 0; p < shares_.count(); ++p) {
+            const std::uint64_t lanes = occupied_ & (lanes_of_partition << (p * lane_number::classes));
+            if (lanes != 0 && (found == 0 || shares_.fill(p) < least)) {
+                found = lanes;
+                least = shares_.fill(p);
+            }
+        }
+        return found;
+    }
+
+    // Each `ageing` of its wait lifts who came first in a lane by a class. Of those who come to the same, who has
+    // waited for longest.
+    waiter* oldest_for_its_class(std::uint64_t lanes) const noexcept {
+        const auto now = policy_.now();
+        waiter* found = nullptr;
+        std::int64_t best = 0;
+        std::chrono::nanoseconds since{};
+        for_each_lane(lanes, [&](std::size_t i) {
+            waiter* oldest = lanes_[i].line.front();
+            const std::int64_t lifted = (now - oldest->came_at) / policy_.ageing;
+            const std::int64_t rank = static_cast<std::int64_t>(i % lane_number::classes) - lifted;
+            if (found == nullptr || rank < best || (rank == best && oldest->came_at < since)) {
+                found = lifted > 0 ? oldest : first_of(lanes_[i]);
+                best = rank;
+                since = oldest->came_at;
+            }
+        });
+        return found;
+    }
+
+    const wait_policy policy_;
+    const bool keeps_time_;
+    partitions shares_;
+    std::vector<lane> lanes_;
+    std::uint64_t occupied_ = 0; // a bit for each lane that has somebody
+    std::size_t size_ = 0;
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,24 @@
+// priority.hpp
+// ~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_PRIORITY_HPP
+#define FLOWGUARD_PRIORITY_HPP
+
+#include <cstdint>
+
+namespace flowguard {
+
+/// How much a request matters, in the classes of B. Beyer et al.: Site Reliability Engineering, chapter 21, Handling
+/// Overload (O'Reilly, 2016). Of those who wait, the higher class is served first, and the lower one shed
+/// first.
+enum class priority : std::uint8_t {
+    critical_plus,  ///< whose failure does serious harm that users see
+    critical,       ///< whose failure users see; the default
+    sheddable_plus, ///< partial unavailability is expected: batch jobs, which try again
+    sheddable       ///< frequent unavailability is expected
+};
+
+} // namespace flowguard
+
+#endif
