@@ -10,6 +10,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -22,12 +23,15 @@
 #include <variant>
 
 #include "flowguard/error.hpp"
+#include "flowguard/http_status.hpp"
+#include "flowguard/sqlstate.hpp"
 #include "support/coroutine.hpp"
 
 namespace {
 
 using flowguard::classify;
 using flowguard::default_classifier;
+using flowguard::detail::classifies;
 using flowguard::detail::classify_by;
 using flowguard::error_code;
 using flowguard::outcome;
@@ -72,7 +76,9 @@ TEST_CASE("An error code is a success, ignored, or a drop") {
     CHECK(classify(aborted) == outcome::ignored);
     CHECK(classify(timed_out) == outcome::dropped);
     CHECK(classify(asio::error::eof) == outcome::dropped);
-    CHECK(classify(make_error_code(flowguard::error::closed)) == outcome::dropped);
+    CHECK(classify(flowguard::error::closed) == outcome::ignored);
+    CHECK(classify(flowguard::error::shed) == outcome::ignored);
+    CHECK(classify(flowguard::error::wait_timeout) == outcome::ignored);
     CHECK(classify(std::make_error_code(std::errc::connection_refused)) == outcome::dropped);
     STATIC_REQUIRE(noexcept(classify(none)));
 }
@@ -252,6 +258,48 @@ TEST_CASE("A classifier may have a state, and change it") {
     CHECK(classify_by(classifier, 1) == outcome::success);
     CHECK(classify_by(classifier, 1) == outcome::dropped);
     CHECK(calls == 2);
+}
+
+// Ready-made ones
+
+TEST_CASE("An HTTP status is a success, ignored, or a drop") {
+    using flowguard::classify_http_status;
+    for (const unsigned status : {100U, 200U, 204U, 301U, 304U, 404U, 410U})
+        CHECK(classify_http_status(status) == outcome::success);
+    for (const unsigned status : {400U, 401U, 403U, 408U, 409U, 422U, 500U, 501U})
+        CHECK(classify_http_status(status) == outcome::ignored);
+    for (const unsigned status : {429U, 502U, 503U, 504U})
+        CHECK(classify_http_status(status) == outcome::dropped);
+}
+
+TEST_CASE("A response is classified by the status that is found in it") {
+    enum class status : std::uint16_t { ok = 200, service_unavailable = 503 };
+    struct response {
+        status code;
+        status result() const { return code; }
+    };
+    const response good{status::ok};
+    const response bad{status::service_unavailable};
+    CHECK(flowguard::by_http_status(&response::code)(good) == outcome::success);
+    CHECK(flowguard::by_http_status(&response::result)(bad) == outcome::dropped);
+    CHECK(flowguard::by_http_status([](const response& r) { return r.code; })(bad) == outcome::dropped);
+    CHECK(flowguard::by_http_status()(429) == outcome::dropped);
+    using by_code = decltype(flowguard::by_http_status(&response::code));
+    STATIC_REQUIRE(classifies<by_code, response>);
+    STATIC_REQUIRE_FALSE(classifies<by_code, std::exception_ptr>); // the default one stands in
+    STATIC_REQUIRE_FALSE(classifies<by_code, int>);
+}
+
+TEST_CASE("An SQLSTATE is a success, ignored, or a drop") {
+    using flowguard::classify_sqlstate;
+    for (const char* state : {"00000", "01000", "02000"})
+        CHECK(classify_sqlstate(state) == outcome::success);
+    for (const char* state : {"42601", "23505", "22012", "57000", "57P04", "55000", "XX000", "", "0"})
+        CHECK(classify_sqlstate(state) == outcome::ignored);
+    for (const char* state : {"08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02", "57P03"})
+        CHECK(classify_sqlstate(state) == outcome::dropped);
+    CHECK(classify_sqlstate(static_cast<const char*>(nullptr)) == outcome::success);
+    CHECK(classify_sqlstate(std::string("53300")) == outcome::dropped);
 }
 
 } // namespace

@@ -353,3 +353,35 @@ TEST_CASE("The options' types follow from their values") {
     CHECK(call->value == 1);
     CHECK(guard.stats().dropped == 1);
 }
+
+TEST_CASE("What bypasses the guard runs whatever the load, and is no sample") {
+    busy_guard b{{.max_waiters = 0}};
+    int started = 0;
+    const auto given = start(b.context, b.guard.run(counted_task{&started}(), {.bypass = true}));
+    const auto made = start(b.context, b.guard.run(counted_task{&started}, {.bypass = true}));
+    const auto tried = start(b.context, b.guard.try_run(counted_task{&started}, {.bypass = true}));
+    const auto nothing = []() -> asio::awaitable<void> { co_return; };
+    const auto tried_nothing = start(b.context, b.guard.try_run(nothing, {.bypass = true}));
+    poll(b.context);
+    CHECK(given->succeeded());
+    CHECK(made->succeeded());
+    REQUIRE(tried->succeeded());
+    CHECK(tried->value->has_value());
+    CHECK(tried_nothing->value == true);
+    CHECK(started == 3);
+    const auto s = b.guard.stats();
+    CHECK(s.bypassed == 4);
+    CHECK(s.in_flight == 1);
+    CHECK(s.succeeded + s.ignored + s.dropped + s.shed == 0);
+}
+
+TEST_CASE("A refusal by a guard counts once, not as a drop of the guard around it as well") {
+    busy_guard inner{{.max_waiters = 0}};
+    manual_guard outer{scripted_strategy{1}};
+    const auto call = start(inner.context, outer.run([&] { return inner.guard.run(counted_task{nullptr}); }));
+    poll(inner.context);
+    CHECK(call->code() == error::shed);
+    CHECK(inner.guard.stats().shed == 1);
+    CHECK(outer.stats().dropped == 0);
+    CHECK(outer.stats().ignored == 1);
+}

@@ -12,16 +12,19 @@
 #include <utility>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/error.hpp"
 #include "flowguard/limit_strategy.hpp"
 
 namespace flowguard {
 
 /// What an error says of load: none is a success; `operation_aborted`, a cancellation by the caller,
-/// is ignored; any other is a drop.
+/// is ignored; any other is a drop. But FlowGuard's own errors, of a guard or semaphore inside the task, are ignored
+/// as well: that one has a limit of its own, and one overload shall not lower two.
 inline outcome classify(const error_code& error) noexcept {
     if (!error)
         return outcome::success;
-    return error == asio::error::operation_aborted ? outcome::ignored : outcome::dropped;
+    const bool says_nothing = error == asio::error::operation_aborted || error.category() == error_category();
+    return says_nothing ? outcome::ignored : outcome::dropped;
 }
 
 namespace detail {

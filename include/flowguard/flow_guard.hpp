@@ -209,16 +209,24 @@ public:
     /// std::invalid_argument for a partition that there is not.
     template <class T, class Executor, class Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, run_options<Classifier, Clock> options) {
+        if (options.bypass) {
+            state_->count_bypass();
+            return checked(std::move(task));
+        }
         return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
                              std::move(options.classify), call_of(options));
     }
     template <detail::task_factory F, class Classifier = default_classifier>
     auto run(F make_task, run_options<Classifier, Clock> options) -> std::invoke_result_t<F&> {
+        if (options.bypass)
+            return unguarded<true>(std::move(make_task));
         return guarded<true>(std::move(make_task), std::move(options.classify), call_of(options));
     }
     template <detail::task_factory F, class Classifier = default_classifier>
     auto try_run(F make_task, run_options<Classifier, Clock> options) ->
         typename detail::awaited<std::invoke_result_t<F&>>::attempt {
+        if (options.bypass)
+            return unguarded<false>(std::move(make_task));
         return guarded<false>(std::move(make_task), std::move(options.classify), call_of(options));
     }
 
@@ -377,6 +385,18 @@ private:
         } catch (...) {
             t.finish(detail::classify_by(classify, std::current_exception()));
             throw;
+        }
+    }
+
+    template <bool waits, class F, class Traits = detail::awaited<std::invoke_result_t<F&>>>
+    auto unguarded(F make_task) -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
+        state_->count_bypass();
+        if constexpr (!std::is_void_v<typename Traits::result>) {
+            co_return co_await checked(make_task());
+        } else {
+            co_await checked(make_task());
+            if constexpr (!waits)
+                co_return true;
         }
     }
 

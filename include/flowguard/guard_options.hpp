@@ -59,9 +59,9 @@ struct guard_stats {
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0; ///< … with outcome::ignored
     std::uint64_t dropped = 0; ///< … with outcome::dropped
-    std::uint64_t shed = 0; ///< calls refused because no permit was free, and waiting was not wanted or too many did
-    std::uint64_t timed_out =
-        0; ///< calls whose wait took too long, or whose deadline passed before their task was started
+    std::uint64_t shed = 0; ///< calls refused for want of a permit, whether they waited or not
+    std::uint64_t timed_out = 0; ///< calls that waited for too long, or whose deadline had passed
+    std::uint64_t bypassed = 0; ///< calls that had no permit, by run_options::bypass
     std::uint64_t windows = 0; ///< updates of the strategy
 
     // Of the last window that was closed; all 0 before.

@@ -29,6 +29,10 @@ struct run_options {
     /// Whose share of the limit this call is of: an index into guard_options::partitions.
     std::size_t partition = 0;
 
+    /// Whether the task is to run at once whatever the load, without a permit, and without being a sample: for health
+    /// checks and the like. It has no class, partition or deadline then. Without effect on async_acquire().
+    bool bypass = false;
+
     /// What the end of the task says of load: see default_classifier.
     Classifier classify = {};
 };

@@ -112,6 +112,8 @@ public:
         return std::min(deadline, after<Clock>(std::chrono::ceil<typename Clock::duration>(max_wait_)).time);
     }
 
+    void count_bypass() noexcept { bypassed_.fetch_add(1, std::memory_order_relaxed); }
+
     guard_stats stats() const noexcept {
         guard_stats s;
         s.limit = limit();
@@ -122,6 +124,7 @@ public:
         s.ignored = count_of(outcome::ignored);
         s.dropped = count_of(outcome::dropped);
         s.shed = refused().of(wait_result::shed) + refused().of(wait_result::overdue);
+        s.bypassed = bypassed_.load(std::memory_order_relaxed);
         s.timed_out = refused().of(wait_result::timed_out);
         s.windows = updates_.load(std::memory_order_relaxed);
         s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
@@ -225,6 +228,7 @@ private:
 
     // Written by every completion: not in the line that every admission reads current_ from.
     alignas(64) std::array<std::atomic<std::uint64_t>, 3> count_{};
+    std::atomic<std::uint64_t> bypassed_{0};
     std::atomic<std::uint64_t> updates_{0};
     std::atomic<std::int64_t> rtt_mean_{0};
     std::atomic<std::int64_t> rtt_p50_{0};

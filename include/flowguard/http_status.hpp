@@ -1,0 +1,56 @@
+// http_status.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_HTTP_STATUS_HPP
+#define FLOWGUARD_HTTP_STATUS_HPP
+
+#include <concepts>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "flowguard/limit_strategy.hpp"
+
+namespace flowguard {
+
+/// What the status of an HTTP response (RFC 9110, section 15; RFC 6585) says of the server's load. 429, 502, 503 and
+/// 504, which is how servers and gateways tell that there is too much, are drops. 1xx, 2xx, 3xx and 404, and 410, which
+/// take the work of an answer, are successes. Any other, a request that was refused unheard, or a fault, is ignored.
+constexpr outcome classify_http_status(unsigned status) noexcept {
+    switch (status) {
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return outcome::dropped;
+    case 404:
+    case 410:
+        return outcome::success;
+    default:
+        return status < 400 ? outcome::success : outcome::ignored;
+    }
+}
+
+/// A classifier by the HTTP status that `projection` finds in a result: a number, or an enumeration of such. For an
+/// exception default_classifier stands in.
+///
+///     co_await guard.run(fetch(url), flowguard::by_http_status(&response::status));
+template <class Projection = std::identity>
+class by_http_status {
+public:
+    explicit by_http_status(Projection projection = {}) : projection_(std::move(projection)) {}
+
+    template <class T>
+        requires std::invocable<const Projection&, const T&>
+    outcome operator()(const T& result) const {
+        return classify_http_status(static_cast<unsigned>(std::invoke(projection_, result)));
+    }
+
+private:
+    Projection projection_;
+};
+
+} // namespace flowguard
+
+#endif

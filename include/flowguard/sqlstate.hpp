@@ -1,0 +1,42 @@
+// sqlstate.hpp
+// ~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_SQLSTATE_HPP
+#define FLOWGUARD_SQLSTATE_HPP
+
+#include <string_view>
+
+#include "flowguard/limit_strategy.hpp"
+
+namespace flowguard {
+
+/// What an SQLSTATE (PostgreSQL documentation, appendix A) says of the database's load. Drops are connections that
+/// failed or were refused (class 08, 57P01 to 57P03), a lack of resources (53), time-outs of statements (57014)
+/// and locks (55P03), and transactions that were rolled back for what others did (40). No error (00), a warning (01)
+/// and no data (02) are successes. Any other, such as bad SQL or a violated constraint, is ignored.
+constexpr outcome classify_sqlstate(std::string_view state) noexcept {
+    const std::string_view kind = state.substr(0, 2);
+    if (kind == "00" || kind == "01" || kind == "02")
+        return outcome::success;
+    if (kind == "08" || kind == "40" || kind == "53" || state == "55P03" || state == "57014" || state == "57P01" ||
+        state == "57P02" || state == "57P03")
+        return outcome::dropped;
+    return outcome::ignored;
+}
+
+/// The same as libpq gives it: a null pointer, where there was no error, is a success.
+///
+///     co_await guard.run(query(sql), [](const PGresult* r) {
+///         return flowguard::classify_sqlstate(PQresultErrorField(r, PG_DIAG_SQLSTATE));
+///     });
+///
+/// libpq has no result at all when the connection is lost, and may have none when memory is: that is for the caller to
+/// tell, say by an exception.
+constexpr outcome classify_sqlstate(const char* state) noexcept {
+    return state == nullptr ? outcome::success : classify_sqlstate(std::string_view(state));
+}
+
+} // namespace flowguard
+
+#endif
