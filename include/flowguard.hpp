@@ -16,6 +16,7 @@
 #include "flowguard/gradient2_strategy.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/http_status.hpp"
+#include "flowguard/limit_decision.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/permit.hpp"
 #include "flowguard/priority.hpp"

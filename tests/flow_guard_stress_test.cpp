@@ -366,6 +366,31 @@ TEST_CASE("Windows are closed one by one, whatever straggles") {
     CHECK(s.windows == found.updates);
 }
 
+TEST_CASE("The trace of a guard is read while its limit changes") {
+    findings found;
+    guard_type guard{random_strategy{found, 3, 8, 3}, guard_options{.min_window = 1, .trace = 8}};
+    std::atomic<bool> done{false};
+    std::vector<std::thread> workers;
+    for (std::size_t i = 0; i < threads - 1; ++i)
+        workers.emplace_back([&] {
+            for (int n = 0; n < 20'000; ++n)
+                guard.try_acquire().success();
+            done = true;
+        });
+    std::size_t torn = 0;
+    std::size_t seen = 0;
+    while (!done)
+        for (const flowguard::limit_decision& d : guard.trace()) {
+            ++seen;
+            torn += d.limit >= 1 && d.limit <= 8 && d.dip <= 8 && d.before >= 1 && d.before <= 8 && d.at >= 0ns ? 0 : 1;
+        }
+    for (std::thread& w : workers)
+        w.join();
+    CHECK(torn == 0);
+    CHECK(seen > 0);
+    CHECK(guard.trace().size() == 8);
+}
+
 TEST_CASE("A guard may go while other threads hold its tickets") {
     findings found;
     asio::thread_pool pool{threads};

@@ -570,6 +570,30 @@ TEST_CASE("A window of drops alone says nothing of the RTT") {
     CHECK(fresh.current_limit() == 5);
 }
 
+TEST_CASE("The strategy tells why") {
+    const auto why = [](const vegas_strategy& s) { return std::string(s.reason()); };
+    vegas_strategy strategy = settled();
+    CHECK(why(vegas_strategy{}) == "the initial limit");
+    strategy.update(window{});
+    CHECK(why(strategy) == "nothing was measured");
+    strategy.update(bound_window(100, 12'500us));
+    CHECK(why(strategy) == "more queues than is wanted");
+    strategy.update(bound_window(strategy.current_limit(), 10ms));
+    CHECK(why(strategy) == "less queues than is wanted");
+    strategy.update(idle_window(100, 30, 10ms));
+    CHECK(why(strategy) == "no reason to change it");
+    strategy.update(with_drops(bound_window(100, 10ms), 20, 10ms));
+    CHECK(why(strategy) == "drops");
+    strategy = settled();
+    const std::size_t dip = strategy.update(bound_window(100, 20ms, 250ms)).limit;
+    CHECK(why(strategy) == "a look at the RTT with less in flight");
+    strategy.update(wide(bound_window(dip, 10ms)));
+    CHECK(why(strategy) == "more queues than is wanted"); // as the window before the dip said
+    vegas_strategy fresh{4};
+    fresh.update(bound_window(4, 10ms));
+    CHECK(why(fresh) == "quick start: nothing queues");
+}
+
 // ---- Baseline ----
 
 TEST_CASE("The baseline averages over samples that agree") {

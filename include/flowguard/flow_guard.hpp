@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "flowguard/classify.hpp"
 #include "flowguard/detail/asio.hpp"
@@ -23,6 +24,7 @@
 #include "flowguard/detail/lane_number.hpp"
 #include "flowguard/detail/wait_operation.hpp"
 #include "flowguard/guard_options.hpp"
+#include "flowguard/limit_decision.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/priority.hpp"
 #include "flowguard/run_options.hpp"
@@ -273,6 +275,10 @@ public:
 
     /// Everything a dashboard wants; O(1).
     guard_stats stats() const noexcept { return state_->stats(); }
+
+    /// The latest decisions on the limit, the oldest first, for those who ask why it is what it is: one for each
+    /// window, guard_options::trace of them. From any thread, at any time; one that is made meanwhile may be left out.
+    std::vector<limit_decision> trace() const { return state_->trace(); }
 
     /// Ends everybody who waits, and whoever comes later, with `error::closed`. Tasks that run are not
     /// disturbed. Idempotent.

@@ -46,6 +46,9 @@ struct guard_options {
     /// served before all that have more, so that what was borrowed is back within an RTT. Between
     /// partitions, shares come before priorities.
     std::vector<double> partitions{};
+
+    /// How many of the latest decisions on the limit flow_guard::trace() tells, at 96 bytes each; in [0, 1'000'000].
+    std::size_t trace = 256;
 };
 
 /// What flow_guard::stats() tells. Each value is exact, but they are not all of the same instant.

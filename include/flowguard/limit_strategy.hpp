@@ -113,6 +113,9 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// *Requirements.* Movable. `current_limit()` is the limit before any window, in [1, max_limit].
 /// `update(w)` returns a new limit, or a `plan`.
 ///
+/// It may have `duration baseline() const`, the RTT without queueing, for guard_stats, and
+/// `const char* reason() const`, a text that lives for ever, for limit_decision.
+///
 /// *Thread safety.* None is needed: calls are sequenced, each happens before the next, though not
 /// always on the same thread.
 ///

@@ -98,10 +98,14 @@ public:
     /// How many requests queued at the guarded resource, by the latest window that was no dip; at least 0. Constant.
     double queue_estimate() const noexcept { return queue_; }
 
+    /// Why the latest update() answered as it did: a text that lives for ever. Constant.
+    const char* reason() const noexcept { return why_; }
+
     /// The next limit, or a dip. A window that has neither a success nor a drop changes nothing.
     /// Linear in the number of buckets of the histogram; does not allocate.
     plan update(const window& w) noexcept {
         const std::size_t dipped = std::exchange(dip_limit_, 0);
+        why_ = "nothing was measured";
         if (w.samples == 0 && w.dropped == 0)
             return next_window();
         const sample now = sample_of(w);
@@ -275,20 +279,24 @@ private:
     void adjust(const sample& now) noexcept {
         if (now.count <= 0)
             return;
+        why_ = "no reason to change it";
         quick_start_ = quick_start_ && is_flat(now);
         if (quick_start_) {
             if (now.bound)
-                set_limit(std::max(2 * limit_, std::min(4 * limit_, static_cast<double>(options_.initial_limit))));
+                change_limit("quick start: nothing queues",
+                             std::max(2 * limit_, std::min(4 * limit_, static_cast<double>(options_.initial_limit))));
             return;
         }
         const double wanted = slack();
         const bool idle = now.bound && queue_ < wanted / 3 && now.rtt <= 1.06 * baseline_.rtt;
         idle_windows_ = idle ? idle_windows_ + 1 : 0;
         if (queue_ > options_.beta * wanted)
-            set_limit(limit_ - std::clamp((queue_ - wanted) / 2, 0.0, max_decrease * limit_));
+            change_limit("more queues than is wanted",
+                         limit_ - std::clamp((queue_ - wanted) / 2, 0.0, max_decrease * limit_));
         else if (now.bound && queue_ < options_.alpha * wanted)
-            set_limit(limit_ +
-                      (idle_windows_ >= 3 ? std::max(wanted, limit_ / 4) : std::max(0.0, (wanted - queue_) / 2)));
+            change_limit(
+                "less queues than is wanted",
+                limit_ + (idle_windows_ >= 3 ? std::max(wanted, limit_ / 4) : std::max(0.0, (wanted - queue_) / 2)));
     }
 
     // Drops beyond those that less concurrency does not spare; 0 when they are few enough.
@@ -300,7 +308,12 @@ private:
     void shrink_for_drops(const sample& now) noexcept {
         quick_start_ = false;
         idle_windows_ = 0;
-        set_limit(limit_ * std::max(0.25, 1 - excess_drops(now)));
+        change_limit("drops", limit_ * std::max(0.25, 1 - excess_drops(now)));
+    }
+
+    void change_limit(const char* why, double limit) noexcept {
+        why_ = why;
+        set_limit(limit);
     }
 
     void set_limit(double limit) noexcept {
@@ -356,12 +369,14 @@ private:
     }
 
     plan dip(const sample& now) noexcept {
+        why_ = "a look at the RTT with less in flight";
         before_dip_ = now;
         dip_limit_ = dip_limit(now);
         return {dip_limit_, dip_admissions(dip_limit_), current_limit()};
     }
 
     plan after_dip(const sample& low, std::size_t reached) noexcept {
+        why_ = "the end of a dip";
         const sample high = before_dip_;
         const bool deeper = can_dip(low) && !confirms_baseline(low);
         rest_from_dips();
@@ -469,6 +484,7 @@ private:
     static constexpr double most_unproven = 20; // limit before anything was measured
 
     vegas_options options_;
+    const char* why_ = "the initial limit";
     double limit_ = 0; // not rounded, so that small steps add up
     double queue_ = 0;
     double in_flight_ = 0; // mean, in the latest window that was no dip

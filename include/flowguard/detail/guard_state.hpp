@@ -18,10 +18,12 @@
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/check.hpp"
 #include "flowguard/detail/deadline.hpp"
+#include "flowguard/detail/decision_trace.hpp"
 #include "flowguard/detail/lane_number.hpp"
 #include "flowguard/detail/sample_window.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
+#include "flowguard/limit_decision.hpp"
 #include "flowguard/limit_strategy.hpp"
 
 namespace flowguard::detail {
@@ -46,7 +48,8 @@ public:
                           policy_of(options)),
           max_wait_(check_not_negative("guard_options::max_wait", options.max_wait)),
           strategy_(std::move(strategy)),
-          min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)) {
+          min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
+          trace_(check_range("guard_options::trace", options.trace, 0, 1'000'000)) {
         windows_.emplace_front();
         open(windows_.front(), plan(limit()));
     }
@@ -113,6 +116,8 @@ public:
     }
 
     void count_bypass() noexcept { bypassed_.fetch_add(1, std::memory_order_relaxed); }
+
+    std::vector<limit_decision> trace() const { return trace_.read(); }
 
     guard_stats stats() const noexcept {
         guard_stats s;
@@ -195,8 +200,25 @@ private:
         rtt_p99_.store(w.quantile(0.99).count(), std::memory_order_relaxed);
         if constexpr (requires(const Strategy& s) { duration{s.baseline()}; })
             baseline_.store(duration{std::as_const(strategy_).baseline()}.count(), std::memory_order_relaxed);
+        trace_.add(decision_on(w, next, at));
         set_limit(std::clamp<std::size_t>(next.limit, 1, max_limit));
         open(unused_window(closed), next);
+    }
+
+    limit_decision decision_on(const window& w, const plan& next, std::chrono::nanoseconds at) const noexcept {
+        limit_decision d{.at = at,
+                         .before = w.limit,
+                         .limit = next.then != 0 ? next.then : next.limit,
+                         .dip = next.then != 0 ? next.limit : 0,
+                         .samples = w.samples,
+                         .dropped = w.dropped,
+                         .ignored = w.ignored,
+                         .mean_in_flight = w.mean_in_flight,
+                         .mean_rtt = w.mean_rtt,
+                         .baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)}};
+        if constexpr (requires(const Strategy& s, const char*& reason) { reason = s.reason(); })
+            d.reason = std::as_const(strategy_).reason();
+        return d;
     }
 
     // Stragglers hold on to their window, so there is another one for each of those: few.
@@ -224,6 +246,7 @@ private:
     Strategy strategy_;
     const std::size_t min_window_;
     std::forward_list<sample_window> windows_;
+    decision_trace trace_;
     std::atomic<sample_window*> current_{nullptr};
 
     // Written by every completion: not in the line that every admission reads current_ from.
