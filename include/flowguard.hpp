@@ -20,6 +20,7 @@
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/permit.hpp"
 #include "flowguard/priority.hpp"
+#include "flowguard/prometheus.hpp"
 #include "flowguard/run_options.hpp"
 #include "flowguard/sqlstate.hpp"
 #include "flowguard/vegas_strategy.hpp"

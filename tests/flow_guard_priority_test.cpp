@@ -267,6 +267,8 @@ TEST_CASE("Partitions, and what names one, are refused by name, value and range"
     CHECK(refusal([&] { two.async_acquire({.partition = 2}, [](std::error_code, const ticket&) {}); }) == refused);
     CHECK(refusal([&] { static_cast<void>(one.try_acquire(1)); }) ==
           "flowguard: the partition is 1, must be in [0, 0]");
+    CHECK(refusal([&] { start(context, one.run(nothing, {.priority = static_cast<priority>(4)})); }) ==
+          "flowguard: the priority is 4, must be in [0, 3]");
     CHECK(two.in_flight() == 0);
     CHECK(refusal([] { guard_type{scripted_strategy{1}, guard_options{.ageing = 0ns}}; }) ==
           "flowguard: guard_options::ageing is 0 ns, must be at least 1");

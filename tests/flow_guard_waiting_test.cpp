@@ -4,6 +4,7 @@
 
 // Who may wait for a guard's permit, and for how long.
 
+#include <array>
 #include <asio/awaitable.hpp>
 #include <asio/bind_executor.hpp>
 #include <asio/cancellation_signal.hpp>
@@ -12,6 +13,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -384,4 +386,62 @@ TEST_CASE("A refusal by a guard counts once, not as a drop of the guard around i
     CHECK(inner.guard.stats().shed == 1);
     CHECK(outer.stats().dropped == 0);
     CHECK(outer.stats().ignored == 1);
+}
+
+TEST_CASE("A guard may go before a call sees that its permit came too late") {
+    asio::io_context context;
+    manual_clock::at = 9h;
+    auto guard = std::make_unique<manual_guard>(scripted_strategy{1});
+    auto held = guard->try_acquire();
+    int started = 0;
+    const auto late = start(context, guard->run(counted_task{&started}, {.deadline = manual_clock::now() + 1s}));
+    poll(context);
+    held.success(); // granted
+    guard.reset();
+    manual_clock::at += 1s;
+    poll(context);
+    CHECK(late->code() == error::wait_timeout);
+    CHECK(started == 0);
+}
+
+TEST_CASE("Stats tell why calls were refused, and who waits") {
+    busy_guard b{{.max_waiters = 3, .max_wait = 1h}};
+    static_cast<void>(b.guard.try_acquire());
+    const auto waits = [&](flowguard::priority rank, asio::cancellation_signal* signal = nullptr) {
+        const auto nothing = []() -> asio::awaitable<void> { co_return; };
+        const auto call = start(b.context, b.guard.run(nothing, {.priority = rank}), signal);
+        poll(b.context);
+        return call;
+    };
+    asio::cancellation_signal signal;
+    waits(flowguard::priority::critical_plus);
+    waits(flowguard::priority::sheddable);
+    waits(flowguard::priority::critical, &signal);
+    waits(flowguard::priority::critical); // instead of the sheddable one
+    auto s = b.guard.stats();
+    CHECK(s.waiting == 3);
+    CHECK(s.waiting_by_class == std::array<std::size_t, 4>{1, 2, 0, 0});
+    signal.emit(asio::cancellation_type::terminal);
+    poll(b.context);
+    b.held.success();
+    poll(b.context);
+    b.held = b.guard.try_acquire();
+    waits(flowguard::priority::sheddable_plus);
+    b.pass(1h);
+    waits(flowguard::priority::sheddable_plus);
+    b.guard.close();
+    poll(b.context);
+    waits(flowguard::priority::critical);
+    s = b.guard.stats();
+    CHECK(s.waiting_by_class == std::array<std::size_t, 4>{});
+    CHECK(s.shed_at_once == 1);
+    CHECK(s.shed_from_full == 1);
+    CHECK(s.shed_as_overdue == 0);
+    CHECK(s.shed == 2);
+    CHECK(s.cancelled == 1);
+    CHECK(s.timed_out == 1);
+    CHECK(s.closed == 2);
+    CHECK(s.succeeded == 3);
+    CHECK(s.admitted == 4);
+    CHECK(s.in_flight == 1);
 }

@@ -6,9 +6,11 @@
 
 #include "flowguard/detail/wait_queue.hpp" // first: self-contained
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -481,7 +483,7 @@ TEST_CASE("With ageing, each so much of a wait is worth a class, and of equals w
     CHECK(second(1h, priority::critical_plus) == "l+ "); // who has aged further than the highest class
 }
 
-TEST_CASE("With ageing, a class that stands still serves who came first where that one's age is why") {
+TEST_CASE("A class that stands does not age: it serves who came last, and sheds those who wait") {
     caller a{'a', priority::sheddable}, b{'b', priority::sheddable}, c{'c', priority::sheddable};
     caller high{'h', priority::critical};
     scene s{{.order = flowguard::wait_order::adaptive,
@@ -496,12 +498,29 @@ TEST_CASE("With ageing, a class that stands still serves who came first where th
     manual_clock::at = 50ms;
     s.arrive(c);
     s.arrive(high);
-    s.hand.free = 1;
-    s.serve(); // a is as critical as h by now, and came first; its class stands
-    CHECK(s.decided() == "a+ ");
+    s.serve(); // nobody is free, but it sees that they stand
+    s.shed();
+    CHECK(s.decided() == "a? ");
     s.hand.free = 2;
-    s.serve(); // b has aged by one class only
-    CHECK(s.decided() == "h+ b+ ");
+    s.serve();
+    CHECK(s.decided() == "h+ c+ ");
+}
+
+TEST_CASE("A lane that was empty begins anew") {
+    caller a{'a'}, b{'b'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.permit_at(0);
+    CHECK(s.decided() == "a+ ");
+    s.at(1000);
+    s.arrive(b);
+    s.permit_at(1006); // held up between its coming and the first look
+    CHECK(s.decided() == "b+ ");
+    caller c{'c'}, d{'d'};
+    s.comes_at(1007, c);
+    s.comes_at(1008, d);
+    s.permit_at(1009);
+    CHECK(s.decided() == "c+ "); // it does not stand
 }
 
 TEST_CASE("The partition with the least of its share in flight is served first, whatever the classes") {
@@ -540,14 +559,86 @@ TEST_CASE("A partition without a share is served when no other waits") {
     CHECK(s.decided() == "b+ a+ ");
 }
 
-TEST_CASE("Of more than may wait, the partition with most of the lowest class is turned away first") {
-    caller a{'a', priority::sheddable, 0}, b{'b', priority::sheddable, 0}, c{'c', priority::sheddable, 1};
-    caller d{'d', priority::critical, 2};
-    scene s{{.max_waiters = 3, .shares = {0.2, 0.2, 0.2}}};
-    for (caller* w : {&a, &b, &c, &d})
-        s.arrive(*w);
+TEST_CASE("With fewer permits than partitions, each has turns by its share") {
+    scene s{{.shares = {0.2, 0.8, 0}}};
+    std::vector<std::unique_ptr<caller>> callers;
+    for (int i = 0; i < 100; ++i)
+        for (const std::size_t partition : {0U, 1U, 2U}) {
+            callers.push_back(std::make_unique<caller>("abc"[partition], priority::critical, partition));
+            s.arrive(*callers.back());
+        }
+    std::string served;
+    for (int i = 0; i < 100; ++i) {
+        s.hand.free = 1;
+        s.serve();
+        served += s.decided();
+        s.queue.shares().leave(served[served.size() - 3] == 'a' ? 0 : 1); // before the permit is handed on
+    }
+    CHECK(std::count(served.begin(), served.end(), 'a') == 20);
+    CHECK(std::count(served.begin(), served.end(), 'b') == 80);
+}
+
+TEST_CASE("A partition that did not wait has not saved up turns") {
+    scene s{{.shares = {0.5, 0.5}}};
+    std::vector<std::unique_ptr<caller>> callers;
+    const auto arrive = [&](std::size_t partition, int n) {
+        for (int i = 0; i < n; ++i) {
+            callers.push_back(std::make_unique<caller>("ab"[partition], priority::critical, partition));
+            s.arrive(*callers.back());
+        }
+    };
+    std::string served;
+    const auto serve = [&](int n) {
+        for (int i = 0; i < n; ++i) {
+            s.hand.free = 1;
+            s.serve();
+            const std::string one = s.decided();
+            s.queue.shares().leave(one[0] == 'a' ? 0 : 1);
+            served += one[0];
+        }
+    };
+    arrive(0, 100);
+    serve(50);
+    arrive(1, 50);
+    served.clear();
+    serve(6);
+    CHECK(served == "bababa");
+}
+
+TEST_CASE("Of more than may wait, the partition furthest beyond its share is turned away first, by its lowest class") {
+    caller a{'a', priority::critical_plus, 0}, b{'b', priority::critical, 0}, c{'c', priority::sheddable, 1};
+    scene s{{.max_waiters = 2, .shares = {0.8, 0.2}}};
+    for (int i = 0; i < 8; ++i)
+        s.queue.shares().enter(0);
+    s.arrive(a);
+    s.arrive(b);
+    s.arrive(c); // comes to 1 / 0.2 = 5, the others to 10 / 0.8 = 12.5
     s.shed();
     CHECK(s.decided() == "b! ");
+    s.queue.shares().enter(1);
+    s.queue.shares().enter(1);
+    caller d{'d', priority::critical_plus, 1};
+    s.arrive(d); // 4 / 0.2 = 20, the other to 9 / 0.8 = 11.25
+    s.shed();
+    CHECK(s.decided() == "c! ");
+}
+
+TEST_CASE("Of more than may wait, who is served next is kept, unless nobody else is there") {
+    // It has aged to the highest class.
+    caller old{'o', priority::sheddable}, high{'h', priority::critical}, higher{'H', priority::critical_plus};
+    scene s{{.max_waiters = 2, .ageing = 1ms, .now = manual_time}};
+    manual_clock::at = 0ms;
+    s.arrive(old);
+    manual_clock::at = 10ms;
+    s.arrive(high);
+    s.arrive(higher);
+    s.shed();
+    CHECK(s.decided() == "h! ");
+    scene none{{.max_waiters = 0}};
+    caller alone{'a'};
+    none.arrive(alone);
+    none.shed();
+    CHECK(none.decided() == "a! ");
 }
 
 TEST_CASE("Closing ends everybody in line once, of whatever class and partition") {

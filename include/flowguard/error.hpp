@@ -18,7 +18,7 @@ namespace flowguard {
 enum class error {
     closed = 1,       ///< the semaphore or guard was closed
     wait_timeout = 2, ///< no permit came in time
-    shed = 3          ///< turned away at once: as many wait already as may
+    shed = 3          ///< turned away: more wait than may, or it has waited for too long in an overload
 };
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.

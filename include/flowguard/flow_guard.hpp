@@ -143,7 +143,7 @@ public:
     private:
         friend flow_guard;
 
-        // Its task is not started after all.
+        // Its task is not started after all, for its deadline has passed.
         void withdraw() noexcept { std::exchange(state_, nullptr)->withdraw(membership_); }
 
         // Takes over a permit, with a reference.
@@ -183,9 +183,10 @@ public:
     /// Waits for a permit, runs the task, and gives its result. The task's exception reaches the
     /// caller unchanged. How the task ended is told by `classify`; see default_classifier.
     ///
-    /// Throws system_error with `error::shed` when too many wait already; `error::wait_timeout` when no permit
-    /// came in time; `error::closed` after close(); `operation_aborted` when cancelled while it waits.
-    /// Throws std::invalid_argument if the task is a moved-from awaitable. The task is not started then.
+    /// Throws system_error with `error::shed` when too many wait, or it has waited for too long in a queue that
+    /// stands; `error::wait_timeout` when no permit came in time; `error::closed` after close(); `operation_aborted`
+    /// when cancelled while it waits. Throws std::invalid_argument if the task is a moved-from awaitable. The task is
+    /// not started then.
     template <class T, class Executor, class Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier classify = {}) {
         return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
@@ -208,7 +209,7 @@ public:
 
     /// The same three with more to say, as in `run(task, {.deadline = d})`. Not started, and ended with
     /// `error::wait_timeout`, or shed, is also a task whose deadline passes before it can start. Throws
-    /// std::invalid_argument for a partition that there is not.
+    /// std::invalid_argument for a partition, or a priority, that there is not.
     template <class T, class Executor, class Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, run_options<Classifier, Clock> options) {
         if (options.bypass) {
@@ -240,7 +241,8 @@ public:
         return acquire(plain_call{}, token);
     }
 
-    /// The same with more to say, of which the classifier has no effect.
+    /// The same with more to say, of which the classifier has no effect. The deadline ends the wait: a permit that is
+    /// free is had whatever the time, and one that was granted in time may be delivered late.
     template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
                   Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(run_options<default_classifier, Clock> options,
@@ -306,7 +308,9 @@ private:
 
     detail::lane_number lane_of(std::size_t partition, priority rank) const {
         const std::size_t partitions = std::max<std::size_t>(state_->shares().count(), 1);
-        return detail::lane_number(detail::check_range("the partition", partition, 0, partitions - 1), rank);
+        detail::check_range("the partition", partition, 0, partitions - 1);
+        detail::check_range("the priority", static_cast<std::size_t>(rank), 0, detail::lane_number::classes - 1);
+        return detail::lane_number(partition, rank);
     }
 
     struct delivery {
@@ -368,9 +372,8 @@ private:
             if constexpr (waits) {
                 asio::use_awaitable_t<typename Traits::executor> token;
                 t = co_await acquire(how, token);
-                if (how.is_over()) {
+                if (how.is_over()) { // the guard may have gone meanwhile
                     t.withdraw();
-                    state_->refused().add(detail::wait_result::timed_out);
                     throw system_error(error::wait_timeout);
                 }
             } else {
@@ -427,7 +430,7 @@ private:
     ticket take_or_shed(const Call& how) noexcept {
         ticket t = take(how.lane);
         if (!t)
-            state_->refused().add(detail::wait_result::shed);
+            state_->count_shed_at_once();
         return t;
     }
 

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_GUARD_OPTIONS_HPP
 #define FLOWGUARD_GUARD_OPTIONS_HPP
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -57,13 +58,20 @@ struct guard_stats {
     std::size_t available_permits = 0;
     std::size_t in_flight = 0;
     std::size_t waiting = 0;
+    std::array<std::size_t, 4> waiting_by_class{}; ///< by the value of their priority
 
-    // Since the guard was made.
+    // Since the guard was made. Every call is admitted, shed, timed out, cancelled, closed, or bypassed.
+    std::uint64_t admitted = 0; ///< calls whose task was started, done or not
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0; ///< … with outcome::ignored
     std::uint64_t dropped = 0; ///< … with outcome::dropped
-    std::uint64_t shed = 0; ///< calls refused for want of a permit, whether they waited or not
+    std::uint64_t shed = 0; ///< calls refused for want of a permit, the sum of the next three
+    std::uint64_t shed_at_once = 0; ///< … that would not wait: try_run(), try_acquire()
+    std::uint64_t shed_from_full = 0; ///< … of more than guard_options::max_waiters
+    std::uint64_t shed_as_overdue = 0; ///< … that waited for too long in a queue that stands
     std::uint64_t timed_out = 0; ///< calls that waited for too long, or whose deadline had passed
+    std::uint64_t cancelled = 0; ///< calls that were cancelled while they waited
+    std::uint64_t closed = 0; ///< calls that waited when the guard was closed, or came later
     std::uint64_t bypassed = 0; ///< calls that had no permit, by run_options::bypass
     std::uint64_t windows = 0; ///< updates of the strategy
 

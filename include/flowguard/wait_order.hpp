@@ -22,7 +22,8 @@ namespace flowguard {
 ///
 /// `target` is the wait that is no harm, `interval` the length of a burst that is none. Both suit tasks of some
 /// milliseconds; for longer ones, half an RTT and ten of them will do. The queue is looked at when somebody comes or a
-/// permit is given back, so that it needs no timer. Each look reads the clock once or twice, in O(1).
+/// permit is given back, so that it needs no timer. A look reads the
+/// clock, once more for each who is shed.
 ///
 /// When it stands is told much as by CoDel [1]. What is shed then is not: its law, to drop ever more often until the
 /// senders slow down, needs senders that do. That, and the order, is after what Facebook made of it [2].

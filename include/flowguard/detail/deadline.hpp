@@ -26,7 +26,8 @@ template <class Clock>
 until<Clock> after(typename Clock::duration length) noexcept {
     const auto now = Clock::now();
     const auto most = Clock::time_point::max();
-    return {length < most - now ? now + length : most};
+    const bool before_epoch = now < typename Clock::time_point(); // most - now would overflow, and the sum does not
+    return {before_epoch || length < most - now ? now + length : most};
 }
 
 // The timer of a wait with a deadline, part of its operation.

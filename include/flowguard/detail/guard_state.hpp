@@ -58,14 +58,14 @@ public:
     bool take(lane_number lane) noexcept {
         if (!try_take(1, true))
             return false;
-        if (shares().enabled())
+        if (partitioned_)
             shares().enter(lane.partition());
         return true;
     }
 
     // Returns a permit whose task was not even admitted.
     void give_back(std::size_t partition) noexcept {
-        if (shares().enabled())
+        if (partitioned_)
             shares().leave(partition); // first, so that whoever hands the permit on knows of it
         give_with_reference(1);
     }
@@ -101,8 +101,9 @@ public:
         give_back(m.partition);
     }
 
-    // The same for a task that was not started after all: as if it had not been admitted.
+    // The same for a task that was not started after all, for its deadline has passed: as if it had not been admitted.
     void withdraw(const membership& m) noexcept {
+        refused().add(wait_result::timed_out);
         if (m.window != nullptr)
             record(m, outcome::ignored);
         give_back(m.partition);
@@ -115,6 +116,7 @@ public:
         return std::min(deadline, after<Clock>(std::chrono::ceil<typename Clock::duration>(max_wait_)).time);
     }
 
+    void count_shed_at_once() noexcept { shed_at_once_.fetch_add(1, std::memory_order_relaxed); }
     void count_bypass() noexcept { bypassed_.fetch_add(1, std::memory_order_relaxed); }
 
     std::vector<limit_decision> trace() const { return trace_.read(); }
@@ -125,10 +127,18 @@ public:
         s.available_permits = available();
         s.in_flight = in_flight();
         s.waiting = waiting();
+        for (std::size_t i = 0; i < s.waiting_by_class.size(); ++i)
+            s.waiting_by_class[i] = waiting_of(static_cast<priority>(i));
         s.succeeded = count_of(outcome::success);
         s.ignored = count_of(outcome::ignored);
         s.dropped = count_of(outcome::dropped);
-        s.shed = refused().of(wait_result::shed) + refused().of(wait_result::overdue);
+        s.admitted = s.succeeded + s.ignored + s.dropped + s.in_flight;
+        s.shed_at_once = shed_at_once_.load(std::memory_order_relaxed);
+        s.shed_from_full = refused().of(wait_result::shed);
+        s.shed_as_overdue = refused().of(wait_result::overdue);
+        s.shed = s.shed_at_once + s.shed_from_full + s.shed_as_overdue;
+        s.cancelled = refused().of(wait_result::aborted);
+        s.closed = refused().of(wait_result::closed);
         s.bypassed = bypassed_.load(std::memory_order_relaxed);
         s.timed_out = refused().of(wait_result::timed_out);
         s.windows = updates_.load(std::memory_order_relaxed);
@@ -248,9 +258,11 @@ private:
     std::forward_list<sample_window> windows_;
     decision_trace trace_;
     std::atomic<sample_window*> current_{nullptr};
+    const bool partitioned_ = shares().enabled(); // here, where every admission looks anyway
 
     // Written by every completion: not in the line that every admission reads current_ from.
     alignas(64) std::array<std::atomic<std::uint64_t>, 3> count_{};
+    std::atomic<std::uint64_t> shed_at_once_{0};
     std::atomic<std::uint64_t> bypassed_{0};
     std::atomic<std::uint64_t> updates_{0};
     std::atomic<std::int64_t> rtt_mean_{0};

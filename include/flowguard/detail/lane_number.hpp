@@ -23,6 +23,7 @@ public:
 
     constexpr std::size_t index() const noexcept { return lane_; }
     constexpr std::size_t partition() const noexcept { return lane_ / classes; }
+    constexpr std::size_t rank() const noexcept { return lane_ % classes; }
 
 private:
     std::uint8_t lane_;

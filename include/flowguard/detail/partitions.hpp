@@ -32,10 +32,12 @@ public:
         return in_flight_[partition].load(std::memory_order_relaxed);
     }
 
-    // How high the limit would have to be for the partition to be within its share. So the one with the least is
-    // the furthest below its share, whatever the limit is.
-    double fill(std::size_t partition) const noexcept {
-        return shares_[partition] > 0 ? static_cast<double>(in_flight(partition)) / shares_[partition]
+    double share(std::size_t partition) const noexcept { return shares_[partition]; }
+
+    // How high the limit would have to be for so many more to be within the partition's share. So the one with the
+    // least is the furthest below its share, whatever the limit is. Without a share it is beyond any.
+    double fill(std::size_t partition, std::size_t more = 0) const noexcept {
+        return shares_[partition] > 0 ? static_cast<double>(in_flight(partition) + more) / shares_[partition]
                                       : std::numeric_limits<double>::infinity();
     }
 

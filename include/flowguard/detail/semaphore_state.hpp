@@ -101,6 +101,7 @@ public:
         for (;;) {
             if ((inbox & closing) != 0) {
                 static_cast<void>(w.claim()); // a cancellation comes too late from now on
+                refused().add(wait_result::closed);
                 return false;
             }
             enqueue_message& message = w;
@@ -172,6 +173,8 @@ public:
         return static_cast<std::size_t>(
             std::max<std::int64_t>(static_cast<std::int64_t>(limit()) - word_.balance(), 0));
     }
+
+    std::size_t waiting_of(priority rank) const noexcept { return queue_.waiting_of(rank); }
 
     std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_STANDING_QUEUE_HPP
 #define FLOWGUARD_DETAIL_STANDING_QUEUE_HPP
 
+#include <algorithm>
 #include <chrono>
 
 namespace flowguard::detail {
@@ -20,6 +21,7 @@ public:
 
     // Now the first in line has waited for so long.
     void look(std::chrono::nanoseconds waited, std::chrono::nanoseconds now) noexcept {
+        confirmed_at_ = std::min(confirmed_at_, now); // clocks may step back
         if (is_too_long(waited) != stands_ && now - confirmed_at_ >= interval_)
             stands_ = !stands_;
         if (is_too_long(waited) == stands_)

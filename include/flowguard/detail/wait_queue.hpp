@@ -29,6 +29,8 @@ public:
     // Whether nobody is in line.
     bool empty() const noexcept { return line_.empty(); }
 
+    std::size_t waiting_of(priority rank) const noexcept { return line_.waiting_of(rank); }
+
     partitions& shares() noexcept { return line_.shares(); }
     const partitions& shares() const noexcept { return line_.shares(); }
 
@@ -82,8 +84,7 @@ public:
                 return;
             if (w->claim()) {
                 hand.give_away();
-                if (shares().enabled())
-                    shares().enter(w->lane.partition());
+                line_.count_turn(*w);
                 decide(*w, wait_result::granted, done);
             } else {
                 line_.remove(*w); // its cancel message is on its way; the permits are for the next

@@ -5,17 +5,22 @@
 #ifndef FLOWGUARD_DETAIL_WAITING_LANES_HPP
 #define FLOWGUARD_DETAIL_WAITING_LANES_HPP
 
+#include <array>
+#include <atomic>
 #include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "flowguard/detail/lane_number.hpp"
+#include "flowguard/detail/partition_turns.hpp"
 #include "flowguard/detail/partitions.hpp"
 #include "flowguard/detail/standing_queue.hpp"
 #include "flowguard/detail/waiter.hpp"
+#include "flowguard/priority.hpp"
 #include "flowguard/wait_order.hpp"
 
 namespace flowguard::detail {
@@ -42,11 +47,17 @@ public:
         : policy_(policy),
           keeps_time_(adapts() || ages()),
           shares_(policy.shares),
+          turns_(shares_.count()),
           lanes_(lane_number::classes * (shares_.enabled() ? shares_.count() : 1), lane(policy)) {}
 
     bool empty() const noexcept { return occupied_ == 0; }
     bool has_only_one() const noexcept { return size_ == 1; }
     bool has_too_many() const noexcept { return size_ > policy_.max_waiters; }
+
+    // How many of a class, for any thread to look at.
+    std::size_t waiting_of(priority rank) const noexcept {
+        return waiting_by_class_[static_cast<std::size_t>(rank)].load(std::memory_order_relaxed);
+    }
 
     partitions& shares() noexcept { return shares_; }
     const partitions& shares() const noexcept { return shares_; }
@@ -55,9 +66,14 @@ public:
         if (keeps_time_)
             w.came_at = policy_.now();
         lane& l = lanes_[w.lane.index()];
+        if (adapts() && l.line.empty())
+            l.standing.look(std::chrono::nanoseconds(0), w.came_at);
+        if (shares_.enabled() && waiting_in(w.lane.partition()) == 0)
+            turns_.join(w.lane.partition());
         l.line.push_back(w);
         ++l.size;
         ++size_;
+        count(w.lane, 1);
         occupied_ |= bit(w.lane.index());
         w.in_line = true;
     }
@@ -67,6 +83,7 @@ public:
         l.line.remove(w);
         --l.size;
         --size_;
+        count(w.lane, -1);
         if (l.line.empty())
             occupied_ &= ~bit(w.lane.index());
         w.in_line = false;
@@ -107,18 +124,28 @@ public:
         return found;
     }
 
-    // Who is to go where more wait than may: of the lowest class, of the partition with most of those, who would be
-    // served last.
+    // Who is to go where more wait than may: of the partition that is, with them, the furthest beyond its share, and of
+    // its lowest class, who would be served last; but not who is served next, unless there is nobody else there.
     waiter* least() const noexcept {
-        std::uint64_t lowest = 0;
-        for (std::size_t rank = lane_number::classes; lowest == 0; --rank)
-            lowest = occupied_ & (lanes_of_class << (rank - 1));
-        const lane* longest = nullptr;
-        for_each_lane(lowest, [&](std::size_t i) {
-            if (longest == nullptr || lanes_[i].size > longest->size)
-                longest = &lanes_[i];
+        const waiter* const kept = next();
+        waiter* found = nullptr;
+        for_each_lane(shares_.enabled() ? lanes_of_most_filled() : occupied_, [&](std::size_t i) {
+            const lane& l = lanes_[i];
+            waiter* last = l.standing.stands() ? l.line.front() : l.line.back();
+            if (last == kept && l.size > 1)
+                last = l.standing.stands() ? last->behind : last->ahead;
+            if (last != kept || found == nullptr)
+                found = last; // of a lower class than the one before
         });
-        return longest->standing.stands() ? longest->line.front() : longest->line.back();
+        return found;
+    }
+
+    // Who was next has been granted its permits.
+    void count_turn(const waiter& w) noexcept {
+        if (shares_.enabled()) {
+            shares_.enter(w.lane.partition());
+            turns_.take(w.lane.partition(), shares_.share(w.lane.partition()));
+        }
     }
 
     // `visit(w)` may remove w, and nobody else.
@@ -149,6 +176,12 @@ private:
     bool adapts() const noexcept { return policy_.order == wait_order::adaptive; }
     bool ages() const noexcept { return policy_.ageing != std::chrono::nanoseconds::max(); }
 
+    void count(lane_number where, int one) noexcept {
+        auto& waiting = waiting_by_class_[where.rank()]; // written by one thread at a time
+        waiting.store(waiting.load(std::memory_order_relaxed) + static_cast<std::size_t>(one),
+                      std::memory_order_relaxed);
+    }
+
     template <class F>
     static void for_each_lane(std::uint64_t lanes, F visit) {
         for (; lanes != 0; lanes &= lanes - 1)
@@ -157,21 +190,46 @@ private:
 
     static waiter* first_of(const lane& l) noexcept { return l.standing.stands() ? l.line.back() : l.line.front(); }
 
+    std::uint64_t lanes_in(std::size_t partition) const noexcept {
+        return occupied_ & (lanes_of_partition << (partition * lane_number::classes));
+    }
+
+    std::size_t waiting_in(std::size_t partition) const noexcept {
+        std::size_t n = 0;
+        for_each_lane(lanes_in(partition), [&](std::size_t i) { n += lanes_[i].size; });
+        return n;
+    }
+
+    // Of equals, the one that has had the fewest turns for its share: where there are more partitions than permits,
+    // all of them are equals whenever a permit comes back.
     std::uint64_t lanes_of_least_filled() const noexcept {
         std::uint64_t found = 0;
-        double least = 0;
+        std::pair<double, double> least;
         for (std::size_t p = 0; p < shares_.count(); ++p) {
-            const std::uint64_t lanes = occupied_ & (lanes_of_partition << (p * lane_number::classes));
-            if (lanes != 0 && (found == 0 || shares_.fill(p) < least)) {
-                found = lanes;
-                least = shares_.fill(p);
+            const std::pair<double, double> fill{shares_.fill(p), turns_.of(p)};
+            if (lanes_in(p) != 0 && (found == 0 || fill < least)) {
+                found = lanes_in(p);
+                least = fill;
+            }
+        }
+        return found;
+    }
+
+    std::uint64_t lanes_of_most_filled() const noexcept {
+        std::uint64_t found = 0;
+        double most = 0;
+        for (std::size_t p = 0; p < shares_.count(); ++p) {
+            const double fill = shares_.fill(p, waiting_in(p));
+            if (lanes_in(p) != 0 && (found == 0 || fill > most)) {
+                found = lanes_in(p);
+                most = fill;
             }
         }
         return found;
     }
 
     // Each `ageing` of its wait lifts who came first in a lane by a class. Of those who come to the same, who has
-    // waited for longest.
+    // waited for longest. Not in a lane that stands: that serves who came last, and sheds those who wait.
     waiter* oldest_for_its_class(std::uint64_t lanes) const noexcept {
         const auto now = policy_.now();
         waiter* found = nullptr;
@@ -179,10 +237,10 @@ private:
         std::chrono::nanoseconds since{};
         for_each_lane(lanes, [&](std::size_t i) {
             waiter* oldest = lanes_[i].line.front();
-            const std::int64_t lifted = (now - oldest->came_at) / policy_.ageing;
+            const std::int64_t lifted = lanes_[i].standing.stands() ? 0 : (now - oldest->came_at) / policy_.ageing;
             const std::int64_t rank = static_cast<std::int64_t>(i % lane_number::classes) - lifted;
             if (found == nullptr || rank < best || (rank == best && oldest->came_at < since)) {
-                found = lifted > 0 ? oldest : first_of(lanes_[i]);
+                found = first_of(lanes_[i]);
                 best = rank;
                 since = oldest->came_at;
             }
@@ -193,9 +251,11 @@ private:
     const wait_policy policy_;
     const bool keeps_time_;
     partitions shares_;
+    partition_turns turns_;
     std::vector<lane> lanes_;
     std::uint64_t occupied_ = 0; // a bit for each lane that has somebody
     std::size_t size_ = 0;
+    std::array<std::atomic<std::size_t>, lane_number::classes> waiting_by_class_{};
 };
 
 } // namespace flowguard::detail
