@@ -21,6 +21,7 @@
 #include "flowguard/permit.hpp"
 #include "flowguard/priority.hpp"
 #include "flowguard/prometheus.hpp"
+#include "flowguard/refusal.hpp"
 #include "flowguard/run_options.hpp"
 #include "flowguard/sqlstate.hpp"
 #include "flowguard/vegas_strategy.hpp"

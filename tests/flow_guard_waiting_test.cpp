@@ -445,3 +445,58 @@ TEST_CASE("Stats tell why calls were refused, and who waits") {
     CHECK(s.admitted == 4);
     CHECK(s.in_flight == 1);
 }
+
+TEST_CASE("Observers are told of each refusal, and of each decision, when it has had its effect") {
+    std::string refused;
+    std::vector<std::size_t> limits;
+    manual_guard* seen = nullptr;
+    busy_guard b{{.min_window = 1,
+                  .max_waiters = 1,
+                  .max_wait = 1h,
+                  .on_decision =
+                      [&](const flowguard::limit_decision& d) {
+                          limits.push_back(d.limit);
+                          CHECK(seen->current_limit() == d.limit);
+                          CHECK(seen->trace().back().limit == d.limit);
+                      },
+                  .on_refusal = [&](flowguard::refusal why) { refused += to_string(why) + std::string(" "); }}};
+    seen = &b.guard;
+    const auto nothing = []() -> asio::awaitable<void> { co_return; };
+    static_cast<void>(b.guard.try_acquire());
+    start(b.context, b.guard.run(nothing));
+    start(b.context, b.guard.run(nothing));
+    poll(b.context);
+    CHECK(refused == "no_permit queue_full ");
+    b.pass(1h);
+    CHECK(refused == "no_permit queue_full timed_out ");
+    refused.clear();
+    asio::cancellation_signal signal;
+    start(b.context, b.guard.run(nothing), &signal);
+    poll(b.context);
+    signal.emit(asio::cancellation_type::terminal);
+    poll(b.context);
+    start(b.context, b.guard.run(nothing, {.deadline = manual_clock::now()}));
+    poll(b.context);
+    CHECK(refused == "cancelled timed_out ");
+    CHECK(limits.empty());
+    b.held.success();
+    CHECK(limits == std::vector<std::size_t>{1});
+    refused.clear();
+    b.guard.close();
+    start(b.context, b.guard.run(nothing));
+    poll(b.context);
+    CHECK(refused == "closed ");
+}
+
+TEST_CASE("An observer of refusals may use the guard") {
+    manual_guard* guard = nullptr;
+    std::size_t waiting = 0;
+    busy_guard b{{.max_waiters = 1, .on_refusal = [&](flowguard::refusal) {
+                      waiting = guard->waiting();
+                      guard->async_acquire([](std::error_code, const ticket&) {}); // waits, or is refused in its turn
+                  }}};
+    guard = &b.guard;
+    static_cast<void>(b.guard.try_acquire());
+    CHECK(b.guard.waiting() == 1);
+    CHECK(waiting == 0);
+}

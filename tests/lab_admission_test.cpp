@@ -17,7 +17,7 @@ using admission::simulation;
 using flowguard::guard_options;
 using flowguard::wait_order;
 
-constexpr guard_options adaptive{.order = wait_order::adaptive};
+const guard_options adaptive{.order = wait_order::adaptive};
 
 void check_sum(const outcome& o) {
     CHECK(o.offered > 0);

@@ -30,6 +30,7 @@ using flowguard::detail::wait_result;
 using flowguard::detail::waiter;
 using flowguard::detail::waiter_list;
 using flowguard::priority;
+using flowguard::refusal;
 using support::manual_clock;
 
 class caller final : public waiter {
@@ -236,7 +237,7 @@ TEST_CASE("Of more than may wait, those who came last are turned away") {
     s.shed();
     CHECK(s.decided() == "d! c! ");
     CHECK(s.queue.size() == 2);
-    CHECK(s.queue.refused.of(wait_result::shed) == 2);
+    CHECK(s.queue.refused.of(refusal::queue_full) == 2);
     s.hand.free = 2;
     s.serve();
     CHECK(s.decided() == "a+ b+ ");
@@ -268,8 +269,8 @@ TEST_CASE("Who is cancelled while too many wait is decided once, by its cancella
     s.withdraw(c);
     CHECK(s.decided() == "c- ");
     CHECK(s.queue.size() == 2);
-    CHECK(s.queue.refused.of(wait_result::shed) == 0);
-    CHECK(s.queue.refused.of(wait_result::aborted) == 1);
+    CHECK(s.queue.refused.of(refusal::queue_full) == 0);
+    CHECK(s.queue.refused.of(refusal::cancelled) == 1);
 }
 
 namespace {
@@ -322,7 +323,7 @@ TEST_CASE("A queue stands when whoever was first in line waited for longer than 
     CHECK(s.decided() == "b? ");
     s.permit_at(102);
     CHECK(s.decided() == "d+ ");
-    CHECK(s.queue.refused.of(wait_result::overdue) == 1);
+    CHECK(s.queue.refused.of(refusal::overdue) == 1);
 }
 
 TEST_CASE("A wait within the target begins the interval anew") {

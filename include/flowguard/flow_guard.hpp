@@ -27,6 +27,7 @@
 #include "flowguard/limit_decision.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/priority.hpp"
+#include "flowguard/refusal.hpp"
 #include "flowguard/run_options.hpp"
 #include "flowguard/vegas_strategy.hpp"
 
@@ -361,7 +362,7 @@ private:
         static_assert(detail::classifies_task<Classifier, typename Traits::result>,
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
         if (how.is_over()) {
-            state_->refused().add(detail::wait_result::timed_out);
+            state_->refused().add(refusal::timed_out);
             if constexpr (waits)
                 throw system_error(error::wait_timeout);
             else
@@ -410,10 +411,10 @@ private:
     }
 
     template <class T, class Executor>
-    static asio::awaitable<T, Executor> checked(asio::awaitable<T, Executor> task) {
+    static asio::awaitable<T, Executor>&& checked(asio::awaitable<T, Executor>&& task) {
         if (!task.valid())
             throw std::invalid_argument("flowguard: task is a moved-from awaitable, must be one that can be awaited");
-        return task;
+        return std::move(task);
     }
 
     template <class Call, class Token>
@@ -430,7 +431,7 @@ private:
     ticket take_or_shed(const Call& how) noexcept {
         ticket t = take(how.lane);
         if (!t)
-            state_->count_shed_at_once();
+            state_->refused().add(refusal::no_permit);
         return t;
     }
 

@@ -9,10 +9,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <vector>
 
+#include "flowguard/limit_decision.hpp"
 #include "flowguard/limit_strategy.hpp"
+#include "flowguard/refusal.hpp"
 #include "flowguard/wait_order.hpp"
 
 namespace flowguard {
@@ -50,6 +53,16 @@ struct guard_options {
 
     /// How many of the latest decisions on the limit flow_guard::trace() tells, at 96 bytes each; in [0, 1'000'000].
     std::size_t trace = 256;
+
+    /// Observers. They are called where the thing happens, in the thread of whoever made it happen, so that they
+    /// have to be quick; they must not throw, else std::terminate is called, and must not destroy the guard. Not called
+    /// are those that are empty.
+    ///
+    /// Of decisions on the limit, one at a time, when the limit has been set.
+    std::function<void(const limit_decision&)> on_decision{};
+    /// Of each call that is not admitted. Several at a time; while it is called, others who come to wait, or give a
+    /// permit back, leave that to the thread that calls it.
+    std::function<void(refusal)> on_refusal{};
 };
 
 /// What flow_guard::stats() tells. Each value is exact, but they are not all of the same instant.

@@ -101,12 +101,12 @@ inline std::string prometheus_text(std::span<const named_stats> guards) {
     });
     w.metric("flowguard_refused_total", "counter", "Calls whose task was not started.",
              [](auto add, const guard_stats& s) {
-                 add(s.shed_at_once, "reason", "no_permit");
-                 add(s.shed_from_full, "reason", "queue_full");
-                 add(s.shed_as_overdue, "reason", "overdue");
-                 add(s.timed_out, "reason", "timed_out");
-                 add(s.cancelled, "reason", "cancelled");
-                 add(s.closed, "reason", "closed");
+                 add(s.shed_at_once, "reason", to_string(refusal::no_permit));
+                 add(s.shed_from_full, "reason", to_string(refusal::queue_full));
+                 add(s.shed_as_overdue, "reason", to_string(refusal::overdue));
+                 add(s.timed_out, "reason", to_string(refusal::timed_out));
+                 add(s.cancelled, "reason", to_string(refusal::cancelled));
+                 add(s.closed, "reason", to_string(refusal::closed));
              });
     w.metric("flowguard_bypassed_total", "counter", "Calls that went past the guard.",
              [](auto add, const guard_stats& s) { add(s.bypassed); });

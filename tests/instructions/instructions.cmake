@@ -32,9 +32,9 @@ function(flowguard_bound_instructions name most call options)
   set_tests_properties(instructions.${name} PROPERTIES LABELS instructions TIMEOUT 120)
 endfunction()
 
-# 821 before there were bounds on waiting, classes and partitions: those may cost 3 % where they are not used, which is
-# 846 and what C libraries differ by, and 20 % where they are.
-flowguard_bound_instructions(run 850 "guard.run(ready())" "flowguard::guard_options{}")
+# 821 before there were bounds on waiting, classes and partitions: those may cost 3 % where they are not used, and
+# 20 % where they are.
+flowguard_bound_instructions(run 846 "guard.run(ready())" "flowguard::guard_options{}")
 flowguard_bound_instructions(
   run_with_options 985 "guard.run(ready(), {.priority = flowguard::priority::sheddable, .partition = 1})"
   "flowguard::guard_options{.order = flowguard::wait_order::adaptive, .partitions = {0.5, 0.5}}")

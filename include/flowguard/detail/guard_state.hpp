@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <forward_list>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -49,7 +50,8 @@ public:
           max_wait_(check_not_negative("guard_options::max_wait", options.max_wait)),
           strategy_(std::move(strategy)),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
-          trace_(check_range("guard_options::trace", options.trace, 0, 1'000'000)) {
+          trace_(check_range("guard_options::trace", options.trace, 0, 1'000'000)),
+          on_decision_(std::move(options.on_decision)) {
         windows_.emplace_front();
         open(windows_.front(), plan(limit()));
     }
@@ -63,10 +65,9 @@ public:
         return true;
     }
 
-    // Returns a permit whose task was not even admitted.
+    // Returns a permit whose task was not even admitted. May destroy *this.
     void give_back(std::size_t partition) noexcept {
-        if (partitioned_)
-            shares().leave(partition); // first, so that whoever hands the permit on knows of it
+        leave(partition);
         give_with_reference(1);
     }
 
@@ -98,12 +99,13 @@ public:
         if (m.window != nullptr)
             record(m, how);
         count_[static_cast<std::size_t>(how)].fetch_add(1, std::memory_order_relaxed);
-        give_back(m.partition);
+        leave(m.partition);
+        give_with_reference(1);
     }
 
     // The same for a task that was not started after all, for its deadline has passed: as if it had not been admitted.
     void withdraw(const membership& m) noexcept {
-        refused().add(wait_result::timed_out);
+        refused().add(refusal::timed_out);
         if (m.window != nullptr)
             record(m, outcome::ignored);
         give_back(m.partition);
@@ -116,7 +118,6 @@ public:
         return std::min(deadline, after<Clock>(std::chrono::ceil<typename Clock::duration>(max_wait_)).time);
     }
 
-    void count_shed_at_once() noexcept { shed_at_once_.fetch_add(1, std::memory_order_relaxed); }
     void count_bypass() noexcept { bypassed_.fetch_add(1, std::memory_order_relaxed); }
 
     std::vector<limit_decision> trace() const { return trace_.read(); }
@@ -133,14 +134,14 @@ public:
         s.ignored = count_of(outcome::ignored);
         s.dropped = count_of(outcome::dropped);
         s.admitted = s.succeeded + s.ignored + s.dropped + s.in_flight;
-        s.shed_at_once = shed_at_once_.load(std::memory_order_relaxed);
-        s.shed_from_full = refused().of(wait_result::shed);
-        s.shed_as_overdue = refused().of(wait_result::overdue);
+        s.shed_at_once = refused().of(refusal::no_permit);
+        s.shed_from_full = refused().of(refusal::queue_full);
+        s.shed_as_overdue = refused().of(refusal::overdue);
         s.shed = s.shed_at_once + s.shed_from_full + s.shed_as_overdue;
-        s.cancelled = refused().of(wait_result::aborted);
-        s.closed = refused().of(wait_result::closed);
+        s.cancelled = refused().of(refusal::cancelled);
+        s.closed = refused().of(refusal::closed);
         s.bypassed = bypassed_.load(std::memory_order_relaxed);
-        s.timed_out = refused().of(wait_result::timed_out);
+        s.timed_out = refused().of(refusal::timed_out);
         s.windows = updates_.load(std::memory_order_relaxed);
         s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
         s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
@@ -150,6 +151,12 @@ public:
     }
 
 private:
+    // Before its permit is given back, so that whoever hands that on knows of it.
+    void leave(std::size_t partition) noexcept {
+        if (partitioned_)
+            shares().leave(partition);
+    }
+
     static wait_policy policy_of(const guard_options& o) {
         return {.max_waiters = o.max_waiters,
                 .order = o.order,
@@ -157,7 +164,8 @@ private:
                 .interval = check_not_negative("guard_options::interval", o.interval),
                 .ageing = check_positive("guard_options::ageing", o.ageing),
                 .shares = checked_shares(o.partitions),
-                .now = &guard_state::now};
+                .now = &guard_state::now,
+                .on_refusal = o.on_refusal};
     }
 
     static const std::vector<double>& checked_shares(const std::vector<double>& shares) {
@@ -210,8 +218,11 @@ private:
         rtt_p99_.store(w.quantile(0.99).count(), std::memory_order_relaxed);
         if constexpr (requires(const Strategy& s) { duration{s.baseline()}; })
             baseline_.store(duration{std::as_const(strategy_).baseline()}.count(), std::memory_order_relaxed);
-        trace_.add(decision_on(w, next, at));
+        const limit_decision decision = decision_on(w, next, at);
+        trace_.add(decision);
         set_limit(std::clamp<std::size_t>(next.limit, 1, max_limit));
+        if (on_decision_)
+            on_decision_(decision); // before the next window, so one at a time
         open(unused_window(closed), next);
     }
 
@@ -257,12 +268,12 @@ private:
     const std::size_t min_window_;
     std::forward_list<sample_window> windows_;
     decision_trace trace_;
+    const std::function<void(const limit_decision&)> on_decision_;
     std::atomic<sample_window*> current_{nullptr};
     const bool partitioned_ = shares().enabled(); // here, where every admission looks anyway
 
     // Written by every completion: not in the line that every admission reads current_ from.
     alignas(64) std::array<std::atomic<std::uint64_t>, 3> count_{};
-    std::atomic<std::uint64_t> shed_at_once_{0};
     std::atomic<std::uint64_t> bypassed_{0};
     std::atomic<std::uint64_t> updates_{0};
     std::atomic<std::int64_t> rtt_mean_{0};

@@ -13,7 +13,7 @@
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/permit_word.hpp"
-#include "flowguard/detail/refusal_counts.hpp"
+#include "flowguard/detail/refusals.hpp"
 #include "flowguard/detail/wait_queue.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/limit_strategy.hpp"
@@ -101,7 +101,7 @@ public:
         for (;;) {
             if ((inbox & closing) != 0) {
                 static_cast<void>(w.claim()); // a cancellation comes too late from now on
-                refused().add(wait_result::closed);
+                refused().add(refusal::closed);
                 return false;
             }
             enqueue_message& message = w;
@@ -178,8 +178,8 @@ public:
 
     std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
-    refusal_counts& refused() noexcept { return queue_.refused; }
-    const refusal_counts& refused() const noexcept { return queue_.refused; }
+    refusals& refused() noexcept { return queue_.refused; }
+    const refusals& refused() const noexcept { return queue_.refused; }
 
     partitions& shares() noexcept { return queue_.shares(); }
     const partitions& shares() const noexcept { return queue_.shares(); }

@@ -17,6 +17,7 @@
 #include "flowguard/detail/semaphore_state.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/error.hpp"
+#include "flowguard/refusal.hpp"
 
 namespace flowguard::detail {
 
@@ -63,8 +64,9 @@ public:
         }
         if constexpr (has_deadline) {
             if (op->deadline_.has_passed()) {
-                op->result = state.is_closed() ? wait_result::closed : wait_result::timed_out;
-                state.refused().add(op->result);
+                const bool closed = state.is_closed();
+                state.refused().add(closed ? refusal::closed : refusal::timed_out);
+                op->result = closed ? wait_result::closed : wait_result::timed_out;
                 op.release()->complete_immediately(default_executor);
                 return;
             }

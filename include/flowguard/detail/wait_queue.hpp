@@ -8,7 +8,7 @@
 #include <cstddef>
 
 #include "flowguard/detail/asio.hpp"
-#include "flowguard/detail/refusal_counts.hpp"
+#include "flowguard/detail/refusals.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/detail/waiting_lanes.hpp"
 
@@ -22,9 +22,9 @@ namespace flowguard::detail {
 // complete when it is out of the semaphore.
 class wait_queue {
 public:
-    explicit wait_queue(const wait_policy& policy) : line_(policy) {}
+    explicit wait_queue(const wait_policy& policy) : refused(policy.on_refusal), line_(policy) {}
 
-    refusal_counts refused; // the owner's, and of those who were refused without having been in line
+    refusals refused; // by the owner, and by others, of those who were not in line
 
     // Whether nobody is in line.
     bool empty() const noexcept { return line_.empty(); }
@@ -129,10 +129,27 @@ private:
         if (w.in_line)
             line_.remove(w);
         --size_;
-        if (result != wait_result::granted)
-            refused.add(result);
+        count(result);
         w.result = result;
         done.push_back(w);
+    }
+
+    void count(wait_result result) noexcept {
+        switch (result) {
+        case wait_result::granted:
+        case wait_result::abandoned:
+            break;
+        case wait_result::aborted:
+            return refused.add(refusal::cancelled);
+        case wait_result::timed_out:
+            return refused.add(refusal::timed_out);
+        case wait_result::closed:
+            return refused.add(refusal::closed);
+        case wait_result::shed:
+            return refused.add(refusal::queue_full);
+        case wait_result::overdue:
+            return refused.add(refusal::overdue);
+        }
     }
 
     waiting_lanes line_;

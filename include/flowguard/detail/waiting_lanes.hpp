@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "flowguard/detail/standing_queue.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/priority.hpp"
+#include "flowguard/refusal.hpp"
 #include "flowguard/wait_order.hpp"
 
 namespace flowguard::detail {
@@ -37,6 +39,8 @@ struct wait_policy {
     std::vector<double> shares{};                                      // of the partitions; empty: there are none
 
     std::chrono::nanoseconds (*now)() noexcept = nullptr; // where the order depends on the time
+
+    std::function<void(refusal)> on_refusal{}; // not empty: is told of each
 };
 
 // Those who wait, and whose turn it is: the partition that has the least of its share, its highest class, and of that
