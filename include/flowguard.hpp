@@ -18,6 +18,7 @@
 #include "flowguard/http_status.hpp"
 #include "flowguard/limit_decision.hpp"
 #include "flowguard/limit_strategy.hpp"
+#include "flowguard/metrics.hpp"
 #include "flowguard/permit.hpp"
 #include "flowguard/priority.hpp"
 #include "flowguard/prometheus.hpp"

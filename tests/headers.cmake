@@ -2,7 +2,11 @@
 
 # Compiles each header alone, and included twice: a missing include or guard breaks the build.
 set(sources "")
-foreach(header IN LISTS flowguard_headers)
+set(headers ${flowguard_headers})
+if(NOT TARGET prometheus-cpp::core)
+  list(FILTER headers EXCLUDE REGEX "/prometheus_cpp\\.hpp$")
+endif()
+foreach(header IN LISTS headers)
   cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include" OUTPUT_VARIABLE name)
   set(source "${CMAKE_CURRENT_BINARY_DIR}/header_alone/${name}.cpp")
   file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"@name@\"\n#include \"@name@\"\n" @ONLY)
@@ -10,4 +14,5 @@ foreach(header IN LISTS flowguard_headers)
 endforeach()
 
 add_library(flowguard_headers_alone OBJECT ${sources})
-target_link_libraries(flowguard_headers_alone PRIVATE flowguard::flowguard flowguard_warnings)
+target_link_libraries(flowguard_headers_alone PRIVATE flowguard::flowguard flowguard_warnings
+                                                      $<TARGET_NAME_IF_EXISTS:prometheus-cpp::core>)
