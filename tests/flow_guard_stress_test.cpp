@@ -5,6 +5,7 @@
 // Guards under several threads at once; best run with -fsanitize=thread, and with address,undefined.
 
 #include <algorithm>
+#include <array>
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 #include <asio/bind_cancellation_slot.hpp>
@@ -133,6 +134,7 @@ struct counts {
     std::atomic<std::uint64_t> classified[3]{};
     std::atomic<std::uint64_t> shed{0};
     std::atomic<std::uint64_t> timed_out{0};
+    std::atomic<std::uint64_t> closed{0};
     std::atomic<std::uint64_t> succeeded{0};
     std::atomic<std::uint64_t> failed{0};
     std::atomic<std::uint64_t> aborted{0};
@@ -255,6 +257,8 @@ asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uin
                 ++seen.shed;
             else if (with_code->code() == flowguard::error::wait_timeout)
                 ++seen.timed_out;
+            else if (with_code->code() == flowguard::error::closed)
+                ++seen.closed;
             else
                 ++seen.unexpected;
         } catch (...) {
@@ -373,21 +377,20 @@ TEST_CASE("The trace of a guard is read while its limit changes") {
     std::vector<std::thread> workers;
     for (std::size_t i = 0; i < threads - 1; ++i)
         workers.emplace_back([&] {
-            for (int n = 0; n < 20'000; ++n)
+            while (!done)
                 guard.try_acquire().success();
-            done = true;
         });
     std::size_t torn = 0;
     std::size_t seen = 0;
-    while (!done)
+    while (seen < 5000)
         for (const flowguard::limit_decision& d : guard.trace()) {
             ++seen;
             torn += d.limit >= 1 && d.limit <= 8 && d.dip <= 8 && d.before >= 1 && d.before <= 8 && d.at >= 0ns ? 0 : 1;
         }
+    done = true;
     for (std::thread& w : workers)
         w.join();
     CHECK(torn == 0);
-    CHECK(seen > 0);
     CHECK(guard.trace().size() == 8);
 }
 
@@ -414,6 +417,52 @@ TEST_CASE("A guard may go while other threads hold its tickets") {
     pool.join();
     CHECK(found.entered_by_two == 0);
     CHECK(found.impossible_windows == 0);
+}
+
+TEST_CASE("Closing a guard in the middle of everything loses no call and no permit") {
+    constexpr int clients = 24;
+    constexpr int calls = 60;
+    std::uint64_t closed = 0;
+    for (std::uint32_t round = 0; round < 12; ++round) {
+        findings found;
+        counts seen;
+        guard_type guard{random_strategy{found, round, 8, 20}, guard_options{.min_window = 5,
+                                                                             .max_waiters = 10,
+                                                                             .max_wait = 30ms,
+                                                                             .order = flowguard::wait_order::adaptive,
+                                                                             .target = 5ms,
+                                                                             .interval = 10ms,
+                                                                             .ageing = 10ms,
+                                                                             .partitions = {0.6, 0.4}}};
+        asio::thread_pool pool{threads};
+        for (std::uint32_t i = 0; i < clients; ++i) {
+            strand s{pool.get_executor()};
+            asio::co_spawn(s, client(guard, seen, s, 1000 * round + i, calls, 2), [&seen](std::exception_ptr e) {
+                if (e)
+                    ++seen.unexpected;
+            });
+        }
+        while (seen.calls < clients * calls / 3)
+            std::this_thread::yield();
+        guard.close();
+        pool.join();
+
+        CHECK(seen.calls == clients * calls);
+        CHECK(seen.unexpected == 0);
+        CHECK(seen.running == 0);
+        CHECK(seen.succeeded + seen.failed + seen.aborted + seen.shed + seen.timed_out + seen.closed == seen.calls);
+        CHECK(guard.in_flight() == 0);
+        CHECK(guard.in_flight(0) + guard.in_flight(1) == 0);
+        CHECK(guard.waiting() == 0);
+        const guard_stats s = guard.stats();
+        CHECK(s.admitted == seen.admitted());
+        CHECK(s.shed == seen.shed);
+        CHECK(s.timed_out == seen.timed_out);
+        CHECK(s.closed == seen.closed);
+        CHECK(s.waiting_by_class == std::array<std::size_t, 4>{});
+        closed += s.closed;
+    }
+    CHECK(closed > 0);
 }
 
 TEST_CASE("A guard may go while its calls wait and run on other threads") {
