@@ -266,7 +266,7 @@ TEST_CASE("An HTTP status is a success, ignored, or a drop") {
     using flowguard::classify_http_status;
     for (const unsigned status : {100U, 200U, 204U, 301U, 304U, 404U, 410U})
         CHECK(classify_http_status(status) == outcome::success);
-    for (const unsigned status : {400U, 401U, 403U, 408U, 409U, 422U, 500U, 501U})
+    for (const unsigned status : {0U, 99U, 400U, 401U, 403U, 408U, 409U, 422U, 500U, 501U})
         CHECK(classify_http_status(status) == outcome::ignored);
     for (const unsigned status : {429U, 502U, 503U, 504U})
         CHECK(classify_http_status(status) == outcome::dropped);
@@ -288,6 +288,8 @@ TEST_CASE("A response is classified by the status that is found in it") {
     STATIC_REQUIRE(classifies<by_code, response>);
     STATIC_REQUIRE_FALSE(classifies<by_code, std::exception_ptr>); // the default one stands in
     STATIC_REQUIRE_FALSE(classifies<by_code, int>);
+    STATIC_REQUIRE_FALSE(classifies<flowguard::by_http_status<>, std::exception_ptr>);
+    STATIC_REQUIRE(flowguard::detail::classifies_task<flowguard::by_http_status<>, int>);
 }
 
 TEST_CASE("An SQLSTATE is a success, ignored, or a drop") {

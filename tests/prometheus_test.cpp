@@ -45,7 +45,7 @@ TEST_CASE("Stats are told in Prometheus' text format") {
     CHECK(has_line(text, "flowguard_tasks_total{guard=\"database\",outcome=\"success\"} 12345678901"));
     CHECK(has_line(text, "flowguard_refused_total{guard=\"database\",reason=\"queue_full\"} 4"));
     CHECK(has_line(text, "flowguard_refused_total{guard=\"database\",reason=\"timed_out\"} 5"));
-    CHECK(has_line(text, "flowguard_window_rtt_seconds{guard=\"database\",quantile=\"0.99\"} 2"));
+    CHECK(has_line(text, "flowguard_window_rtt_seconds{guard=\"database\",percentile=\"99\"} 2"));
     CHECK(has_line(text, "flowguard_window_rtt_mean_seconds{guard=\"database\"} 0.0015"));
     CHECK(has_line(text, "flowguard_baseline_rtt_seconds{guard=\"database\"} 2.5e-07"));
     CHECK(text.ends_with("\n"));

@@ -606,6 +606,56 @@ TEST_CASE("A partition that did not wait has not saved up turns") {
     CHECK(served == "bababa");
 }
 
+TEST_CASE("What one partition had more than its share, by chance, does not cost it its later turns") {
+    scene s{{.shares = {0.9, 0.05, 0.05}}};
+    std::vector<std::unique_ptr<caller>> callers;
+    std::vector<std::size_t> in_flight;
+    std::string served;
+    const auto serve = [&](int n, std::size_t limit) {
+        for (int i = 0; i < n; ++i) {
+            for (const std::size_t partition : {0U, 1U, 2U}) // all of them always wait
+                if (std::none_of(callers.begin(), callers.end(),
+                                 [&](const auto& c) { return c->in_line && c->lane.partition() == partition; })) {
+                    callers.push_back(std::make_unique<caller>("abc"[partition], priority::critical, partition));
+                    s.arrive(*callers.back());
+                }
+            while (in_flight.size() >= limit) {
+                s.queue.shares().leave(in_flight.front());
+                in_flight.erase(in_flight.begin());
+            }
+            s.hand.free = 1;
+            s.serve();
+            const char one = s.decided()[0];
+            served += one;
+            in_flight.push_back(static_cast<std::size_t>(one - 'a'));
+            std::erase_if(callers, [](const auto& c) { return !c->in_line; });
+        }
+    };
+    serve(3000, 2); // one permit for a, and by rounding as many for the others together
+    served.clear();
+    serve(60, 1);
+    CHECK(served.find('b') < 25);
+    CHECK(served.find('c') < 25);
+}
+
+TEST_CASE("In a full queue, a small partition's caller is kept where its share is free") {
+    scene s{{.max_waiters = 10, .shares = {0.9, 0.05}}};
+    for (int i = 0; i < 5; ++i)
+        s.queue.shares().enter(0);
+    std::vector<std::unique_ptr<caller>> callers;
+    for (int i = 0; i < 10; ++i) {
+        callers.push_back(std::make_unique<caller>('a', priority::critical_plus, 0));
+        s.arrive(*callers.back());
+    }
+    caller small{'s', priority::sheddable, 1}; // comes to 1 / 0.05 = 20, the others to 15 / 0.9 = 16.7
+    s.arrive(small);
+    s.shed();
+    CHECK(s.decided() == "a! ");
+    s.hand.free = 1;
+    s.serve();
+    CHECK(s.decided() == "s+ ");
+}
+
 TEST_CASE("Of more than may wait, the partition furthest beyond its share is turned away first, by its lowest class") {
     caller a{'a', priority::critical_plus, 0}, b{'b', priority::critical, 0}, c{'c', priority::sheddable, 1};
     scene s{{.max_waiters = 2, .shares = {0.8, 0.2}}};

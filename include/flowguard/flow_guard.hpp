@@ -213,10 +213,8 @@ public:
     /// std::invalid_argument for a partition, or a priority, that there is not.
     template <class T, class Executor, class Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, run_options<Classifier, Clock> options) {
-        if (options.bypass) {
-            state_->count_bypass();
-            return checked(std::move(task));
-        }
+        if (options.bypass)
+            return unguarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); });
         return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
                              std::move(options.classify), call_of(options));
     }

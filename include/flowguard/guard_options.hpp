@@ -55,8 +55,10 @@ struct guard_options {
     std::size_t trace = 256;
 
     /// Observers. They are called where the thing happens, in the thread of whoever made it happen, so that they
-    /// have to be quick; they must not throw, else std::terminate is called, and must not destroy the guard. Not called
-    /// are those that are empty.
+    /// have to be quick; they must not throw, else std::terminate is called. They may look at the guard, but one that
+    /// tries again to get a permit may be refused again, without end. Where other threads use the guard until it goes,
+    /// a last call may come a little later, so that they had better own what they need. Not called are those that are
+    /// empty.
     ///
     /// Of decisions on the limit, one at a time, when the limit has been set.
     std::function<void(const limit_decision&)> on_decision{};
@@ -65,7 +67,7 @@ struct guard_options {
     std::function<void(refusal)> on_refusal{};
 };
 
-/// What flow_guard::stats() tells. Each value is exact, but they are not all of the same instant.
+/// What flow_guard::stats() tells. No call is lost, but the values are not all of the same instant.
 struct guard_stats {
     std::size_t limit = 0;
     std::size_t available_permits = 0;
@@ -73,7 +75,8 @@ struct guard_stats {
     std::size_t waiting = 0;
     std::array<std::size_t, 4> waiting_by_class{}; ///< by the value of their priority
 
-    // Since the guard was made. Every call is admitted, shed, timed out, cancelled, closed, or bypassed.
+    // Since the guard was made. Every call comes to be admitted, shed, timed out, cancelled, closed, or bypassed,
+    // unless it is destroyed with its context.
     std::uint64_t admitted = 0; ///< calls whose task was started, done or not
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0; ///< … with outcome::ignored

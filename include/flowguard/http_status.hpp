@@ -6,6 +6,7 @@
 #define FLOWGUARD_HTTP_STATUS_HPP
 
 #include <concepts>
+#include <exception>
 #include <functional>
 #include <type_traits>
 #include <utility>
@@ -28,7 +29,7 @@ constexpr outcome classify_http_status(unsigned status) noexcept {
     case 410:
         return outcome::success;
     default:
-        return status < 400 ? outcome::success : outcome::ignored;
+        return status >= 100 && status < 400 ? outcome::success : outcome::ignored;
     }
 }
 
@@ -42,7 +43,7 @@ public:
     explicit by_http_status(Projection projection = {}) : projection_(std::move(projection)) {}
 
     template <class T>
-        requires std::invocable<const Projection&, const T&>
+        requires(!std::same_as<T, std::exception_ptr>) && std::invocable<const Projection&, const T&>
     outcome operator()(const T& result) const {
         return classify_http_status(static_cast<unsigned>(std::invoke(projection_, result)));
     }

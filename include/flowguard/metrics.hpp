@@ -61,8 +61,8 @@ void visit_metrics(Visit visit) {
     visit(metric{"flowguard.windows", counter, "{window}", "Updates of the strategy."},
           [](const guard_stats& s, auto add) { add(s.windows); });
     visit(metric{"flowguard.window.rtt", gauge, "s", "RTT in the latest window."}, [](const guard_stats& s, auto add) {
-        add(s.rtt_p50, "quantile", "0.5");
-        add(s.rtt_p99, "quantile", "0.99");
+        add(s.rtt_p50, "percentile", "50");
+        add(s.rtt_p99, "percentile", "99");
     });
     visit(metric{"flowguard.window.rtt.mean", gauge, "s", "Mean RTT in the latest window."},
           [](const guard_stats& s, auto add) { add(s.rtt_mean); });

@@ -7,9 +7,9 @@
 
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <vector>
 
@@ -49,7 +49,8 @@ private:
     class place {
     public:
         void write(const limit_decision& d, std::uint64_t number) noexcept {
-            const words w = std::bit_cast<words>(d);
+            words w{};
+            std::memcpy(w.data(), &d, sizeof d);
             version_.store(2 * number + 1, std::memory_order_relaxed);
             // Release: who reads one of these words, with acquire, then finds the version above, or a later one.
             for (std::size_t i = 0; i < w.size(); ++i)
@@ -64,14 +65,13 @@ private:
             words w;
             for (std::size_t i = 0; i < w.size(); ++i)
                 w[i] = words_[i].load(std::memory_order_acquire);
-            d = std::bit_cast<limit_decision>(w);
+            std::memcpy(static_cast<void*>(&d), w.data(), sizeof d); // trivially copyable
             return version_.load(std::memory_order_relaxed) == 2 * number + 2;
         }
 
     private:
-        static_assert(std::is_trivially_copyable_v<limit_decision> &&
-                      sizeof(limit_decision) % sizeof(std::size_t) == 0);
-        using words = std::array<std::size_t, sizeof(limit_decision) / sizeof(std::size_t)>;
+        static_assert(std::is_trivially_copyable_v<limit_decision>);
+        using words = std::array<std::size_t, (sizeof(limit_decision) + sizeof(std::size_t) - 1) / sizeof(std::size_t)>;
 
         std::atomic<std::uint64_t> version_{0};
         std::array<std::atomic<std::size_t>, std::tuple_size_v<words>> words_{};

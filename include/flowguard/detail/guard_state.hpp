@@ -105,7 +105,8 @@ public:
 
     // The same for a task that was not started after all, for its deadline has passed: as if it had not been admitted.
     void withdraw(const membership& m) noexcept {
-        refused().add(refusal::timed_out);
+        if (!is_orphaned())
+            refused().add(refusal::timed_out);
         if (m.window != nullptr)
             record(m, outcome::ignored);
         give_back(m.partition);
@@ -229,8 +230,8 @@ private:
     limit_decision decision_on(const window& w, const plan& next, std::chrono::nanoseconds at) const noexcept {
         limit_decision d{.at = at,
                          .before = w.limit,
-                         .limit = next.then != 0 ? next.then : next.limit,
-                         .dip = next.then != 0 ? next.limit : 0,
+                         .limit = std::clamp<std::size_t>(next.then != 0 ? next.then : next.limit, 1, max_limit),
+                         .dip = next.then != 0 ? std::clamp<std::size_t>(next.limit, 1, max_limit) : 0,
                          .samples = w.samples,
                          .dropped = w.dropped,
                          .ignored = w.ignored,
@@ -238,7 +239,8 @@ private:
                          .mean_rtt = w.mean_rtt,
                          .baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)}};
         if constexpr (requires(const Strategy& s, const char*& reason) { reason = s.reason(); })
-            d.reason = std::as_const(strategy_).reason();
+            if (const char* reason = std::as_const(strategy_).reason())
+                d.reason = reason;
         return d;
     }
 

@@ -9,26 +9,35 @@
 #include <cstddef>
 #include <vector>
 
+#include "flowguard/detail/partitions.hpp"
+
 namespace flowguard::detail {
 
 // How many turns each partition has had, for its share: stride scheduling (C. Waldspurger, W. Weihl: Stride Scheduling.
-// MIT/LCS/TM-528, 1995). One that did not wait has not saved up any.
+// MIT/LCS/TM-528, 1995). Nobody saves up more than one turn, be it by not waiting, or because turns were not what
+// decided.
 class partition_turns {
 public:
-    explicit partition_turns(std::size_t partitions) : turns_(partitions) {}
+    explicit partition_turns(const partitions& shares) : turns_(shares.count()), strides_(shares.count()) {
+        for (std::size_t p = 0; p < strides_.size(); ++p)
+            strides_[p] = shares.share(p) > 0 ? 1 / shares.share(p) : 1;
+    }
 
     double of(std::size_t partition) const noexcept { return turns_[partition]; }
 
     // From now on it waits.
     void join(std::size_t partition) noexcept { turns_[partition] = std::max(turns_[partition], latest_); }
 
-    void take(std::size_t partition, double share) noexcept {
+    void take(std::size_t partition) noexcept {
         latest_ = turns_[partition];
-        turns_[partition] += share > 0 ? 1 / share : 1;
+        turns_[partition] += strides_[partition];
+        for (std::size_t p = 0; p < turns_.size(); ++p)
+            turns_[p] = std::max(turns_[p], latest_ - strides_[p]);
     }
 
 private:
     std::vector<double> turns_;
+    std::vector<double> strides_;
     double latest_ = 0; // of who had the latest, before it
 };
 

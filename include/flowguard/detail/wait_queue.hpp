@@ -94,6 +94,8 @@ public:
 
     // Turns away those whose wait is in vain.
     void shed(waiter_list& done) noexcept {
+        if (!line_.may_shed())
+            return;
         while (waiter* w = line_.overdue())
             turn_away(*w, wait_result::overdue, done);
         while (line_.has_too_many())

@@ -5,7 +5,6 @@
 #ifndef FLOWGUARD_DETAIL_WAITING_LANES_HPP
 #define FLOWGUARD_DETAIL_WAITING_LANES_HPP
 
-#include <array>
 #include <atomic>
 #include <bit>
 #include <chrono>
@@ -49,96 +48,77 @@ class waiting_lanes {
 public:
     explicit waiting_lanes(const wait_policy& policy)
         : policy_(policy),
-          keeps_time_(adapts() || ages()),
+          adapts_(policy.order == wait_order::adaptive),
+          ages_(policy.ageing != std::chrono::nanoseconds::max()),
+          plain_(!adapts_ && !ages_ && policy.shares.empty()),
+          may_shed_(adapts_ || policy.max_waiters != std::numeric_limits<std::size_t>::max()),
           shares_(policy.shares),
-          turns_(shares_.count()),
-          lanes_(lane_number::classes * (shares_.enabled() ? shares_.count() : 1), lane(policy)) {}
+          turns_(shares_),
+          lanes_(lane_number::classes * (shares_.enabled() ? shares_.count() : 1), lane(policy)),
+          sizes_(lanes_.size()) {}
 
     bool empty() const noexcept { return occupied_ == 0; }
     bool has_only_one() const noexcept { return size_ == 1; }
     bool has_too_many() const noexcept { return size_ > policy_.max_waiters; }
 
+    // Whether anybody can ever be overdue, or one too many.
+    bool may_shed() const noexcept { return may_shed_; }
+
     // How many of a class, for any thread to look at.
     std::size_t waiting_of(priority rank) const noexcept {
-        return waiting_by_class_[static_cast<std::size_t>(rank)].load(std::memory_order_relaxed);
+        std::size_t n = 0;
+        for (std::size_t i = static_cast<std::size_t>(rank); i < sizes_.size(); i += lane_number::classes)
+            n += waiting_in_lane(i);
+        return n;
     }
 
     partitions& shares() noexcept { return shares_; }
     const partitions& shares() const noexcept { return shares_; }
 
     void push_back(waiter& w) noexcept {
-        if (keeps_time_)
-            w.came_at = policy_.now();
-        lane& l = lanes_[w.lane.index()];
-        if (adapts() && l.line.empty())
-            l.standing.look(std::chrono::nanoseconds(0), w.came_at);
-        if (shares_.enabled() && waiting_in(w.lane.partition()) == 0)
-            turns_.join(w.lane.partition());
-        l.line.push_back(w);
-        ++l.size;
-        ++size_;
-        count(w.lane, 1);
-        occupied_ |= bit(w.lane.index());
+        if (!plain_)
+            prepare(w);
+        const std::size_t i = w.lane.index();
+        lanes_[i].line.push_back(w);
+        count(i, 1);
+        occupied_ |= bit(i);
         w.in_line = true;
     }
 
     void remove(waiter& w) noexcept {
-        lane& l = lanes_[w.lane.index()];
-        l.line.remove(w);
-        --l.size;
-        --size_;
-        count(w.lane, -1);
-        if (l.line.empty())
-            occupied_ &= ~bit(w.lane.index());
+        const std::size_t i = w.lane.index();
+        lanes_[i].line.remove(w);
+        count(i, -1);
+        if (lanes_[i].line.empty())
+            occupied_ &= ~bit(i);
         w.in_line = false;
     }
 
     // Finds out which lanes stand.
     void look() noexcept {
-        if (!adapts())
-            return;
-        const auto now = policy_.now();
-        for_each_lane(occupied_,
-                      [&](std::size_t i) { lanes_[i].standing.look(now - lanes_[i].line.front()->came_at, now); });
+        if (adapts_)
+            look_at_each();
     }
 
     // Who is to be served next; null if nobody waits.
     waiter* next() const noexcept {
         if (empty())
             return nullptr;
-        const std::uint64_t lanes = shares_.enabled() ? lanes_of_least_filled() : occupied_;
-        if (keeps_time_ && ages())
-            return oldest_for_its_class(lanes);
-        return first_of(lanes_[static_cast<std::size_t>(std::countr_zero(lanes))]);
+        return plain_ ? lanes_[static_cast<std::size_t>(std::countr_zero(occupied_))].line.front() : next_by_policy();
     }
 
     // Somebody who has waited for too long in a lane that stands, but not who is served next: a permit shall not have
     // to wait for one. Null if there is nobody.
-    waiter* overdue() const noexcept {
-        if (!keeps_time_ || !adapts() || empty())
-            return nullptr;
-        const waiter* const kept = next();
-        const auto now = policy_.now();
-        waiter* found = nullptr;
-        for_each_lane(occupied_, [&](std::size_t i) {
-            waiter* oldest = lanes_[i].line.front();
-            if (lanes_[i].standing.stands() && oldest != kept && lanes_[i].standing.is_too_long(now - oldest->came_at))
-                found = oldest;
-        });
-        return found;
-    }
+    waiter* overdue() const noexcept { return adapts_ && !empty() ? find_overdue() : nullptr; }
 
     // Who is to go where more wait than may: of the partition that is, with them, the furthest beyond its share, and of
-    // its lowest class, who would be served last; but not who is served next, unless there is nobody else there.
+    // its lowest class, who would be served last; but not who is served next, unless nobody else waits.
     waiter* least() const noexcept {
-        const waiter* const kept = next();
-        waiter* found = nullptr;
-        for_each_lane(shares_.enabled() ? lanes_of_most_filled() : occupied_, [&](std::size_t i) {
-            const lane& l = lanes_[i];
-            waiter* last = l.standing.stands() ? l.line.front() : l.line.back();
-            if (last == kept && l.size > 1)
-                last = l.standing.stands() ? last->behind : last->ahead;
-            if (last != kept || found == nullptr)
+        waiter* const kept = next();
+        waiter* found = kept;
+        for_each_lane(shares_.enabled() ? lanes_of_most_filled(kept->lane) : occupied_, [&](std::size_t i) {
+            waiter* last = lanes_[i].standing.stands() ? lanes_[i].line.front() : lanes_[i].line.back();
+            if (last != kept)
                 found = last; // of a lower class than the one before
         });
         return found;
@@ -148,7 +128,7 @@ public:
     void count_turn(const waiter& w) noexcept {
         if (shares_.enabled()) {
             shares_.enter(w.lane.partition());
-            turns_.take(w.lane.partition(), shares_.share(w.lane.partition()));
+            turns_.take(w.lane.partition());
         }
     }
 
@@ -169,21 +149,54 @@ private:
         explicit lane(const wait_policy& policy) noexcept : standing(policy.target, policy.interval) {}
 
         waiter_list line;
-        std::size_t size = 0;
         standing_queue standing;
     };
 
     static constexpr std::uint64_t bit(std::size_t lane) noexcept { return std::uint64_t{1} << lane; }
     static constexpr std::uint64_t lanes_of_partition = 0xF; // of the first
-    static constexpr std::uint64_t lanes_of_class = 0x1111111111111111; // of the highest
 
-    bool adapts() const noexcept { return policy_.order == wait_order::adaptive; }
-    bool ages() const noexcept { return policy_.ageing != std::chrono::nanoseconds::max(); }
+    std::size_t waiting_in_lane(std::size_t i) const noexcept { return sizes_[i].load(std::memory_order_relaxed); }
 
-    void count(lane_number where, int one) noexcept {
-        auto& waiting = waiting_by_class_[where.rank()]; // written by one thread at a time
-        waiting.store(waiting.load(std::memory_order_relaxed) + static_cast<std::size_t>(one),
-                      std::memory_order_relaxed);
+    void count(std::size_t lane_index, int one) noexcept {
+        size_ += static_cast<std::size_t>(one);
+        sizes_[lane_index].store(waiting_in_lane(lane_index) + static_cast<std::size_t>(one),
+                                 std::memory_order_relaxed); // written by one thread at a time
+    }
+
+    // Before it gets into line.
+    void prepare(waiter& w) noexcept {
+        if (adapts_ || ages_)
+            w.came_at = policy_.now();
+        lane& l = lanes_[w.lane.index()];
+        if (adapts_ && l.line.empty())
+            l.standing.look(std::chrono::nanoseconds(0), w.came_at);
+        if (shares_.enabled() && waiting_in(w.lane.partition()) == 0)
+            turns_.join(w.lane.partition());
+    }
+
+    void look_at_each() noexcept {
+        const auto now = policy_.now();
+        for_each_lane(occupied_,
+                      [&](std::size_t i) { lanes_[i].standing.look(now - lanes_[i].line.front()->came_at, now); });
+    }
+
+    waiter* next_by_policy() const noexcept {
+        const std::uint64_t lanes = shares_.enabled() ? lanes_of_least_filled() : occupied_;
+        if (ages_)
+            return oldest_for_its_class(lanes);
+        return first_of(lanes_[static_cast<std::size_t>(std::countr_zero(lanes))]);
+    }
+
+    waiter* find_overdue() const noexcept {
+        const waiter* const kept = next();
+        const auto now = policy_.now();
+        waiter* found = nullptr;
+        for_each_lane(occupied_, [&](std::size_t i) {
+            waiter* oldest = lanes_[i].line.front();
+            if (lanes_[i].standing.stands() && oldest != kept && lanes_[i].standing.is_too_long(now - oldest->came_at))
+                found = oldest;
+        });
+        return found;
     }
 
     template <class F>
@@ -200,7 +213,7 @@ private:
 
     std::size_t waiting_in(std::size_t partition) const noexcept {
         std::size_t n = 0;
-        for_each_lane(lanes_in(partition), [&](std::size_t i) { n += lanes_[i].size; });
+        for_each_lane(lanes_in(partition), [&](std::size_t i) { n += waiting_in_lane(i); });
         return n;
     }
 
@@ -219,14 +232,15 @@ private:
         return found;
     }
 
-    std::uint64_t lanes_of_most_filled() const noexcept {
+    // Of those that wait for more than the one who is kept.
+    std::uint64_t lanes_of_most_filled(lane_number kept) const noexcept {
         std::uint64_t found = 0;
         double most = 0;
         for (std::size_t p = 0; p < shares_.count(); ++p) {
-            const double fill = shares_.fill(p, waiting_in(p));
-            if (lanes_in(p) != 0 && (found == 0 || fill > most)) {
+            const std::size_t waiting = waiting_in(p) - (p == kept.partition() ? 1 : 0);
+            if (waiting > 0 && (found == 0 || shares_.fill(p, waiting) > most)) {
                 found = lanes_in(p);
-                most = fill;
+                most = shares_.fill(p, waiting);
             }
         }
         return found;
@@ -253,13 +267,16 @@ private:
     }
 
     const wait_policy policy_;
-    const bool keeps_time_;
+    const bool adapts_;
+    const bool ages_;
+    const bool plain_; // nothing matters but the class, and who came first
+    const bool may_shed_;
     partitions shares_;
     partition_turns turns_;
     std::vector<lane> lanes_;
+    std::vector<std::atomic<std::size_t>> sizes_; // of the lanes
     std::uint64_t occupied_ = 0; // a bit for each lane that has somebody
     std::size_t size_ = 0;
-    std::array<std::atomic<std::size_t>, lane_number::classes> waiting_by_class_{};
 };
 
 } // namespace flowguard::detail
