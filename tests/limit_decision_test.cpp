@@ -86,6 +86,7 @@ TEST_CASE("A guard tells what its strategy saw, and why it did what it did") {
     CHECK(trace[0].mean_rtt == 10ms);
     CHECK(trace[0].baseline_rtt == 10ms);
     CHECK(trace[0].reason == std::string("quick start: nothing queues"));
+    CHECK(guard.stats().limit_reason == std::string("quick start: nothing queues"));
 }
 
 TEST_CASE("A guard tells of dips, and has no reason and no baseline where its strategy has none") {

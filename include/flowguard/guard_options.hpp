@@ -70,6 +70,7 @@ struct guard_options {
 /// What flow_guard::stats() tells. No call is lost, but the values are not all of the same instant.
 struct guard_stats {
     std::size_t limit = 0;
+    const char* limit_reason = ""; ///< why it is that: of the latest limit_decision; a text that lives for ever
     std::size_t available_permits = 0;
     std::size_t in_flight = 0;
     std::size_t waiting = 0;

@@ -2,7 +2,8 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Makes as many guarded calls as it is told, for instructions.cmake to count what one costs. FLOWGUARD_CALL says which.
+// Makes as many guarded calls as it is told, for instructions.cmake to count what one costs. FLOWGUARD_CALL says which,
+// FLOWGUARD_CALLERS how many coroutines make them.
 
 #include <cstddef>
 #include <cstdlib>
@@ -10,16 +11,24 @@
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
 #include <flowguard.hpp>
 
 namespace {
 
-asio::awaitable<int> ready() {
+[[maybe_unused]] asio::awaitable<int> ready() {
     co_return 1;
 }
 
-asio::awaitable<void> calls(flowguard::flow_guard<flowguard::fixed_limit>& guard, long n) {
-    for (long i = 0; i < n; ++i)
+// Lets the others come to wait.
+[[maybe_unused]] asio::awaitable<int> posted() {
+    co_await asio::post(asio::use_awaitable);
+    co_return 1;
+}
+
+asio::awaitable<void> calls(flowguard::flow_guard<flowguard::fixed_limit>& guard, long& left) {
+    while (left-- > 0)
         co_await FLOWGUARD_CALL;
 }
 
@@ -27,9 +36,11 @@ asio::awaitable<void> calls(flowguard::flow_guard<flowguard::fixed_limit>& guard
 
 int main(int argc, char** argv) {
     const long n = argc > 1 ? std::atol(argv[1]) : 1;
+    long left = n;
     asio::io_context context{1};
     flowguard::flow_guard guard{flowguard::fixed_limit{10}, FLOWGUARD_OPTIONS};
-    asio::co_spawn(context, calls(guard, n), asio::detached);
+    for (int i = 0; i < FLOWGUARD_CALLERS; ++i)
+        asio::co_spawn(context, calls(guard, left), asio::detached);
     context.run();
     return guard.stats().succeeded == static_cast<std::size_t>(n) ? 0 : 1;
 }

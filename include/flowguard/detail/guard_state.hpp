@@ -126,6 +126,7 @@ public:
     guard_stats stats() const noexcept {
         guard_stats s;
         s.limit = limit();
+        s.limit_reason = reason_.load(std::memory_order_relaxed);
         s.available_permits = available();
         s.in_flight = in_flight();
         s.waiting = waiting();
@@ -221,6 +222,7 @@ private:
             baseline_.store(duration{std::as_const(strategy_).baseline()}.count(), std::memory_order_relaxed);
         const limit_decision decision = decision_on(w, next, at);
         trace_.add(decision);
+        reason_.store(decision.reason, std::memory_order_relaxed);
         set_limit(std::clamp<std::size_t>(next.limit, 1, max_limit));
         if (on_decision_)
             on_decision_(decision); // before the next window, so one at a time
@@ -282,6 +284,7 @@ private:
     std::atomic<std::int64_t> rtt_p50_{0};
     std::atomic<std::int64_t> rtt_p99_{0};
     std::atomic<std::int64_t> baseline_{0};
+    std::atomic<const char*> reason_{""};
 };
 
 } // namespace flowguard::detail
