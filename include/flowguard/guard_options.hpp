@@ -47,8 +47,8 @@ struct guard_options {
     /// the sum at most 1; at most 16 of them. By default, there is one partition, which has it all.
     ///
     /// A partition may use what others leave. When one that has less in flight than its share comes to wait, it is
-    /// served before all that have more, so that what was borrowed is back within an RTT. Between
-    /// partitions, shares come before priorities.
+    /// served before all that have more, so that what was borrowed is back within an RTT. One whose share is 0 is
+    /// served when no other waits. Between partitions, shares come before priorities.
     std::vector<double> partitions{};
 
     /// How many of the latest decisions on the limit flow_guard::trace() tells, at 96 bytes each; in [0, 1'000'000].
@@ -78,7 +78,7 @@ struct guard_stats {
 
     // Since the guard was made. Every call comes to be admitted, shed, timed out, cancelled, closed, or bypassed,
     // unless it is destroyed with its context.
-    std::uint64_t admitted = 0; ///< calls whose task was started, done or not
+    std::uint64_t admitted = 0; ///< calls that got a permit: the next three, and what is in flight
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0; ///< … with outcome::ignored
     std::uint64_t dropped = 0; ///< … with outcome::dropped
