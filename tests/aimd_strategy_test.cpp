@@ -17,6 +17,7 @@
 #include <catch2/catch.hpp>
 
 #include "flowguard/flow_guard.hpp"
+#include "support/refusal.hpp"
 #include "support/windows.hpp"
 
 namespace {

@@ -13,6 +13,7 @@
 #include <catch2/catch.hpp>
 
 #include "flowguard/flow_guard.hpp"
+#include "support/refusal.hpp"
 #include "support/windows.hpp"
 
 namespace {

@@ -12,7 +12,6 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "flowguard/flow_guard.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
+#include "support/refusal.hpp"
 #include "support/scripted_strategy.hpp"
 
 namespace {
@@ -33,6 +33,7 @@ using flowguard::priority;
 using support::gate;
 using support::manual_clock;
 using support::poll;
+using support::refusal_of;
 using support::scripted_strategy;
 using support::start;
 
@@ -67,16 +68,6 @@ struct scene {
     std::string shed;
     std::vector<ticket> held;
 };
-
-template <class F>
-std::string refusal(F f) {
-    try {
-        f();
-    } catch (const std::invalid_argument& e) {
-        return e.what();
-    }
-    return "accepted";
-}
 
 } // namespace
 
@@ -246,7 +237,7 @@ TEST_CASE("Whatever becomes of a call, its partition gets its permit back") {
 
 TEST_CASE("Partitions, and what names one, are refused by name, value and range") {
     const auto with = [](std::vector<double> shares) {
-        return refusal([&] { guard_type{scripted_strategy{1}, guard_options{.partitions = std::move(shares)}}; });
+        return refusal_of([&] { guard_type{scripted_strategy{1}, guard_options{.partitions = std::move(shares)}}; });
     };
     CHECK(with({0.5, 0.5}) == "accepted");
     CHECK(with(std::vector<double>(10, 0.1)) == "accepted"); // though they come to a little more than 1
@@ -261,16 +252,16 @@ TEST_CASE("Partitions, and what names one, are refused by name, value and range"
     guard_type one{scripted_strategy{1}};
     const std::string refused = "flowguard: the partition is 2, must be in [0, 1]";
     const auto nothing = []() -> asio::awaitable<void> { co_return; };
-    CHECK(refusal([&] { static_cast<void>(two.try_acquire(2)); }) == refused);
-    CHECK(refusal([&] { static_cast<void>(two.in_flight(2)); }) == refused);
-    CHECK(refusal([&] { start(context, two.run(nothing, {.partition = 2})); }) == refused);
-    CHECK(refusal([&] { start(context, two.try_run(nothing, {.partition = 2})); }) == refused);
-    CHECK(refusal([&] { two.async_acquire({.partition = 2}, [](std::error_code, const ticket&) {}); }) == refused);
-    CHECK(refusal([&] { static_cast<void>(one.try_acquire(1)); }) ==
+    CHECK(refusal_of([&] { static_cast<void>(two.try_acquire(2)); }) == refused);
+    CHECK(refusal_of([&] { static_cast<void>(two.in_flight(2)); }) == refused);
+    CHECK(refusal_of([&] { start(context, two.run(nothing, {.partition = 2})); }) == refused);
+    CHECK(refusal_of([&] { start(context, two.try_run(nothing, {.partition = 2})); }) == refused);
+    CHECK(refusal_of([&] { two.async_acquire({.partition = 2}, [](std::error_code, const ticket&) {}); }) == refused);
+    CHECK(refusal_of([&] { static_cast<void>(one.try_acquire(1)); }) ==
           "flowguard: the partition is 1, must be in [0, 0]");
-    CHECK(refusal([&] { start(context, one.run(nothing, {.priority = static_cast<priority>(4)})); }) ==
+    CHECK(refusal_of([&] { start(context, one.run(nothing, {.priority = static_cast<priority>(4)})); }) ==
           "flowguard: the priority is 4, must be in [0, 3]");
     CHECK(two.in_flight() == 0);
-    CHECK(refusal([] { guard_type{scripted_strategy{1}, guard_options{.ageing = 0ns}}; }) ==
+    CHECK(refusal_of([] { guard_type{scripted_strategy{1}, guard_options{.ageing = 0ns}}; }) ==
           "flowguard: guard_options::ageing is 0 ns, must be at least 1");
 }

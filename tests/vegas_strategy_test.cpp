@@ -21,6 +21,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "support/refusal.hpp"
 #include "support/windows.hpp"
 
 template <>

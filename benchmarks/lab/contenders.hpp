@@ -27,8 +27,9 @@ namespace lab {
 struct contender {
     std::string name;
     limiter_factory make;
-    double oracle_share =
-        0; // above 0: not a strategy, but the oracle with the smallest limits for this share of goodput
+
+    // Above 0: not a strategy, but the oracle, with the smallest limits for this share of the best goodput.
+    double oracle_share = 0;
 };
 
 namespace detail {

@@ -11,8 +11,6 @@
 #include <initializer_list>
 #include <limits>
 #include <random>
-#include <stdexcept>
-#include <string>
 
 #include "flowguard/limit_strategy.hpp"
 
@@ -87,17 +85,6 @@ inline flowguard::window hostile_window(std::mt19937_64& random, std::size_t lim
     w.length = rtt();
     w.admitting = rtt();
     return w;
-}
-
-// What std::invalid_argument says when a Strategy is made of an argument, else "accepted".
-template <class Strategy, class Argument>
-std::string refusal(const Argument& argument) {
-    try {
-        Strategy{argument};
-    } catch (const std::invalid_argument& e) {
-        return e.what();
-    }
-    return "accepted";
 }
 
 } // namespace support

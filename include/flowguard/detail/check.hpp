@@ -35,12 +35,6 @@ inline std::chrono::nanoseconds check_least(const char* argument, std::chrono::n
                                     " ns, must be at least " + std::to_string(least));
     return value;
 }
-inline std::chrono::nanoseconds check_not_negative(const char* argument, std::chrono::nanoseconds value) {
-    return check_least(argument, value, 0);
-}
-inline std::chrono::nanoseconds check_positive(const char* argument, std::chrono::nanoseconds value) {
-    return check_least(argument, value, 1);
-}
 
 // Which ends belong to a range of real numbers.
 enum class ends : std::uint8_t { both, upper, lower };

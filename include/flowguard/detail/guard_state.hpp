@@ -47,7 +47,7 @@ public:
     guard_state(Strategy strategy, guard_options options)
         : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
                           policy_of(options)),
-          max_wait_(check_not_negative("guard_options::max_wait", options.max_wait)),
+          max_wait_(check_least("guard_options::max_wait", options.max_wait, 0)),
           strategy_(std::move(strategy)),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
           trace_(check_range("guard_options::trace", options.trace, 0, 1'000'000)),
@@ -65,9 +65,10 @@ public:
         return true;
     }
 
-    // Returns a permit whose task was not even admitted. May destroy *this.
+    // Returns a task's permit. May destroy *this.
     void give_back(std::size_t partition) noexcept {
-        leave(partition);
+        if (partitioned_)
+            shares().leave(partition); // first, so that whoever hands the permit on knows of it
         give_with_reference(1);
     }
 
@@ -99,8 +100,7 @@ public:
         if (m.window != nullptr)
             record(m, how);
         count_[static_cast<std::size_t>(how)].fetch_add(1, std::memory_order_relaxed);
-        leave(m.partition);
-        give_with_reference(1);
+        give_back(m.partition);
     }
 
     // The same for a task that was not started after all, for its deadline has passed: as if it had not been admitted.
@@ -153,18 +153,12 @@ public:
     }
 
 private:
-    // Before its permit is given back, so that whoever hands that on knows of it.
-    void leave(std::size_t partition) noexcept {
-        if (partitioned_)
-            shares().leave(partition);
-    }
-
     static wait_policy policy_of(const guard_options& o) {
         return {.max_waiters = o.max_waiters,
                 .order = o.order,
-                .target = check_not_negative("guard_options::target", o.target),
-                .interval = check_not_negative("guard_options::interval", o.interval),
-                .ageing = check_positive("guard_options::ageing", o.ageing),
+                .target = check_least("guard_options::target", o.target, 0),
+                .interval = check_least("guard_options::interval", o.interval, 0),
+                .ageing = check_least("guard_options::ageing", o.ageing, 1),
                 .shares = checked_shares(o.partitions),
                 .now = &guard_state::now,
                 .on_refusal = o.on_refusal};
