@@ -32,6 +32,9 @@ if(NOT TARGET flowguard::asio)
   include(cmake/flowguard-asio.cmake)
 endif()
 
+# Boost is never downloaded: who builds on Boost.Asio has one.
+include(cmake/flowguard-boost.cmake)
+
 if(FLOWGUARD_BUILD_TESTS)
   find_package(Catch2 2.13 QUIET)
   if(Catch2_FOUND)

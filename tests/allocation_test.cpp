@@ -4,12 +4,6 @@
 
 // Replaces the global operator new, which is why this is a program of its own.
 
-#include <asio/awaitable.hpp>
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
-#include <asio/use_awaitable.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -20,6 +14,7 @@
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/permit.hpp"
 #include "flowguard/vegas_strategy.hpp"
+#include "support/asio.hpp"
 #include "support/counting_new.hpp"
 #include "support/scripted_strategy.hpp"
 
@@ -212,7 +207,9 @@ TEST_CASE("A waiter takes at most 160 bytes beyond its handler") {
     semaphore.async_acquire(handler{});
     const std::uint64_t taken = support::allocated_bytes.load() - before;
     CHECK(taken > sizeof(handler));
-    CHECK(taken <= 160 + sizeof(handler));
+    constexpr std::size_t most = 160 + sizeof(handler);
+    constexpr std::size_t unit = alignof(std::max_align_t); // newer Asios ask for a multiple of it
+    CHECK(taken <= (most + unit - 1) / unit * unit);
     semaphore.release(2);
     context.run();
 }

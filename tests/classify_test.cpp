@@ -4,11 +4,6 @@
 
 #include "flowguard/classify.hpp"
 
-#include <asio/error.hpp>
-#include <asio/experimental/as_tuple.hpp>
-#include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/use_awaitable.hpp>
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <exception>
@@ -25,6 +20,7 @@
 #include "flowguard/error.hpp"
 #include "flowguard/http_status.hpp"
 #include "flowguard/sqlstate.hpp"
+#include "support/asio.hpp"
 #include "support/coroutine.hpp"
 
 namespace {
@@ -79,7 +75,7 @@ TEST_CASE("An error code is a success, ignored, or a drop") {
     CHECK(classify(flowguard::error::closed) == outcome::ignored);
     CHECK(classify(flowguard::error::shed) == outcome::ignored);
     CHECK(classify(flowguard::error::wait_timeout) == outcome::ignored);
-    CHECK(classify(std::make_error_code(std::errc::connection_refused)) == outcome::dropped);
+    CHECK(classify(asio::error::connection_refused) == outcome::dropped);
     STATIC_REQUIRE(noexcept(classify(none)));
 }
 
@@ -88,12 +84,12 @@ TEST_CASE("No result is a success") {
 }
 
 TEST_CASE("An exception with an error code is classified by that code") {
-    CHECK(of_exception(std::system_error(aborted)) == outcome::ignored);
-    CHECK(of_exception(std::system_error(timed_out)) == outcome::dropped);
-    CHECK(of_exception(std::system_error(aborted, "with a text")) == outcome::ignored);
+    CHECK(of_exception(asio::system_error(aborted)) == outcome::ignored);
+    CHECK(of_exception(asio::system_error(timed_out)) == outcome::dropped);
+    CHECK(of_exception(asio::system_error(aborted, "with a text")) == outcome::ignored);
 
-    struct derived : std::system_error {
-        using std::system_error::system_error;
+    struct derived : asio::system_error {
+        using asio::system_error::system_error;
     };
     CHECK(of_exception(derived(aborted)) == outcome::ignored);
 }
@@ -196,7 +192,7 @@ TEST_CASE("A classifier that takes a result only leaves exceptions to the defaul
     auto classifier = [](const int& status) { return status == 503 ? outcome::dropped : outcome::success; };
     CHECK(classify_by(classifier, 503) == outcome::dropped);
     CHECK(classify_by(classifier, 200) == outcome::success);
-    CHECK(classify_by(classifier, std::make_exception_ptr(std::system_error(aborted))) == outcome::ignored);
+    CHECK(classify_by(classifier, std::make_exception_ptr(asio::system_error(aborted))) == outcome::ignored);
     CHECK(classify_by(classifier, std::make_exception_ptr(std::runtime_error("no luck"))) == outcome::dropped);
 }
 

@@ -4,9 +4,6 @@
 
 // What types promise about copies, moves and exceptions; mostly checked by compiling this.
 
-#include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
-#include <asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <concepts>
@@ -23,6 +20,7 @@
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/permit.hpp"
 #include "flowguard/vegas_strategy.hpp"
+#include "support/asio.hpp"
 #include "support/manual_clock.hpp"
 
 namespace {

@@ -5,12 +5,6 @@
 // Waits that end at a given time. Nothing here sleeps: a deadline is either past, or far away, or the only thing
 // that a context has to run for.
 
-#include <asio/bind_executor.hpp>
-#include <asio/io_context.hpp>
-#include <asio/io_context_strand.hpp>
-#include <asio/strand.hpp>
-#include <asio/system_executor.hpp>
-#include <asio/use_future.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -22,6 +16,7 @@
 #include <utility>
 
 #include "flowguard/dynamic_semaphore.hpp"
+#include "support/asio.hpp"
 #include "support/coroutine.hpp"
 
 namespace {
@@ -173,9 +168,15 @@ TEST_CASE("A future that waits with a deadline goes with the context of its time
     std::future<void> waits = semaphore.async_acquire_for(24h, asio::use_future);
     CHECK(semaphore.waiting() == 1);
     context.reset();
+#if defined(FLOWGUARD_USE_BOOST_ASIO) // and newer Asios: a promise's executor is of the system's context, which stays
+    CHECK(semaphore.waiting() == 1);
+    semaphore.close();
+    CHECK_THROWS_AS(waits.get(), asio::system_error);
+#else
     CHECK(semaphore.waiting() == 0);
     CHECK_THROWS_AS(waits.get(), std::future_error); // a broken promise
     semaphore.close();
+#endif
 }
 
 namespace {

@@ -6,23 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/bind_executor.hpp>
-#include <asio/cancellation_signal.hpp>
-#include <asio/cancellation_type.hpp>
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
-#include <asio/error.hpp>
-#include <asio/experimental/awaitable_operators.hpp>
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
-#include <asio/redirect_error.hpp>
-#include <asio/strand.hpp>
-#include <asio/system_executor.hpp>
-#include <asio/thread_pool.hpp>
-#include <asio/use_awaitable.hpp>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -40,6 +23,7 @@
 #include <vector>
 
 #include "flowguard/dynamic_semaphore.hpp"
+#include "support/asio.hpp"
 
 // GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines but its operator new.
 #if defined(__GNUC__) && !defined(__clang__)

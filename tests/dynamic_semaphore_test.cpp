@@ -4,20 +4,6 @@
 
 #include "flowguard/dynamic_semaphore.hpp" // first: self-contained
 
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/bind_executor.hpp>
-#include <asio/cancellation_signal.hpp>
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
-#include <asio/experimental/as_tuple.hpp>
-#include <asio/experimental/awaitable_operators.hpp>
-#include <asio/experimental/deferred.hpp>
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/strand.hpp>
-#include <asio/thread_pool.hpp>
-#include <asio/use_future.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -28,6 +14,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "support/asio.hpp"
 
 namespace {
 

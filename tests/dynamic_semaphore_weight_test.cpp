@@ -4,7 +4,6 @@
 
 // Work that takes several permits at once.
 
-#include <asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <cstddef>
 #include <stdexcept>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "flowguard/dynamic_semaphore.hpp"
+#include "support/asio.hpp"
 #include "support/coroutine.hpp"
 
 namespace {

@@ -4,9 +4,6 @@
 
 // Which of those who wait for a guard's permit get it: their classes, and the shares of partitions.
 
-#include <asio/awaitable.hpp>
-#include <asio/bind_executor.hpp>
-#include <asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -18,6 +15,7 @@
 
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
+#include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
 #include "support/refusal.hpp"
@@ -48,7 +46,7 @@ struct scene {
 
     void come(char name, priority rank, std::size_t partition = 0) {
         guard.async_acquire({.priority = rank, .partition = partition},
-                            asio::bind_executor(context, [this, name](std::error_code e, ticket t) {
+                            asio::bind_executor(context, [this, name](flowguard::error_code e, ticket t) {
                                 (e ? shed : admitted) += name;
                                 if (t)
                                     held.push_back(std::move(t));
@@ -156,7 +154,7 @@ TEST_CASE("Each partition has its share of a limit that moves, and not more, whi
     std::vector<ticket> held;
     for (int i = 0; i < 400; ++i)
         guard.async_acquire({.partition = i % 2 == 0 ? 0U : 1U},
-                            asio::bind_executor(context, [&held](std::error_code, ticket t) {
+                            asio::bind_executor(context, [&held](flowguard::error_code, ticket t) {
                                 if (t)
                                     held.push_back(std::move(t));
                             }));
@@ -224,8 +222,9 @@ TEST_CASE("Whatever becomes of a call, its partition gets its permit back") {
 
     auto held = guard.try_acquire(2);
     std::optional<ticket> never_called;
-    guard.async_acquire({.partition = 1},
-                        asio::bind_executor(*context, [&](std::error_code, ticket t) { never_called = std::move(t); }));
+    guard.async_acquire({.partition = 1}, asio::bind_executor(*context, [&](flowguard::error_code, ticket t) {
+                            never_called = std::move(t);
+                        }));
     held.success();
     CHECK(guard.in_flight(1) == 1); // granted, but not delivered
     g.reset();
@@ -256,7 +255,8 @@ TEST_CASE("Partitions, and what names one, are refused by name, value and range"
     CHECK(refusal_of([&] { static_cast<void>(two.in_flight(2)); }) == refused);
     CHECK(refusal_of([&] { start(context, two.run(nothing, {.partition = 2})); }) == refused);
     CHECK(refusal_of([&] { start(context, two.try_run(nothing, {.partition = 2})); }) == refused);
-    CHECK(refusal_of([&] { two.async_acquire({.partition = 2}, [](std::error_code, const ticket&) {}); }) == refused);
+    CHECK(refusal_of([&] { two.async_acquire({.partition = 2}, [](flowguard::error_code, const ticket&) {}); }) ==
+          refused);
     CHECK(refusal_of([&] { static_cast<void>(one.try_acquire(1)); }) ==
           "flowguard: the partition is 1, must be in [0, 0]");
     CHECK(refusal_of([&] { start(context, one.run(nothing, {.priority = static_cast<priority>(4)})); }) ==

@@ -6,18 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
-#include <asio/co_spawn.hpp>
-#include <asio/error.hpp>
-#include <asio/post.hpp>
-#include <asio/strand.hpp>
-#include <asio/system_error.hpp>
-#include <asio/this_coro.hpp>
-#include <asio/thread_pool.hpp>
-#include <asio/use_awaitable.hpp>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -34,6 +22,7 @@
 #include <vector>
 
 #include "flowguard/flow_guard.hpp"
+#include "support/asio.hpp"
 
 // GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines its operator new alone.
 #if defined(__GNUC__) && !defined(__clang__)

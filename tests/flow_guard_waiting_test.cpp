@@ -5,11 +5,6 @@
 // Who may wait for a guard's permit, and for how long.
 
 #include <array>
-#include <asio/awaitable.hpp>
-#include <asio/bind_executor.hpp>
-#include <asio/cancellation_signal.hpp>
-#include <asio/error.hpp>
-#include <asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -20,6 +15,7 @@
 
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
+#include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
 #include "support/refusal.hpp"
@@ -129,9 +125,9 @@ TEST_CASE("With room for none, nobody waits") {
 
 TEST_CASE("A handler that is shed is called with the error, but not inside the call") {
     busy_guard b{{.max_waiters = 0}};
-    std::error_code seen;
+    flowguard::error_code seen;
     bool got = true;
-    b.guard.async_acquire(asio::bind_executor(b.context, [&](std::error_code e, ticket t) {
+    b.guard.async_acquire(asio::bind_executor(b.context, [&](flowguard::error_code e, ticket t) {
         seen = e;
         got = static_cast<bool>(t);
     }));
@@ -305,16 +301,16 @@ TEST_CASE("An attempt after its deadline is shed, its task not made") {
 
 TEST_CASE("A ticket can be waited for until a deadline") {
     busy_guard b{{}};
-    std::vector<std::error_code> seen;
-    const auto note = [&](std::error_code e, const ticket&) { seen.push_back(e); };
+    std::vector<flowguard::error_code> seen;
+    const auto note = [&](flowguard::error_code e, const ticket&) { seen.push_back(e); };
     b.guard.async_acquire({.deadline = manual_clock::now() + 5ms}, asio::bind_executor(b.context, note));
     b.guard.async_acquire({.deadline = manual_clock::now() + 9ms}, asio::bind_executor(b.context, note));
     poll(b.context);
     b.pass(5ms);
-    CHECK(seen == std::vector<std::error_code>{error::wait_timeout});
+    CHECK(seen == std::vector<flowguard::error_code>{error::wait_timeout});
     b.held.success();
     poll(b.context);
-    CHECK(seen == std::vector<std::error_code>{error::wait_timeout, {}});
+    CHECK(seen == std::vector<flowguard::error_code>{error::wait_timeout, {}});
     b.check_idle();
 }
 
@@ -488,7 +484,8 @@ TEST_CASE("An observer of refusals may use the guard") {
     std::size_t waiting = 0;
     busy_guard b{{.max_waiters = 1, .on_refusal = [&](flowguard::refusal) {
                       waiting = guard->waiting();
-                      guard->async_acquire([](std::error_code, const ticket&) {}); // waits, or is refused in its turn
+                      guard->async_acquire(
+                          [](flowguard::error_code, const ticket&) {}); // waits, or is refused in its turn
                   }}};
     guard = &b.guard;
     static_cast<void>(b.guard.try_acquire());

@@ -14,8 +14,7 @@
 #include <string>
 #include <vector>
 
-#include <asio/io_context.hpp>
-
+#include "support/asio.hpp"
 #include "support/manual_clock.hpp"
 
 namespace {

@@ -13,14 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/bind_executor.hpp>
-#include <asio/cancellation_signal.hpp>
-#include <asio/io_context.hpp>
-
 #include "flowguard.hpp"
 #include "lab/random.hpp"
 #include "lab/virtual_clock.hpp"
+#include "support/asio.hpp"
 
 namespace admission {
 

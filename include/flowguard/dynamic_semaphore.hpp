@@ -120,21 +120,21 @@ public:
     /// Completion signature: `void(error_code, permit)`; the permit is empty if there is an error. A
     /// permit that is granted and then not wanted (by `awaitable_operators::operator||`, say, which
     /// drops the loser's result) goes back by itself: prefer these to async_acquire.
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
+    template <asio::completion_token_for<void(error_code, permit)> Token = default_token>
     auto async_acquire_permit(Token&& token = Token()) {
         return initiate<void(error_code, permit), permit_delivery, Token>(token, 1, detail::without_deadline{});
     }
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
+    template <asio::completion_token_for<void(error_code, permit)> Token = default_token>
     auto async_acquire_permit_n(std::size_t n, Token&& token = Token()) {
         return initiate<void(error_code, permit), permit_delivery, Token>(token, check_wanted(n),
                                                                           detail::without_deadline{});
     }
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
+    template <asio::completion_token_for<void(error_code, permit)> Token = default_token>
     auto async_acquire_permit_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
         return initiate<void(error_code, permit), permit_delivery, Token>(
             token, 1, detail::after<std::chrono::steady_clock>(timeout));
     }
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, permit)) Token = default_token>
+    template <asio::completion_token_for<void(error_code, permit)> Token = default_token>
     auto async_acquire_permit_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
         return initiate<void(error_code, permit), permit_delivery, Token>(
             token, 1, detail::until<std::chrono::steady_clock>{time});
@@ -143,20 +143,20 @@ public:
     /// Waits for permits that the caller gives back with release().
     ///
     /// Completion signature: `void(error_code)`; without an error, the caller has them.
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
+    template <asio::completion_token_for<void(error_code)> Token = default_token>
     auto async_acquire(Token&& token = Token()) {
         return initiate<void(error_code), bare_delivery, Token>(token, 1, detail::without_deadline{});
     }
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
+    template <asio::completion_token_for<void(error_code)> Token = default_token>
     auto async_acquire_n(std::size_t n, Token&& token = Token()) {
         return initiate<void(error_code), bare_delivery, Token>(token, check_wanted(n), detail::without_deadline{});
     }
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
+    template <asio::completion_token_for<void(error_code)> Token = default_token>
     auto async_acquire_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
         return initiate<void(error_code), bare_delivery, Token>(token, 1,
                                                                 detail::after<std::chrono::steady_clock>(timeout));
     }
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code)) Token = default_token>
+    template <asio::completion_token_for<void(error_code)> Token = default_token>
     auto async_acquire_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
         return initiate<void(error_code), bare_delivery, Token>(token, 1,
                                                                 detail::until<std::chrono::steady_clock>{time});

@@ -22,8 +22,8 @@ enum class error {
 };
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.
-inline const std::error_category& error_category() noexcept {
-    class category final : public std::error_category {
+inline const detail::system::error_category& error_category() noexcept {
+    class category final : public detail::system::error_category {
         const char* name() const noexcept override { return "flowguard"; }
         std::string message(int value) const override {
             switch (static_cast<error>(value)) {

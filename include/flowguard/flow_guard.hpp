@@ -234,16 +234,16 @@ public:
 
     /// Waits for a ticket. Completion signature: `void(error_code, ticket)`; the ticket is empty if
     /// there is an error: one that run() throws.
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
-                  Token = asio::default_completion_token_t<executor_type>>
+    template <
+        asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {
         return acquire(plain_call{}, token);
     }
 
     /// The same with more to say, of which the classifier has no effect. The deadline ends the wait: a permit that is
     /// free is had whatever the time, and one that was granted in time may be delivered late.
-    template <ASIO_COMPLETION_TOKEN_FOR(void(error_code, ticket))
-                  Token = asio::default_completion_token_t<executor_type>>
+    template <
+        asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(run_options<default_classifier, Clock> options,
                        Token&& token = asio::default_completion_token_t<executor_type>()) {
         return acquire(call_of(options), token);

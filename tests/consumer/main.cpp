@@ -4,9 +4,16 @@
 
 #include <cstdio>
 
+#if defined(FLOWGUARD_USE_BOOST_ASIO)
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+namespace asio = boost::asio;
+#else
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
+#endif
 
 #include "flowguard.hpp"
 

@@ -7,18 +7,6 @@
 #ifndef FLOWGUARD_TESTS_SUPPORT_COROUTINE_HPP
 #define FLOWGUARD_TESTS_SUPPORT_COROUTINE_HPP
 
-#include <asio/awaitable.hpp>
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
-#include <asio/error.hpp>
-#include <asio/io_context.hpp>
-#include <asio/redirect_error.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/system_error.hpp>
-#include <asio/this_coro.hpp>
-#include <asio/use_awaitable.hpp>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -26,6 +14,8 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
+
+#include "support/asio.hpp"
 
 namespace support {
 
@@ -45,7 +35,7 @@ struct ending {
     bool succeeded() const { return done && exception == nullptr; }
 
     // The code of the system_error that it ended with; none otherwise.
-    std::error_code code() const {
+    flowguard::error_code code() const {
         try {
             if (exception)
                 std::rethrow_exception(exception);
@@ -90,7 +80,7 @@ public:
 
     // Suspends until it is let through, and can be cancelled meanwhile.
     asio::awaitable<void> pass() {
-        std::error_code ignored;
+        flowguard::error_code ignored;
         co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         const auto state = co_await asio::this_coro::cancellation_state;
         if (state.cancelled() != asio::cancellation_type::none)

@@ -5,10 +5,10 @@
 #ifndef FLOWGUARD_TESTS_SUPPORT_MANUAL_CLOCK_HPP
 #define FLOWGUARD_TESTS_SUPPORT_MANUAL_CLOCK_HPP
 
-#include <asio/basic_waitable_timer.hpp>
-#include <asio/io_context.hpp>
 #include <chrono>
 #include <system_error>
+
+#include "support/asio.hpp"
 
 namespace support {
 
@@ -30,7 +30,7 @@ inline void pass(asio::io_context& context, manual_clock::duration time) {
     manual_clock::at += time;
     // A context waits for the earliest of its timers in real time, but looks at them when there is an earlier one.
     asio::basic_waitable_timer<manual_clock> earliest{context, manual_clock::time_point{}};
-    earliest.async_wait([](const std::error_code&) {});
+    earliest.async_wait([](const flowguard::error_code&) {});
     context.restart();
     context.poll();
 }

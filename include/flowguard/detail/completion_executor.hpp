@@ -197,7 +197,7 @@ private:
                                completion_executor<asio::thread_pool::executor_type>>;
 
     static found look_inside(const asio::any_io_executor& executor) {
-#if !defined(ASIO_NO_TYPEID)
+#if !defined(FLOWGUARD_NO_TYPEID)
         // target() alone does not compare types in Asio 1.22.
         if (executor.target_type() == typeid(asio::io_context::executor_type))
             return found(std::in_place_index<1>, *executor.target<asio::io_context::executor_type>());
