@@ -6,6 +6,9 @@ set(headers ${flowguard_headers})
 if(NOT TARGET prometheus-cpp::core)
   list(FILTER headers EXCLUDE REGEX "/prometheus_cpp\\.hpp$")
 endif()
+if(NOT TARGET Boost::headers)
+  list(FILTER headers EXCLUDE REGEX "/beast\\.hpp$")
+endif()
 foreach(header IN LISTS headers)
   cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include" OUTPUT_VARIABLE name)
   set(source "${CMAKE_CURRENT_BINARY_DIR}/header_alone/${name}.cpp")
@@ -15,4 +18,5 @@ endforeach()
 
 add_library(flowguard_headers_alone OBJECT ${sources})
 target_link_libraries(flowguard_headers_alone PRIVATE flowguard::flowguard flowguard_warnings
-                                                      $<TARGET_NAME_IF_EXISTS:prometheus-cpp::core>)
+                                                      $<TARGET_NAME_IF_EXISTS:prometheus-cpp::core>
+                                                      $<TARGET_NAME_IF_EXISTS:Boost::headers>)

@@ -5,12 +5,12 @@
 #ifndef FLOWGUARD_METRICS_HPP
 #define FLOWGUARD_METRICS_HPP
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "flowguard/guard_options.hpp"
+#include "flowguard/priority.hpp"
 #include "flowguard/refusal.hpp"
 
 namespace flowguard {
@@ -36,12 +36,11 @@ void visit_metrics(Visit visit) {
           [](const guard_stats& s, auto add) { add(s.limit); });
     visit(metric{"flowguard.in_flight", gauge, "{task}", "Tasks that are admitted and not done."},
           [](const guard_stats& s, auto add) { add(s.in_flight); });
-    visit(metric{"flowguard.waiting", gauge, "{call}", "Callers that wait for a permit."}, [](const guard_stats& s,
-                                                                                              auto add) {
-        constexpr std::array<std::string_view, 4> classes{"critical_plus", "critical", "sheddable_plus", "sheddable"};
-        for (std::size_t i = 0; i < classes.size(); ++i)
-            add(s.waiting_by_class[i], "class", classes[i]);
-    });
+    visit(metric{"flowguard.waiting", gauge, "{call}", "Callers that wait for a permit."},
+          [](const guard_stats& s, auto add) {
+              for (std::size_t i = 0; i < s.waiting_by_class.size(); ++i)
+                  add(s.waiting_by_class[i], "class", to_string(static_cast<priority>(i)));
+          });
     visit(metric{"flowguard.tasks", counter, "{task}", "Tasks that are done."}, [](const guard_stats& s, auto add) {
         add(s.succeeded, "outcome", "success");
         add(s.ignored, "outcome", "ignored");

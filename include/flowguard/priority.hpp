@@ -19,6 +19,21 @@ enum class priority : std::uint8_t {
     sheddable       ///< frequent unavailability is expected
 };
 
+/// Its name, as above. Constant.
+constexpr const char* to_string(priority rank) noexcept {
+    switch (rank) {
+    case priority::critical_plus:
+        return "critical_plus";
+    case priority::critical:
+        return "critical";
+    case priority::sheddable_plus:
+        return "sheddable_plus";
+    case priority::sheddable:
+        break;
+    }
+    return "sheddable";
+}
+
 } // namespace flowguard
 
 #endif

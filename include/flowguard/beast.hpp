@@ -1,0 +1,70 @@
+// beast.hpp
+// ~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// For services that use Boost.Beast, which is of Boost.Asio: see flowguard::flowguard_boost. Not part of flowguard.hpp.
+
+#ifndef FLOWGUARD_BEAST_HPP
+#define FLOWGUARD_BEAST_HPP
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/field.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/message_generator.hpp>
+#include <boost/beast/http/status.hpp>
+
+namespace flowguard {
+
+/// Boost.Beast's `http::request` and `http::response`, of any body and fields, for a layer. A handler may return an
+/// `http::message_generator` as well, whose status cannot be seen: it counts as a success.
+struct beast_http {
+    template <class Body, class Fields>
+    std::string_view header(const boost::beast::http::request<Body, Fields>& request, std::string_view name) const {
+        const auto value = request[name];
+        return {value.data(), value.size()};
+    }
+
+    template <class Body, class Fields>
+    unsigned status(const boost::beast::http::response<Body, Fields>& response) const {
+        return response.result_int();
+    }
+
+    /// A 503 without a body, that keeps the connection alive if the request does.
+    template <class Body, class Fields>
+    auto unavailable(const boost::beast::http::request<Body, Fields>& request) const {
+        return [version = request.version(), keep_alive = request.keep_alive()](std::chrono::seconds retry_after) {
+            return turned_away{version, keep_alive, retry_after};
+        };
+    }
+
+private:
+    // Becomes a response of the type that the handler has.
+    struct turned_away {
+        unsigned version;
+        bool keep_alive;
+        std::chrono::seconds retry_after;
+
+        template <class Body, class Fields>
+        operator boost::beast::http::response<Body, Fields>() const { // NOLINT(google-explicit-constructor)
+            boost::beast::http::response<Body, Fields> response{boost::beast::http::status::service_unavailable,
+                                                                version};
+            response.set(boost::beast::http::field::retry_after, std::to_string(retry_after.count()));
+            response.keep_alive(keep_alive);
+            response.prepare_payload();
+            return response;
+        }
+
+        operator boost::beast::http::message_generator() const { // NOLINT(google-explicit-constructor)
+            return boost::beast::http::response<boost::beast::http::empty_body>(*this);
+        }
+    };
+};
+
+} // namespace flowguard
+
+#endif

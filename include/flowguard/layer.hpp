@@ -1,0 +1,166 @@
+// layer.hpp
+// ~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_LAYER_HPP
+#define FLOWGUARD_LAYER_HPP
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "flowguard/classify.hpp"
+#include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/deadline.hpp"
+#include "flowguard/detail/header_value.hpp"
+#include "flowguard/error.hpp"
+#include "flowguard/flow_guard.hpp"
+#include "flowguard/http_status.hpp"
+#include "flowguard/priority.hpp"
+#include "flowguard/retry_after.hpp"
+#include "flowguard/run_options.hpp"
+
+namespace flowguard {
+
+namespace detail {
+
+struct no_bypass {
+    template <class Request>
+    constexpr bool operator()(const Request&) const noexcept {
+        return false;
+    }
+};
+
+} // namespace detail
+
+/// What a layer needs to know of a kind of HTTP messages.
+///
+/// - `header(request, name)`: the value of a header, empty if there is none; the name is as in the options.
+/// - `unavailable(request)`: a callable that makes, from the seconds to put into Retry-After, the 503 for this request.
+///   It shall hold what it needs of the request, which may be gone when it is called.
+/// - `status(response)`: its status, as an integer or enumeration. Left out for responses that do not tell it, which
+///   count as successes.
+template <class Adapter, class Request, class Response>
+concept http_adapter =
+    requires(const Adapter& adapter, const Request& request, std::string_view name, std::chrono::seconds retry_after) {
+        { adapter.header(request, name) } -> std::convertible_to<std::string_view>;
+        { adapter.unavailable(request)(retry_after) } -> std::convertible_to<Response>;
+    };
+
+/// What a layer can be told.
+template <class Bypass = detail::no_bypass>
+struct layer_options {
+    /// The header with the time that the client will wait for the answer, from now on, in milliseconds or as
+    /// grpc-timeout has it. What cannot be started by then is not started. The default is what Envoy sends to the
+    /// services behind it. Empty: none is read.
+    std::string deadline_header = "x-envoy-expected-rq-timeout-ms";
+
+    /// The header with the request's class, by its name: see priority. None is read by default, for whoever may
+    /// reach the server could claim to be critical_plus: name one where the clients are your own, say x-criticality.
+    std::string criticality_header{};
+
+    /// The class of requests that do not tell theirs.
+    flowguard::priority priority = flowguard::priority::critical;
+
+    /// Whose share of the limit they are of: an index into guard_options::partitions.
+    std::size_t partition = 0;
+
+    /// `bool(const Request&)`, which requests go past the guard: health checks, metrics.
+    Bypass bypass = {};
+};
+
+/// Middleware: puts a guard in front of any coroutine that answers HTTP requests, and is such a coroutine itself.
+///
+///     flowguard::layer guarded{guard, answer, flowguard::beast_http{}};
+///     http::response<http::string_body> response = co_await guarded(std::move(request), connection);
+///
+/// A request waits for a permit as for flow_guard::run(), so as long as the guard's options say. One that is
+/// turned away is answered 503 with Retry-After (see retry_after()), and so is one whose handler ended with an error of
+/// FlowGuard's, from a guard further inside. What the status of a response says of load is told by
+/// classify_http_status(); what an exception says, by default_classifier. Other exceptions reach the caller unchanged.
+///
+/// The handler is any `awaitable<Response>(Request, Args...)`. Lvalues reach it as lvalues, which the caller keeps
+/// alive as for any coroutine; rvalues are kept until it is called. For those whose handlers are callbacks, there are
+/// tickets: see docs/http.md.
+///
+/// *Thread safety.* Calls may run at the same time, if the handler, the adapter and the bypass may be called so; they
+/// are called as const. *Lifetime.* The guard outlives the layer, and the layer its calls. *Cancellation* as for
+/// flow_guard::run(): `operation_aborted` reaches the caller. Allocates nothing but the coroutines' frames.
+template <class Guard, class Handler, class Adapter, class Bypass = detail::no_bypass>
+class layer {
+public:
+    /// Throws std::invalid_argument for a partition or priority that the guard does not have when a request comes.
+    layer(Guard& guard, Handler handler, Adapter adapter, layer_options<Bypass> options = {})
+        : guard_(&guard), handler_(std::move(handler)), adapter_(std::move(adapter)), options_(std::move(options)) {}
+
+    /// The handler's response, or a 503.
+    template <class Request, class... Args>
+        requires std::invocable<const Handler&, Request, Args...>
+    auto operator()(Request&& request, Args&&... args) const -> std::invoke_result_t<const Handler&, Request, Args...> {
+        return serve<Request, Args...>(std::forward<Request>(request), std::forward<Args>(args)...);
+    }
+
+private:
+    using clock = typename Guard::clock_type;
+
+    struct by_status {
+        const Adapter* adapter;
+
+        template <class Response>
+            requires(!std::same_as<Response, std::exception_ptr>)
+        outcome operator()(const Response& response) const {
+            if constexpr (requires { adapter->status(response); })
+                return classify_http_status(static_cast<unsigned>(adapter->status(response)));
+            else
+                return outcome::success;
+        }
+    };
+
+    // With a reference in place of each lvalue.
+    template <class Request, class... Args>
+    auto serve(Request request, Args... args) const -> std::invoke_result_t<const Handler&, Request, Args...> {
+        using response = typename detail::awaited<std::invoke_result_t<const Handler&, Request, Args...>>::result;
+        static_assert(http_adapter<Adapter, std::remove_cvref_t<Request>, response>,
+                      "the adapter must have header() for the request, and unavailable() for the response");
+        const auto unavailable = adapter_.unavailable(std::as_const(request)); // now: the handler may move it away
+        try {
+            co_return co_await guard_->run(
+                [&] { return std::invoke(handler_, std::forward<Request>(request), std::forward<Args>(args)...); },
+                how_to_run(std::as_const(request)));
+        } catch (const system_error& e) {
+            if (e.code().category() != error_category())
+                throw;
+        }
+        co_return unavailable(retry_after(guard_->stats()));
+    }
+
+    template <class Request>
+    run_options<by_status, clock> how_to_run(const Request& request) const {
+        run_options<by_status, clock> how{.priority = options_.priority,
+                                          .partition = options_.partition,
+                                          .bypass = options_.bypass(request),
+                                          .classify = {&adapter_}};
+        if (!options_.deadline_header.empty())
+            if (const auto patience = detail::parse_timeout(adapter_.header(request, options_.deadline_header)))
+                how.deadline = detail::after<clock>(std::chrono::ceil<typename clock::duration>(*patience)).time;
+        if (!options_.criticality_header.empty())
+            if (const auto told = detail::parse_priority(adapter_.header(request, options_.criticality_header)))
+                how.priority = *told;
+        return how;
+    }
+
+    Guard* guard_;
+    Handler handler_;
+    Adapter adapter_;
+    layer_options<Bypass> options_;
+};
+
+} // namespace flowguard
+
+#endif
