@@ -1,0 +1,157 @@
+// main.cpp
+// ~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <flowguard.hpp>
+
+#include "client.hpp"
+#include "flaky_api.hpp"
+#include "load.hpp"
+#include "options.hpp"
+#include "report.hpp"
+#include "retry_budget.hpp"
+#include "schedule.hpp"
+
+namespace api_client {
+
+using namespace std::chrono_literals;
+
+constexpr double load_factor = 0.7; // of the healthy API's capacity
+constexpr auto patience = 1500ms;   // of the users
+constexpr double budget_share = 0.15;
+constexpr unsigned budget_minimum = 5, budget_saved = 20;
+
+// Reads the counters when nobody changes them any more.
+void check_requests(audit& a, const observations& seen, const client_counters& c, const flaky_api& api) {
+    std::uint64_t once = 0, attempts = 0, ok = 0, received = 0, served = 0;
+    for (const record& r : seen.records) {
+        once += r.ends == 1 && (r.outcome.ok() || r.outcome.error || r.outcome.answer.status >= 300);
+        attempts += r.outcome.attempts;
+        ok += r.outcome.ok();
+    }
+    for (std::size_t p = 0; p < phases.size(); ++p) {
+        received += api.received(p);
+        served += api.served(p);
+    }
+    a.expect(once == seen.records.size() && c.requests == once, "each request went well or failed, once");
+    a.expect(attempts == c.attempts, "the requests' attempts are those of the client");
+    a.expect(c.answered + c.turned_away + c.broken == c.attempts, "each attempt ended in one way");
+    a.expect(c.attempts + c.refused == c.requests + c.retries,
+             "each attempt that was meant to be was made, or refused");
+    a.expect(c.answered == ok, "no answer was lost, or retried");
+    a.expect(received <= c.attempts && c.answered + c.turned_away <= received, "the API got no more than was sent");
+    a.expect(ok <= served, "the API served all that went well");
+}
+
+void check_guard(audit& a, const flowguard::flow_guard<>& guard, const client_counters& c) {
+    const flowguard::guard_stats s = guard.stats();
+    a.expect(s.in_flight == 0 && s.waiting == 0 && guard.available_permits() == guard.current_limit(),
+             "every permit is back");
+    a.expect(s.admitted == c.attempts, "the guard admitted each attempt");
+    a.expect(s.succeeded == c.answered && s.dropped == c.turned_away + c.broken && s.ignored == 0,
+             "the guard knows how each attempt ended");
+    a.expect(s.shed + s.timed_out == c.refused && s.cancelled + s.closed + s.bypassed == 0,
+             "the guard refused what the client says");
+}
+
+class experiment {
+public:
+    explicit experiment(const options& chosen)
+        : phase_length_(chosen.seconds),
+          seed_(chosen.seed),
+          plan_(arrivals(load_factor * conditions{}.capacity(), phase_length_, chosen.seed)) {
+        std::printf("%.0f requests/s, users with a patience of %.0f ms; the API: %zu workers, %.0f requests/s when "
+                    "healthy\n\n",
+                    load_factor * conditions{}.capacity(), seconds(patience).count() * 1000, conditions{}.workers,
+                    conditions{}.capacity());
+        print_header();
+    }
+
+    bool run_naive() {
+        no_guard none;
+        const client_options at_once{.wait = {}, .heeds_retry_after = false};
+        return run("naive: retries at once", none, at_once, [] { return std::size_t{0}; }, [](auto&&...) {});
+    }
+
+    bool run_with_budget() {
+        no_guard none;
+        retry_budget budget(budget_share, budget_minimum, budget_saved);
+        return run("jitter and budget", none, {.budget = &budget}, [] { return std::size_t{0}; }, [](auto&&...) {});
+    }
+
+    bool run_with_guard() {
+        retry_budget budget(budget_share, budget_minimum, budget_saved);
+        // This API also answers 503 for no reason; what it does for a reason shows in the RTTs, and beyond a third.
+        flowguard::flow_guard guard{flowguard::vegas_strategy{flowguard::vegas_options{.drop_tolerance = 0.35}},
+                                    {.order = flowguard::wait_order::adaptive}};
+        return run(
+            "guard, jitter and budget", guard, {.budget = &budget}, [&] { return guard.current_limit(); },
+            [&](audit& a, const client_counters& c) { check_guard(a, guard, c); });
+    }
+
+private:
+    template <class Guard, class Limit, class Check>
+    bool run(const char* name, Guard& guard, const client_options& how, Limit limit, Check check) {
+        flaky_api api(phases.front().api, phases.size(), seed_);
+        asio::io_context context(2);
+        client<Guard> sender(context, api.endpoint(), guard, how, seed_);
+        const observations seen = load<Guard>(context, sender, api, limit, plan_, phase_length_, patience).run();
+        print_phases(name, seen, plan_, api, phase_length_);
+
+        audit a(name);
+        check_requests(a, seen, sender.counters(), api);
+        if (how.budget != nullptr) {
+            const auto length = std::chrono::duration_cast<clock::duration>(seen.length);
+            a.expect(static_cast<double>(sender.counters().retries) <=
+                         how.budget->most_retries(sender.counters().requests, length),
+                     "the retries were within the budget");
+        }
+        check(a, sender.counters());
+        return a.all_hold();
+    }
+
+    const seconds phase_length_;
+    const std::uint64_t seed_;
+    const std::vector<arrival> plan_; // the same for all
+};
+
+bool run_all(const options& chosen) {
+    experiment e(chosen);
+    const bool naive = e.run_naive();
+    const bool budget = e.run_with_budget();
+    const bool guard = e.run_with_guard();
+    if (naive && budget && guard)
+        std::printf("\naccounts   right: each request, attempt, retry and permit is there once\n");
+    return naive && budget && guard;
+}
+
+} // namespace api_client
+
+int main(int argc, char** argv) {
+    api_client::options chosen;
+    try {
+        chosen = api_client::parse_options(argc, argv);
+    } catch (const std::exception& e) {
+        std::cerr << "api_client: " << e.what() << "; see --help\n";
+        return 2;
+    }
+    if (chosen.help) {
+        std::cout << api_client::help_text;
+        return 0;
+    }
+    try {
+        return api_client::run_all(chosen) ? 0 : 1;
+    } catch (const std::exception& e) {
+        std::cerr << "api_client: " << e.what() << '\n';
+        return 1;
+    }
+}

@@ -1,0 +1,73 @@
+// options.hpp
+// ~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef API_CLIENT_OPTIONS_HPP
+#define API_CLIENT_OPTIONS_HPP
+
+#include <charconv>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace api_client {
+
+struct options {
+    bool help = false;
+    double seconds = 3; ///< the length of a phase
+    std::uint64_t seed = 1;
+};
+
+inline constexpr std::string_view help_text =
+    R"(usage: api_client [--seconds S] [--quick] [--seed N]
+
+Sends the same requests to an HTTP API on the loopback interface three times, while it is healthy, then slow, flaky,
+browned out, and healthy again: with a client that retries at once, with one that retries with jitter and a retry
+budget, and with the latter and a guard around each attempt.
+
+  --seconds S  how long each of the five phases lasts, from 0.1 to 60; default: 3
+  --quick      the same as --seconds 0.3: for tests of the accounts, with numbers that mean little
+  --seed N     of arrivals, jitter and faults; default: 1
+  --help       this text
+
+Exit code: 0 when the accounts are right, whatever was measured; 1 when they are not; 2 for a bad option.
+)";
+
+template <class Number>
+Number number_in(std::string_view option, std::string_view text, Number least, Number most) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most))
+        throw std::invalid_argument(std::string(option) + " cannot be '" + std::string(text) + "'");
+    return value;
+}
+
+/// Throws std::invalid_argument, with a text for the user.
+inline options parse_options(int argc, char** argv) {
+    options result;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view option = argv[i];
+        const auto value = [&]() -> std::string_view {
+            if (i + 1 == argc)
+                throw std::invalid_argument(std::string(option) + " needs a value");
+            return argv[++i];
+        };
+        if (option == "--help")
+            result.help = true;
+        else if (option == "--quick")
+            result.seconds = 0.3;
+        else if (option == "--seconds")
+            result.seconds = number_in(option, value(), 0.1, 60.0);
+        else if (option == "--seed")
+            result.seed = number_in<std::uint64_t>(option, value(), 0, UINT64_MAX);
+        else
+            throw std::invalid_argument("unknown option '" + std::string(option) + "'");
+    }
+    return result;
+}
+
+} // namespace api_client
+
+#endif
