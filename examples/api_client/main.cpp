@@ -90,9 +90,7 @@ public:
 
     bool run_with_guard() {
         retry_budget budget(budget_share, budget_minimum, budget_saved);
-        // This API also answers 503 for no reason; what it does for a reason shows in the RTTs, and beyond a third.
-        flowguard::flow_guard guard{flowguard::vegas_strategy{flowguard::vegas_options{.drop_tolerance = 0.35}},
-                                    {.order = flowguard::wait_order::adaptive}};
+        flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.order = flowguard::wait_order::adaptive}};
         return run(
             "guard, jitter and budget", guard, {.budget = &budget}, [&] { return guard.current_limit(); },
             [&](audit& a, const client_counters& c) { check_guard(a, guard, c); });

@@ -39,7 +39,8 @@ struct vegas_options {
         100; ///< admissions in a window (fewer for limits below 10, or 34 at the start); [1, 1'000'000]
     std::size_t min_dip = 60; ///< admissions in a dip, unless 20 · its limit is less; [1, 1'000'000]
     double dip_share = 0.01; ///< share of the time that goes into scheduled dips; (0, 0.5]
-    double drop_tolerance = 0.05; ///< share of drops, beyond the usual, that is let pass; [0, 1)
+    double drop_tolerance =
+        0.05; ///< share of drops, beyond the usual and two standard errors of it, that is let pass; [0, 1)
     std::uint64_t seed = 1; ///< of the jitter in the schedule of dips; any
 };
 
@@ -52,7 +53,7 @@ struct vegas_options {
 ///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
 ///       three times running hardly any queue:          limit += max(slack, limit / 4)
 ///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds; × 4 below initial_limit
-///     drops > 5 % beyond the usual:                    limit × (1 − drops), at most quartered
+///     drops > 5 % beyond the usual, luck aside:        limit × (1 − drops), at most quartered
 ///
 /// Here v is the coefficient of variation of the service times, 1 at most: work that always takes the same time
 /// needs next to no queue to keep the resource busy.
@@ -117,7 +118,8 @@ public:
         lose_faith(now);
         queue_ = queue_in(now);
         in_flight_ = now.in_flight;
-        usual_drops_ = std::min(now.limit > 1 ? std::min(usual_drops_, now.drops) : now.drops, most_usual_drops);
+        usual_drops_ = std::min(now.limit > 1 ? std::min(usual_drops_, now.drops + 2 * error_of_drops(now)) : now.drops,
+                                most_usual_drops);
 
         const bool overloaded = excess_drops(now) > 0;
         if (overloaded)
@@ -139,6 +141,7 @@ private:
         double rtt = 0; // mean
         double count = 0; // of RTTs; 0 when nothing succeeded, so that the RTT is unknown
         double variation = 0; // standard deviation of the RTTs over their mean
+        double ended = 0; // successes and drops
         double drops = 0; // share of drops
         double limit = 1;
         double in_flight = 0; // mean
@@ -155,6 +158,7 @@ private:
 
     static sample sample_of(const window& w) noexcept {
         sample s;
+        s.ended = static_cast<double>(w.samples) + static_cast<double>(w.dropped);
         s.drops = detail::drop_share(w);
         if (w.samples > 0) {
             // A time-out would have taken at least as long; a prompt refusal says nothing of the RTT.
@@ -299,10 +303,15 @@ private:
                 limit_ + (idle_windows_ >= 3 ? std::max(wanted, limit_ / 4) : std::max(0.0, (wanted - queue_) / 2)));
     }
 
+    // The standard error of a window's share of drops while those are the usual ones.
+    double error_of_drops(const sample& s) const noexcept {
+        return std::sqrt(usual_drops_ * (1 - usual_drops_) / s.ended);
+    }
+
     // Drops beyond those that less concurrency does not spare; 0 when they are few enough.
     double excess_drops(const sample& s) const noexcept {
         const double excess = s.drops - usual_drops_;
-        return excess > options_.drop_tolerance ? excess : 0;
+        return excess > options_.drop_tolerance + 2 * error_of_drops(s) ? excess : 0;
     }
 
     void shrink_for_drops(const sample& now) noexcept {
