@@ -25,14 +25,14 @@ constexpr outcome classify_sqlstate(std::string_view state) noexcept {
     return outcome::ignored;
 }
 
-/// The same as libpq gives it: a null pointer, where there was no error, is a success.
+/// The same as libpq gives it: a null pointer, where there was no error, is a success. But an error of libpq's own,
+/// such as a lost connection, has no SQLSTATE either, and is for the caller to tell:
 ///
 ///     co_await guard.run(query(sql), [](const PGresult* r) {
-///         return flowguard::classify_sqlstate(PQresultErrorField(r, PG_DIAG_SQLSTATE));
+///         const char* state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+///         const bool lost = state == nullptr && PQresultStatus(r) == PGRES_FATAL_ERROR;
+///         return lost ? flowguard::outcome::dropped : flowguard::classify_sqlstate(state);
 ///     });
-///
-/// libpq has no result at all when the connection is lost, and may have none when memory is: that is for the caller to
-/// tell, say by an exception.
 constexpr outcome classify_sqlstate(const char* state) noexcept {
     return state == nullptr ? outcome::success : classify_sqlstate(std::string_view(state));
 }

@@ -204,6 +204,7 @@ private:
             return;
         if (!is_wait(low))
             learn(low);
+        low_is_known_ = true;
         low_seen_ += low.count;
         if (low_seen_ >= static_cast<double>(options_.min_dip))
             rest_from_dips();
@@ -372,8 +373,8 @@ private:
     // unlucky window at the start would strand the limit far too low.
     bool quick_start_needs_dip(const sample& s) const noexcept {
         const std::size_t limit = dip_limit(s);
-        const bool confirmed = baseline_.in_flight <= static_cast<double>(limit) &&
-                               baseline_.count >= static_cast<double>(dip_admissions(limit));
+        const bool confirmed =
+            is_from_lower(static_cast<double>(limit)) && baseline_.count >= static_cast<double>(dip_admissions(limit));
         return quick_start_ && s.bound && !is_flat(s) && !confirmed;
     }
 
@@ -401,6 +402,7 @@ private:
             quick_start_ = false;
             return dip(low);
         }
+        low_is_known_ = true;
         const sample found = nothing_queued(high, low) ? pooled(high, low) : low;
         if (low.rtt <= flat_ratio * baseline_.rtt)
             regain_faith();
@@ -422,8 +424,14 @@ private:
 
     // Whether the same RTT is known from no higher concurrency: then nothing queues in the dip.
     bool confirms_baseline(const sample& low) const noexcept {
-        return baseline_.count > 0 && baseline_.in_flight <= low.in_flight &&
+        return baseline_.count > 0 && is_from_lower(low.in_flight) &&
                std::abs(low.rtt - baseline_.rtt) <= 0.1 * baseline_.rtt;
+    }
+
+    // Whether the baseline is from no higher concurrency. While it is from the start alone, where all may have queued,
+    // from a lower one: the same RTT at the same concurrency says nothing.
+    bool is_from_lower(double in_flight) const noexcept {
+        return (low_is_known_ ? 1 : 1.5) * baseline_.in_flight <= in_flight;
     }
 
     // The RTT as a power of the concurrency: 0 where nothing queues, 1 where everything does. Not a number, and so on
@@ -502,6 +510,7 @@ private:
                              // for it
     double usual_drops_ = 0; // share of drops at low concurrency
     bool quick_start_ = true;
+    bool low_is_known_ = false; // from a dip, or from low demand: the RTT with less in flight than at the start
     int idle_windows_ = 0; // running, in which hardly anything queued
 
     std::size_t dip_limit_ = 0; // of the dip whose window is next; 0 when that is an ordinary one
