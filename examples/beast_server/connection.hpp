@@ -1,0 +1,193 @@
+// connection.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef BEAST_SERVER_CONNECTION_HPP
+#define BEAST_SERVER_CONNECTION_HPP
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/serializer.hpp>
+#include <boost/beast/http/write.hpp>
+
+#include "http.hpp"
+#include "site.hpp"
+
+namespace beast_server {
+
+/// One client, on a strand of its own. Each wait for it has an end: for a request, and for an answer to be taken.
+class connection : public std::enable_shared_from_this<connection> {
+public:
+    connection(asio::ip::tcp::socket socket, site& pages, std::chrono::seconds patience)
+        : stream_(std::move(socket)), site_(pages), patience_(patience) {
+        ++site_.counts().opened;
+    }
+
+    connection(const connection&) = delete;
+    connection& operator=(const connection&) = delete;
+
+    ~connection() { ++site_.counts().closed; }
+
+    /// To be called once. It ends when no request is open any more after `closing` was requested, and whatever it does
+    /// after `aborting` was.
+    void start(std::stop_token closing, std::stop_token aborting) {
+        stop_ = closing;
+        asio::co_spawn(stream_.get_executor(), [self = shared_from_this()] { return self->run(); }, asio::detached);
+        on_closing_.emplace(std::move(closing), [this] { later(&connection::end_if_idle); });
+        on_aborting_.emplace(std::move(aborting), [this] { later(&connection::end); });
+    }
+
+private:
+    using error_code = boost::system::error_code;
+    using stop_callback = std::stop_callback<std::function<void()>>;
+
+    static constexpr std::uint32_t most_header = 8 * 1024;
+    static constexpr std::uint64_t most_body = 4 * 1024;
+
+    asio::awaitable<void> run() {
+        for (bool more = true; more && !stop_.stop_requested();) {
+            http::request_parser<http::string_body> parser;
+            parser.header_limit(most_header);
+            parser.body_limit(most_body);
+            if (const error_code error = co_await read(parser); error) {
+                co_await refuse(error);
+                co_return;
+            }
+            request r = parser.release();
+            if (r.method() == http::verb::get && path_of(r) == "/events") {
+                site_.counts().answers.count(200);
+                co_await send_events();
+                co_return;
+            }
+            more = r.keep_alive();
+            const bool only_head = r.method() == http::verb::head;
+            response answer = co_await site_.answer(std::move(r));
+            more = more && !stop_.stop_requested();
+            answer.keep_alive(more);
+            more = co_await send(std::move(answer), only_head) && more;
+        }
+        co_await leave();
+    }
+
+    asio::awaitable<error_code> read(http::request_parser<http::string_body>& parser) {
+        error_code error;
+        stream_.expires_after(patience_);
+        idle_ = true;
+        co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
+        idle_ = false;
+        co_return error;
+    }
+
+    // Says what was wrong with a request that could not be read, unless the client is gone.
+    asio::awaitable<void> refuse(error_code error) {
+        if (error.category() != http::make_error_code(http::error::end_of_stream).category() ||
+            error == http::error::end_of_stream || error == http::error::partial_message)
+            co_return;
+        auto status = http::status::bad_request;
+        if (error == http::error::header_limit)
+            status = http::status::request_header_fields_too_large;
+        else if (error == http::error::body_limit)
+            status = http::status::payload_too_large;
+        response answer = answer_of(status, error.message() + '\n');
+        answer.keep_alive(false);
+        if (co_await send(std::move(answer)))
+            co_await leave();
+    }
+
+    asio::awaitable<bool> send(response answer, bool only_head = false) {
+        site_.counts().answers.count(answer.result_int());
+        answer.set(http::field::server, "beast_server");
+        answer.prepare_payload();
+        if (only_head)
+            answer.body().clear(); // its length is told all the same
+        error_code error;
+        stream_.expires_after(patience_);
+        co_await http::async_write(stream_, answer, asio::redirect_error(asio::use_awaitable, error));
+        co_return !error;
+    }
+
+    // To close a socket while the client still sends would reset the connection, and the client might never see its
+    // last answer. So what it sends is read, for a while, and thrown away.
+    asio::awaitable<void> leave() {
+        error_code error;
+        stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+        stream_.expires_after(std::chrono::seconds(1));
+        idle_ = true;
+        std::array<char, 4096> ignored;
+        while (!error && !stop_.stop_requested())
+            co_await stream_.async_read_some(asio::buffer(ignored), asio::redirect_error(asio::use_awaitable, error));
+    }
+
+    asio::awaitable<void> send_events() {
+        http::response<http::empty_body> head(http::status::ok, 11);
+        head.set(http::field::content_type, "text/event-stream");
+        head.set(http::field::cache_control, "no-store");
+        head.keep_alive(false);
+        http::response_serializer<http::empty_body> serializer(head);
+        error_code error;
+        stream_.expires_after(patience_);
+        idle_ = true;
+        co_await http::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
+
+        asio::steady_timer timer(stream_.get_executor());
+        for (std::uint64_t seen = 0; !error && !stop_.stop_requested();) {
+            const std::string events = site_.events().since(seen);
+            stream_.expires_after(patience_);
+            co_await asio::async_write(stream_, asio::buffer(events), asio::redirect_error(asio::use_awaitable, error));
+            timer.expires_after(std::chrono::milliseconds(100));
+            co_await timer.async_wait(asio::use_awaitable);
+        }
+    }
+
+    // From any thread.
+    void later(void (connection::*what)()) {
+        asio::post(stream_.get_executor(), [weak = weak_from_this(), what] {
+            if (const auto self = weak.lock())
+                (self.get()->*what)();
+        });
+    }
+
+    void end_if_idle() {
+        if (idle_)
+            end();
+    }
+
+    void end() { stream_.close(); }
+
+    beast::tcp_stream stream_;
+    beast::flat_buffer buffer_;
+    site& site_;
+    const std::chrono::seconds patience_;
+    bool idle_ = false; // there is no request open
+    std::stop_token stop_;
+    std::optional<stop_callback> on_closing_;
+    std::optional<stop_callback> on_aborting_;
+};
+
+} // namespace beast_server
+
+#endif

@@ -1,0 +1,62 @@
+// load.hpp
+// ~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef BEAST_SERVER_LOAD_HPP
+#define BEAST_SERVER_LOAD_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <random>
+#include <stop_token>
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "http.hpp"
+
+namespace beast_server {
+
+/// Callers that the server makes up, so that there is something to see without a client: they come at random, and do
+/// not wait for each other, as a crowd of users does. The rate may be changed from any thread.
+class made_up_load {
+public:
+    explicit made_up_load(unsigned rate) : rate_(rate) {}
+
+    void set_rate(unsigned rate) { rate_ = rate; }
+    unsigned rate() const { return rate_; }
+
+    /// Calls `arrive()` at so many times a second, until it is stopped.
+    template <class Arrive>
+    asio::awaitable<void> run(Arrive arrive, std::stop_token stop) {
+        using clock = std::chrono::steady_clock;
+        using seconds = std::chrono::duration<double>;
+        constexpr clock::duration step = std::chrono::milliseconds(50); // by when a new rate is noticed
+        std::mt19937_64 random{std::random_device{}()};
+        std::exponential_distribution<double> gap;
+        asio::steady_timer timer(co_await asio::this_coro::executor);
+        auto now = clock::now();
+        // Time to the next arrival is counted in mean gaps, so that the rate may change meanwhile.
+        for (double gaps = gap(random); !stop.stop_requested();) {
+            const double rate = rate_;
+            const auto wait = rate > 0 ? std::chrono::duration_cast<clock::duration>(seconds(gaps / rate)) : step;
+            timer.expires_at(now + std::clamp(wait, clock::duration(1), step));
+            co_await timer.async_wait(asio::use_awaitable);
+            // What a process that was held up has missed is not made up for.
+            const auto then = std::exchange(now, std::max(timer.expiry(), clock::now() - step));
+            for (gaps -= rate * seconds(now - then).count(); gaps <= 0; gaps += gap(random))
+                arrive();
+        }
+    }
+
+private:
+    std::atomic<unsigned> rate_;
+};
+
+} // namespace beast_server
+
+#endif

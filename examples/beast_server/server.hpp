@@ -1,0 +1,97 @@
+// server.hpp
+// ~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef BEAST_SERVER_SERVER_HPP
+#define BEAST_SERVER_SERVER_HPP
+
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <stop_token>
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "connection.hpp"
+#include "http.hpp"
+#include "options.hpp"
+#include "site.hpp"
+
+namespace beast_server {
+
+/// Accepts connections until it gets SIGINT or SIGTERM. Then it leaves requests in progress some time.
+class server {
+public:
+    /// Throws boost::system::system_error if it cannot listen.
+    server(asio::io_context& context, const options& chosen)
+        : context_(context),
+          acceptor_(asio::make_strand(context), {asio::ip::make_address(chosen.address), chosen.port}),
+          endpoint_(acceptor_.local_endpoint()),
+          patience_(chosen.patience),
+          site_(context, chosen) {
+        asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
+        asio::co_spawn(acceptor_.get_executor(), end_on_signal(), asio::detached);
+        site_.start(closing_.get_token());
+    }
+
+    asio::ip::tcp::endpoint endpoint() const { return endpoint_; }
+    const site& pages() const { return site_; }
+
+private:
+    asio::awaitable<void> accept() {
+        asio::steady_timer timer(acceptor_.get_executor());
+        while (!closing_.stop_requested()) {
+            boost::system::error_code error;
+            asio::ip::tcp::socket socket = co_await acceptor_.async_accept(
+                asio::make_strand(context_), asio::redirect_error(asio::use_awaitable, error));
+            if (!error) {
+                socket.set_option(asio::ip::tcp::no_delay(true), error);
+                std::make_shared<connection>(std::move(socket), site_, patience_)
+                    ->start(closing_.get_token(), aborting_.get_token());
+            } else if (!closing_.stop_requested()) { // say, there are too many open files
+                timer.expires_after(std::chrono::milliseconds(50));
+                co_await timer.async_wait(asio::use_awaitable);
+            }
+        }
+    }
+
+    asio::awaitable<void> end_on_signal() {
+        co_await signals_.async_wait(asio::use_awaitable);
+        signals_.clear(); // a second one kills
+        closing_.request_stop();
+        acceptor_.close();
+        site_.close();
+
+        asio::steady_timer timer(acceptor_.get_executor());
+        for (int i = 0; i < 150 && site_.counts().open() > 0; ++i) {
+            timer.expires_after(std::chrono::milliseconds(20));
+            co_await timer.async_wait(asio::use_awaitable);
+        }
+        aborting_.request_stop();
+    }
+
+    asio::io_context& context_;
+    asio::ip::tcp::acceptor acceptor_;
+    const asio::ip::tcp::endpoint endpoint_;
+    asio::signal_set signals_{acceptor_.get_executor(), SIGINT, SIGTERM};
+    const std::chrono::seconds patience_;
+    std::stop_source closing_;
+    std::stop_source aborting_;
+    site site_;
+};
+
+} // namespace beast_server
+
+#endif

@@ -1,0 +1,580 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+
+"""Tests of beast_server, as its clients see it: nothing of it depends on how fast this machine is."""
+
+import argparse
+import base64
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+PATIENCE = 60  # seconds, for what takes a moment: sanitizers are slow, and so are busy machines
+
+
+class Skipped(Exception):
+    """There is something that a test needs, and that is not there."""
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def equal(found, wanted, what):
+    check(found == wanted, f"{what}: {found!r} instead of {wanted!r}")
+
+
+def wait_for(condition, what, patience=PATIENCE):
+    """Until it holds; gives what it gave."""
+    end = time.monotonic() + patience
+    while True:
+        result = condition()
+        if result:
+            return result
+        check(time.monotonic() < end, f"waited for {patience} s, in vain: {what}")
+        time.sleep(0.05)
+
+
+class Server:
+    """The program, on a port of its own. It has to end well."""
+
+    def __init__(self, program, *options, port=0):
+        self.process = subprocess.Popen([program, "--port", str(port), *options], stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        match = re.fullmatch(r"listening on (http://127\.0\.0\.1:(\d+)/)\n", line)
+        if not match:
+            self.process.kill()
+            self.process.communicate()
+            raise AssertionError(f"the first line is {line!r}")
+        self.url, self.port = match[1], int(match[2])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.stop()
+        elif self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        text, _ = self.process.communicate(timeout=PATIENCE)
+        equal(self.process.returncode, 0, "the exit code")
+        check(re.fullmatch(r"stopped: .* 0 still open; .*\n", text), f"the last line is {text!r}")
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def client(self):
+        return contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE))
+
+    def ask(self, method, path, body=None, headers={}):
+        with self.client() as client:
+            client.request(method, path, body, headers)
+            answer = client.getresponse()
+            return answer.status, answer.headers, answer.read().decode()
+
+    def get(self, path):
+        return self.ask("GET", path)
+
+    def turn(self, **knobs):
+        status, _, text = self.ask("POST", "/knobs", "&".join(f"{name}={value}" for name, value in knobs.items()))
+        equal(status, 200, f"the answer to {knobs}")
+        return json.loads(text)
+
+    def metrics(self):
+        """By name and labels, as they stand in the text."""
+        status, headers, text = self.get("/metrics")
+        equal(status, 200, "/metrics")
+        check(headers["Content-Type"].startswith("text/plain; version=0.0.4"), headers["Content-Type"])
+        values, types = {}, {}
+        for line in text.splitlines():
+            if match := re.fullmatch(r"# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge)", line):
+                types[match[1]] = match[2]
+            elif not line.startswith("# HELP "):
+                match = re.fullmatch(r'([a-z_:][a-z0-9_:]*)(\{\w+="[^"]*"(?:,\w+="[^"]*")*\})? (\S+)', line)
+                check(match and match[1] in types, f"in /metrics: {line!r}")
+                values[match[1] + (match[2] or "")] = float(match[3])
+        return values
+
+    def sum(self, name, metrics=None):
+        return sum(value for key, value in (metrics or self.metrics()).items() if key.split("{")[0] == name)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def memory(self):
+        """In MiB."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
+
+    def rest(self, descriptors):
+        """Waits until no client is left, and as many descriptors are open as before; then its counters add up."""
+        wait_for(lambda: self.sum("http_connections_open") == 1, "no connection but the one that asks")
+        wait_for(lambda: self.sum("flowguard_in_flight") + self.sum("flowguard_waiting") == 0, "nothing in flight")
+        wait_for(lambda: self.descriptors() <= descriptors, f"no more descriptors than before, {descriptors}")
+        m = self.metrics()
+        guarded = self.sum("http_guarded_answers_total", m)
+        tasks, refused = self.sum("flowguard_tasks_total", m), self.sum("flowguard_refused_total", m)
+        equal(guarded, tasks + refused + self.sum("flowguard_bypassed_total", m), f"guarded answers, in {m}")
+        equal(m.get('http_guarded_answers_total{status="503"}', 0), refused, "503s, and calls refused")
+        return m
+
+
+def raw(server, data):
+    """What is answered to some bytes, until the server closes the connection."""
+    with server.connect() as connection:
+        with contextlib.suppress(ConnectionError):  # it may close before it has read all
+            connection.sendall(data)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                answer += piece
+        return answer
+
+
+def cut(connection):
+    """Resets it, so that the server gets an error."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def in_parallel(*tasks):
+    threads = [threading.Thread(target=task) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+# What it answers
+
+
+def test_program(program):
+    for arguments, code in (["--help"], 0), (["--wrong"], 2), (["--workers", "65"], 2), (["--port"], 2):
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=PATIENCE)
+        equal(done.returncode, code, f"the exit code of {arguments}")
+        check(done.stdout if code == 0 else "see --help" in done.stderr, f"what {arguments} prints")
+    with Server(program) as server:
+        done = subprocess.run([program, "--port", str(server.port)], capture_output=True, text=True, timeout=PATIENCE)
+        equal(done.returncode, 1, "the exit code with a port that is taken")
+
+
+def test_pages(program):
+    with Server(program) as server:
+        status, headers, text = server.get("/")
+        equal((status, headers["Content-Type"]), (200, "text/html; charset=utf-8"), "/")
+        check("<title>FlowGuard</title>" in text and text.rstrip().endswith("</html>"), "the page is whole")
+        check("default-src 'none'" in headers["Content-Security-Policy"], "the page loads nothing")
+        equal(len(text.encode()), int(headers["Content-Length"]), "the length of the page")
+
+        equal(server.get("/health")[::2], (200, "healthy\n"), "/health")
+        equal(server.get("/work?x=1")[::2], (200, "done\n"), "/work")
+        equal(server.get("/nowhere")[0], 404, "/nowhere")
+        for method, path, allowed in ("POST", "/work", "GET"), ("GET", "/knobs", "POST"), ("DELETE", "/", "GET"):
+            status, headers, _ = server.ask(method, path)
+            equal((status, headers["Allow"]), (405, allowed), f"{method} {path}")
+        for path in "/", "/work", "/events":
+            equal(server.ask("HEAD", path)[::2], (200, ""), f"HEAD {path}")
+
+        with server.client() as client:  # one connection
+            for _ in range(3):
+                client.request("GET", "/work")
+                equal(client.getresponse().read(), b"done\n", "/work, again")
+        equal(raw(server, b"GET /work HTTP/1.1\r\n\r\nGET /health HTTP/1.0\r\n\r\n").count(b"200 OK"), 2, "pipelined")
+
+        m = server.rest(server.descriptors())
+        equal(m['http_answers_total{status="404"}'], 1, "how many were not found")
+        equal(m['http_answers_total{status="405"}'], 3, "how many methods were not allowed")
+        equal(m['flowguard_bypassed_total{guard="work"}'], 2, "how many went past the guard")
+
+
+def test_knobs(program):
+    with Server(program, "--workers", "3", "--latency_ms", "4", "--load", "5") as server:
+        start = {"workers": 3, "latency_ms": 4, "load": 5}
+        for form, named in (("workers=0", "workers has to be a whole number from 1 to 64"),
+                            ("workers=65", "from 1 to 64"), ("workers=", "from 1 to 64"), ("workers", "from 1 to 64"),
+                            ("workers=-1", "from 1 to 64"), ("workers=4.5", "from 1 to 64"),
+                            ("workers=99999999999999999999", "from 1 to 64"), ("workers=4x", "from 1 to 64"),
+                            ("workers=9&latency_ms=0", "latency_ms has to be a whole number from 1 to 500"),
+                            ("load=5001", "load has to be a whole number from 0 to 5000"), ("", "nothing to set"),
+                            ("speed=1", "there are workers, latency_ms and load"), ("%00=\x01", "no such knob")):
+            status, _, text = server.ask("POST", "/knobs", form)
+            equal(status, 400, f"the answer to {form!r}")
+            check(named in text, f"the answer to {form!r} is {text!r}")
+            equal(server.turn(load=5), start, f"after {form!r}")
+        equal(server.turn(workers=64, latency_ms=1), {"workers": 64, "latency_ms": 1, "load": 5}, "knobs")
+        equal(server.ask("POST", "/knobs", "load=1&" * 1000)[0], 413, "the answer to a long form")
+
+
+def test_full_guard(program):
+    """With a worker who is slow, of many requests at once most are turned away; and health checks are not."""
+    with Server(program, "--workers", "1", "--latency_ms", "50") as server:
+        before = server.descriptors()
+        answers = []
+
+        def work():
+            answers.append(server.ask("GET", "/work", headers={"x-criticality": "sheddable"})[:2])
+
+        def health():
+            equal(server.get("/health")[0], 200, "/health of a busy server")
+            answers.append((0, None))
+
+        in_parallel(*[work] * 60, health)
+        statuses = [status for status, _ in answers]
+        equal(set(statuses), {0, 200, 503}, "the statuses")
+        equal(len(statuses), 61, "the number of answers")
+        for status, headers in answers:
+            check(status != 503 or 0 <= int(headers["Retry-After"]) <= 3600, "Retry-After")
+        m = server.rest(before)
+        equal(m['http_answers_total{status="503"}'], statuses.count(503), "the 503s that it counts")
+
+
+def test_events(program):
+    with Server(program, "--load", "200") as server:
+        before = server.descriptors()
+        with server.client() as client:
+            client.request("GET", "/events")
+            answer = client.getresponse()
+        with answer:  # until it is closed, the connection is open
+            equal((answer.status, answer.headers["Content-Type"]), (200, "text/event-stream"), "/events")
+            last = 0
+            for _ in range(10):
+                line = answer.readline().decode()
+                check(line.startswith("data: {") and answer.readline() == b"\n", f"an event is {line!r}")
+                event = json.loads(line[6:])
+                check(event["t"] > last, "events are in order")
+                last = event["t"]
+            wanted = {"t", "limit", "in_flight", "waiting", "goodput", "sheds", "p50", "p99", "baseline", "workers",
+                      "latency_ms", "capacity", "load", "changes"}
+            equal(set(event), wanted, "what is in an event")
+            equal((event["capacity"], event["load"]), (800, 200), "the capacity and the load")
+        server.turn(load=0)
+        server.rest(before)
+
+
+def test_stop(program):
+    """In the middle of everything."""
+    with Server(program, "--load", "500", "--workers", "1", "--latency_ms", "500") as server:
+        idle, halfway, working, watching = (server.connect() for _ in range(4))
+        halfway.sendall(b"GET /wo")
+        working.sendall(b"GET /work HTTP/1.1\r\n\r\n")
+        watching.sendall(b"GET /events HTTP/1.1\r\n\r\n")
+        check(watching.recv(10), "an event")
+        wait_for(lambda: server.sum("http_guarded_answers_total") > 0, "load")
+        start = time.monotonic()
+        server.stop()
+        check(time.monotonic() - start < PATIENCE / 2, "it took too long to stop")
+        for connection in idle, halfway, working, watching:
+            connection.close()
+
+
+# Clients that behave badly
+
+MALFORMED = [
+    b"NONSENSE\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+    b"GET\r\n\r\n", b"GET / FTP/1.1\r\n\r\n", b"GET /\x01 HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", b"GET / HTTP/1.1\r\n: empty\r\n\r\n",
+    b"POST /knobs HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"GET / HTTP/1.1\nHost: x\n\n",
+]
+HUGE = [b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 50_000,
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n"]
+PARTS = [b"", b"GE", b"GET /work HTTP/1.1\r\nX: ", b"POST /knobs HTTP/1.1\r\nContent-Length: 9\r\n\r\nwor",
+         b"GET /work HTTP/1.1\r\n\r\n", b"GET /events HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n" * 50]
+
+
+def malformed(server):
+    answer = raw(server, random.choice(MALFORMED))
+    check(answer.startswith(b"HTTP/1.1 400 "), f"the answer is {answer[:80]!r}")
+
+
+def huge(server):
+    answer = raw(server, random.choice(HUGE))
+    check(answer.startswith(b"HTTP/1.1 431 ") or not answer, f"the answer is {answer[:80]!r}")  # or it was cut off
+
+
+def cut_somewhere(server):
+    connection = server.connect()
+    connection.sendall(random.choice(PARTS))
+    if random.random() < 0.3:
+        time.sleep(random.random() * 0.1)
+    if random.random() < 0.5:
+        cut(connection)
+    else:
+        connection.close()
+
+
+def slow(server, alone=False):
+    """A request that comes byte by byte, and answers that are not taken. If there are no others, looks whether both
+    are closed by the server."""
+    with server.connect() as writer, socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.settimeout(PATIENCE)
+        reader.connect(("127.0.0.1", server.port))
+        reader.setblocking(False)
+        end = time.monotonic() + PATIENCE
+        closed = False
+        with contextlib.suppress(ConnectionError):
+            while not closed:
+                check(time.monotonic() < end, "the server has no end of patience")
+                with contextlib.suppress(BlockingIOError):
+                    reader.send(b"GET / HTTP/1.1\r\n\r\n" * 20)
+                writer.send(b"a")
+                writer.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    closed = writer.recv(1) == b""
+                writer.setblocking(True)
+                time.sleep(0.05)
+        if alone:
+            wait_for(lambda: server.sum("http_connections_open") == 1, "whoever takes no answers is disconnected")
+
+
+def test_malformed(program):
+    with Server(program) as server:
+        before = server.descriptors()
+        for data in MALFORMED:
+            answer = raw(server, data)
+            check(answer.startswith(b"HTTP/1.1 400 ") and b"Connection: close" in answer, f"{data!r} got {answer!r}")
+        for data in HUGE:
+            answer = raw(server, data[:20_000])
+            check(answer.startswith(b"HTTP/1.1 431 "), f"a huge header got {answer!r}")
+            huge(server)
+        answer = raw(server, b"POST /knobs HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n")
+        check(answer.startswith(b"HTTP/1.1 413 "), f"a huge body got {answer!r}")
+        m = server.rest(before)
+        equal(m['http_answers_total{status="400"}'], len(MALFORMED), "the 400s that it counts")
+
+
+def test_cut(program):
+    with Server(program, "--workers", "2", "--latency_ms", "10") as server:
+        before = server.descriptors()
+        in_parallel(*[lambda: [cut_somewhere(server) for _ in range(30)]] * 4)
+        equal(server.get("/work")[0], 200, "/work, afterwards")
+        server.rest(before)
+
+
+def test_slow(program):
+    with Server(program, "--patience", "1") as server:
+        before = server.descriptors()
+        with server.connect() as idle:
+            equal(idle.recv(1), b"", "what an idle client gets in the end")
+        slow(server, alone=True)
+        in_parallel(*[lambda: slow(server)] * 3)
+        server.rest(before)
+
+
+def soak(program, seconds):
+    """Everybody at once, for a long time."""
+    failures, counts = [], {}
+    with Server(program, "--patience", "2", "--load", "300", "--latency_ms", "10") as server:
+        before = server.descriptors()
+        end = time.monotonic() + seconds
+
+        def again(what):
+            def repeat():
+                try:
+                    while time.monotonic() < end and not failures:
+                        what(server)
+                        counts[what.__name__] = counts.get(what.__name__, 0) + 1
+                except Exception as failure:  # of any kind: it is told below
+                    failures.append(failure)
+
+            return repeat
+
+        def work(server):
+            with server.client() as client:
+                for _ in range(100):
+                    client.request("GET", random.choice(["/work", "/work", "/work", "/health", "/metrics", "/"]))
+                    answer = client.getresponse()
+                    answer.read()
+                    check(answer.status in (200, 503), f"a status is {answer.status}")
+
+        def turn_knobs(server):
+            server.turn(workers=random.randint(1, 32), latency_ms=random.randint(1, 50), load=random.randint(0, 1000))
+            time.sleep(2)
+
+        def report(server):
+            text = ", ".join(f"{count} x {name}" for name, count in sorted(counts.items()))
+            print(f"{seconds - end + time.monotonic():5.0f} s: {server.memory()} MiB, "
+                  f"{server.descriptors()} descriptors; {text}", flush=True)
+            time.sleep(max(0, min(10, end - time.monotonic())))
+
+        clients = [work, work, work, malformed, huge, cut_somewhere, cut_somewhere, slow, slow, turn_knobs, report]
+        in_parallel(*map(again, clients))
+        if failures:
+            raise failures[0]
+        server.turn(load=0)
+        for name, value in server.rest(before).items():
+            if "_total" in name and value > 0:
+                print(f"{value:9.0f} {name}")
+        print(f"{server.memory()} MiB, {server.descriptors()} descriptors, {before} at the start")
+
+
+# The page, in a browser
+
+
+class Page:
+    """The server's page in headless Chromium."""
+
+    def __init__(self, server):
+        try:
+            from selenium import webdriver
+            from selenium.webdriver.chrome.options import Options
+            from selenium.webdriver.chrome.service import Service
+        except ImportError:
+            raise Skipped("there is no selenium (Debian: python3-selenium)") from None
+        options = Options()
+        for path in "/usr/bin/chromium", "/usr/bin/chromedriver":
+            if not os.path.exists(path):
+                raise Skipped(f"there is no {path} (Debian: chromium, chromium-driver)")
+        options.binary_location = "/usr/bin/chromium"
+        for argument in "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars":
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self.driver.set_page_load_timeout(PATIENCE)
+        self.show(1440, 900)
+        self.driver.get(server.url)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.driver.quit()
+
+    def run(self, script):
+        return self.driver.execute_script(script)
+
+    def show(self, width, height, ratio=1, scheme="light"):
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": ratio, "mobile": width < 600})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+    def save(self, path):
+        time.sleep(1)  # for the next frames, in the new size and colours
+        picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
+        pathlib.Path(path).write_bytes(base64.b64decode(picture))
+
+    def number(self, field):
+        text = self.run(f"return document.querySelector('[data-of={field}]').textContent").replace("\u202f", "")
+        return float(text) if re.fullmatch(r"[\d.]+", text) else None
+
+    def state(self):
+        return self.run("return document.getElementById('state').textContent")
+
+    def pictures(self):
+        """Of the charts."""
+        return self.run("return [...document.querySelectorAll('canvas')].map(c => c.toDataURL())")
+
+    def find(self, name):
+        return self.driver.find_element("id", name)
+
+    def complaints(self):
+        return [entry for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def test_browser(program, screenshots=None):
+    with Server(program) as server, Page(server) as page:
+        wait_for(lambda: page.state() == "live", "the page is live")
+        wait_for(lambda: page.number("limit") == 20, "the limit is shown")
+        idle = page.pictures()
+        equal(len(set(idle)), 3, "the number of charts")
+
+        if screenshots:  # a minute of something to see
+            server.turn(load=400)
+            time.sleep(28)
+        page.find("overload").click()
+        wait_for(lambda: page.number("goodput") > 100 and page.number("sheds") > 100, "goodput, and sheds")
+        loaded = page.pictures()
+        for before, after in zip(idle, loaded):
+            check(before != after, "a chart moves under load")
+        # For a second each: a machine that is busy is a service that is slow, at moments.
+        steady = "return points.slice(-4).every(p => p.workers === 16 && p.limit >= 12)"
+        wait_for(lambda: page.run(steady), "a limit that fits 16 workers", 3 * PATIENCE)
+        time.sleep(18 if screenshots else 0)
+
+        knob = page.find("workers")
+        page.driver.execute_script("arguments[0].focus()", knob)
+        knob.send_keys("\ue011" + "\ue014" * 3)  # Home, and three to the right
+        wait_for(lambda: server.turn(load=1600)["workers"] == 4, "the knob is turned down")
+        fallen = "return points.slice(-4).every(p => p.workers === 4 && p.limit <= 10)"
+        wait_for(lambda: page.run(fallen), "the limit has fallen", 3 * PATIENCE)
+        wait_for(lambda: page.number("limit") <= 10, "the limit is shown")
+        check(page.run("return document.querySelectorAll('#changes li b').length") > 0, "why it changed")
+
+        page.find("state").click()  # away from the knobs
+        time.sleep(10 if screenshots else 0)
+        for name, width, height, ratio in ("laptop", 1440, 900, 1), ("phone", 390, 844, 2):
+            for scheme in "light", "dark":
+                page.show(width, height, ratio, scheme)
+                wait_for(lambda: page.run("return innerWidth") == width, "the new size")
+                check(page.run("return document.documentElement.scrollWidth") <= width, f"too wide for a {name}")
+                if screenshots:
+                    page.save(screenshots / f"{name}_{scheme}.png")
+        page.show(1440, 900)
+
+        page.driver.refresh()
+        wait_for(lambda: page.run("return points.length > 12"), "the last minute is there again")
+        others = page.run("return performance.getEntriesByType('resource').map(e => e.name)")
+        check(all(name.startswith(server.url) for name in others), f"it loads {others}")
+        equal(page.complaints(), [], "what the browser complains about")
+
+        server.stop()
+        wait_for(lambda: page.state() == "reconnecting", "the page notices that the server is gone")
+        with Server(program, port=server.port):
+            wait_for(lambda: page.state() == "live", "the page comes back")
+            wait_for(lambda: page.number("limit") == 20, "and shows the new server's limit")
+
+
+TESTS = {
+    "routes": [test_program, test_pages, test_knobs, test_full_guard, test_events, test_stop],
+    "hostile": [test_malformed, test_cut, test_slow],
+    "browser": [test_browser],
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("server", help="the program beast_server")
+    parser.add_argument("tests", nargs="*", help=", ".join(TESTS))
+    parser.add_argument("--screenshots", type=pathlib.Path, metavar="FOLDER", help="where the browser test puts some")
+    parser.add_argument("--soak", type=int, metavar="SECONDS", help="all kinds of clients at once, for so long")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.tests) - set(TESTS):
+        parser.error(f"there is no test {', '.join(unknown)}")
+    try:
+        for name in chosen.tests:
+            for test in TESTS[name]:
+                start = time.monotonic()
+                if test is test_browser:
+                    test(chosen.server, chosen.screenshots)
+                else:
+                    test(chosen.server)
+                print(f"{test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
+        if chosen.soak:
+            soak(chosen.server, chosen.soak)
+    except Skipped as reason:
+        print(f"skipped: {reason}")
+        return 77
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+// site.hpp
+// ~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef BEAST_SERVER_SITE_HPP
+#define BEAST_SERVER_SITE_HPP
+
+#include <chrono>
+#include <exception>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
+#include <flowguard.hpp>
+#include <flowguard/beast.hpp>
+#include <flowguard/layer.hpp>
+
+#include "counters.hpp"
+#include "dashboard_page.hpp"
+#include "http.hpp"
+#include "knobs.hpp"
+#include "load.hpp"
+#include "options.hpp"
+#include "service.hpp"
+#include "telemetry.hpp"
+
+namespace beast_server {
+
+/// A handler that knows nothing of guards.
+struct work_handler {
+    simulated_service& service;
+
+    asio::awaitable<response> operator()(request r) const {
+        if (path_of(r) == "/health")
+            co_return answer_of(http::status::ok, "healthy\n");
+        co_await service.perform();
+        co_return answer_of(http::status::ok, "done\n");
+    }
+};
+
+/// The same, in front of which callers wait, or are turned away with 503.
+inline auto guarded_handler(flowguard::flow_guard<>& guard, simulated_service& service) {
+    return flowguard::layer{
+        guard, work_handler{service}, flowguard::beast_http{},
+        flowguard::layer_options{.criticality_header = "x-criticality",
+                                 .bypass = [](const request& r) { return path_of(r) == "/health"; }}};
+}
+
+/// What is behind each path.
+///
+/// Thread-safe.
+class site {
+public:
+    site(asio::io_context& context, const options& chosen)
+        : context_(context), service_(context, chosen.workers, chosen.latency_ms), load_(chosen.load) {}
+
+    /// Runs what goes on without requests, until it is stopped.
+    void start(std::stop_token stop) {
+        asio::co_spawn(asio::make_strand(context_), telemetry_.run(stop), rethrow);
+        const auto arrive = [this] {
+            asio::co_spawn(context_, guarded(request(http::verb::get, "/work", 11)), asio::detached);
+        };
+        asio::co_spawn(asio::make_strand(context_), load_.run(arrive, stop), rethrow);
+    }
+
+    /// Turns away whoever waits for the guard, or for the service.
+    void close() {
+        guard_.close();
+        service_.close();
+    }
+
+    asio::awaitable<response> answer(request r) {
+        const std::string_view path = path_of(r);
+        const bool known = path == "/" || path == "/work" || path == "/health" || path == "/metrics" ||
+                           path == "/events" || path == "/knobs";
+        if (!known)
+            co_return answer_of(http::status::not_found, "no such page\n");
+        const auto allowed = path == "/knobs" ? http::verb::post : http::verb::get;
+        if (r.method() != allowed && !(r.method() == http::verb::head && allowed == http::verb::get)) {
+            response refused = answer_of(http::status::method_not_allowed, "no such method here\n");
+            refused.set(http::field::allow, http::to_string(allowed));
+            co_return refused;
+        }
+        if (path == "/")
+            co_return page();
+        if (path == "/metrics")
+            co_return answer_of(http::status::ok, metrics(), "text/plain; version=0.0.4; charset=utf-8");
+        if (path == "/events") // the head of them
+            co_return answer_of(http::status::ok, "", "text/event-stream");
+        if (path == "/knobs")
+            co_return set_knobs(r.body());
+        co_return co_await guarded(std::move(r));
+    }
+
+    telemetry& events() { return telemetry_; }
+    counters& counts() { return counters_; }
+    const counters& counts() const { return counters_; }
+    const flowguard::flow_guard<>& guard() const { return guard_; }
+
+private:
+    // Few may wait, so that whoever is turned away is told at once, and whoever is not is served soon.
+    static constexpr std::size_t most_waiting = 16;
+    static constexpr std::chrono::milliseconds longest_wait{250};
+
+    static void rethrow(const std::exception_ptr& failure) {
+        if (failure)
+            std::rethrow_exception(failure);
+    }
+
+    asio::awaitable<response> guarded(request r) {
+        response answer;
+        try {
+            answer = co_await guarded_(std::move(r));
+        } catch (const std::exception&) { // of the service
+            answer = answer_of(http::status::internal_server_error, "something went wrong\n");
+        }
+        counters_.guarded.count(answer.result_int());
+        co_return answer;
+    }
+
+    // Everything is in it: it may load nothing from elsewhere.
+    static response page() {
+        response answer = answer_of(http::status::ok, std::string(dashboard_page), "text/html; charset=utf-8");
+        answer.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; "
+                                              "script-src 'unsafe-inline'; connect-src 'self'; img-src data:");
+        return answer;
+    }
+
+    std::string metrics() const {
+        const flowguard::named_stats guards[] = {{"work", guard_.stats()}};
+        return flowguard::prometheus_text(guards) + prometheus_text(counters_);
+    }
+
+    response set_knobs(std::string_view form) {
+        knob_settings wanted;
+        try {
+            wanted = parse_knobs(form);
+        } catch (const std::invalid_argument& e) {
+            return answer_of(http::status::bad_request, std::string(e.what()) + '\n');
+        }
+        if (wanted.workers)
+            service_.set_workers(*wanted.workers);
+        if (wanted.latency_ms)
+            service_.set_latency_ms(*wanted.latency_ms);
+        if (wanted.load)
+            load_.set_rate(*wanted.load);
+        json_object now;
+        now.add("workers", service_.workers());
+        now.add("latency_ms", service_.latency_ms());
+        now.add("load", load_.rate());
+        return answer_of(http::status::ok, now.text() + '\n', "application/json");
+    }
+
+    asio::io_context& context_;
+    simulated_service service_;
+    flowguard::flow_guard<> guard_{flowguard::vegas_strategy{},
+                                   {.max_waiters = most_waiting, .max_wait = longest_wait}};
+    decltype(guarded_handler(guard_, service_)) guarded_ = guarded_handler(guard_, service_);
+    made_up_load load_;
+    counters counters_;
+    telemetry telemetry_{guard_, service_, load_, counters_};
+};
+
+} // namespace beast_server
+
+#endif

@@ -1,0 +1,79 @@
+// main.cpp
+// ~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include <chrono>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <string_view>
+
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+#include <flowguard.hpp>
+
+#include "benchmark.hpp"
+#include "check.hpp"
+#include "load.hpp"
+#include "options.hpp"
+#include "pool.hpp"
+#include "restart.hpp"
+#include "server.hpp"
+
+namespace postgres_guard {
+
+void make_tables(asio::io_context& context, const std::string& where) {
+    flowguard::flow_guard guard{flowguard::fixed_limit{1}};
+    pool connections(where, guard);
+    const auto make = [&]() -> asio::awaitable<void> {
+        const reply r = co_await connections.query("create table counters (id int primary key, n bigint not null); "
+                                                   "insert into counters values (1, 0)");
+        require(r.ok(), "there is a table");
+        const reply bad = co_await connections.query("select no_such_column");
+        require(sqlstate(bad.answer) == std::string_view("42703"), "the server's errors are replies");
+    };
+    std::exception_ptr failure;
+    asio::co_spawn(context, make(), [&](std::exception_ptr e) { failure = e; });
+    finish(context, 30s);
+    if (failure)
+        std::rethrow_exception(failure);
+    require(guard.stats().succeeded == 1 && guard.stats().ignored == 1, "bad SQL says nothing of load");
+    require_order(guard);
+}
+
+void run(const options& chosen) {
+    server postgres(find_postgres(chosen.postgres));
+    postgres.start();
+    asio::io_context context(1);
+    make_tables(context, postgres.where());
+    for (const workload& work : {cpu_heavy, lock_heavy})
+        run_benchmark(context, postgres, work, chosen);
+    run_restart(context, postgres, cpu_heavy, seconds(chosen.quick ? 0.4 : 2));
+}
+
+} // namespace postgres_guard
+
+int main(int argc, char** argv) {
+    postgres_guard::options chosen;
+    try {
+        chosen = postgres_guard::parse_options(argc, argv);
+    } catch (const std::exception& e) {
+        std::cerr << "postgres_guard: " << e.what() << "; see --help\n";
+        return 2;
+    }
+    if (chosen.help) {
+        std::cout << postgres_guard::help_text;
+        return 0;
+    }
+    try {
+        postgres_guard::run(chosen);
+    } catch (const postgres_guard::no_postgres& e) {
+        std::cerr << "postgres_guard: left out: " << e.what() << '\n';
+        return 77;
+    } catch (const std::exception& e) {
+        std::cerr << "postgres_guard: " << e.what() << '\n';
+        return 1;
+    }
+    return 0;
+}

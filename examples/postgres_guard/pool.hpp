@@ -1,0 +1,101 @@
+// pool.hpp
+// ~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef POSTGRES_GUARD_POOL_HPP
+#define POSTGRES_GUARD_POOL_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <asio/awaitable.hpp>
+#include <flowguard.hpp>
+
+#include "connection.hpp"
+
+namespace postgres_guard {
+
+using clock = std::chrono::steady_clock;
+
+/// What came of a query.
+struct reply {
+    result answer;
+    clock::duration rtt{}; ///< since it was admitted
+
+    bool ok() const { return sqlstate(answer) == nullptr; }
+};
+
+/// What it says of the database's load. A lost connection is an exception, and so a drop, without our doing.
+struct classify_reply {
+    flowguard::outcome operator()(const reply& r) const noexcept {
+        return flowguard::classify_sqlstate(sqlstate(r.answer));
+    }
+};
+
+/// Connections to a database, of which as many are in use at once as the guard finds to be good. The pool itself has no
+/// size: it keeps what the guard lets it open. For one thread.
+template <class Guard>
+class pool {
+public:
+    pool(std::string where, Guard& guard) : where_(std::move(where)), guard_(guard) {}
+
+    pool(const pool&) = delete;
+    pool& operator=(const pool&) = delete;
+
+    /// Waits for its turn, then for the answer. Throws asio::system_error when the connection is lost, or there is none
+    /// to be had; what the server itself complains about is in the reply.
+    asio::awaitable<reply> query(std::string sql) {
+        return guard_.run([this, sql = std::move(sql)] { return perform(sql); }, classify_reply{});
+    }
+
+    std::size_t idle() const noexcept { return idle_.size(); }
+
+private:
+    static constexpr auto patience = std::chrono::seconds(10);
+
+    struct idle_connection {
+        connection link;
+        clock::time_point since;
+    };
+
+    asio::awaitable<reply> perform(std::string sql) {
+        const auto admitted = clock::now();
+        while (!idle_.empty() && idle_.back().link.is_stale())
+            idle_.pop_back();
+        const bool connects = idle_.empty();
+        std::optional<connection> link; // one that fails is closed with this frame
+        if (connects)
+            link.emplace(co_await connection::open(where_));
+        else
+            link.emplace(take());
+        result answer = co_await link->query(std::move(sql));
+        keep(std::move(*link));
+        co_return reply{.answer = std::move(answer), .rtt = clock::now() - admitted};
+    }
+
+    connection take() {
+        connection link = std::move(idle_.back().link);
+        idle_.pop_back();
+        return link;
+    }
+
+    // The last to come is the first to be used again, so that those of a limit which was higher once grow old.
+    void keep(connection link) {
+        const auto now = clock::now();
+        idle_.push_back({std::move(link), now});
+        while (now - idle_.front().since > patience)
+            idle_.pop_front();
+    }
+
+    std::string where_;
+    Guard& guard_;
+    std::deque<idle_connection> idle_;
+};
+
+} // namespace postgres_guard
+
+#endif

@@ -1,0 +1,182 @@
+// server.hpp
+// ~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef POSTGRES_GUARD_SERVER_HPP
+#define POSTGRES_GUARD_SERVER_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "private_directory.hpp"
+#include "proc.hpp"
+#include "process.hpp"
+
+namespace postgres_guard {
+
+/// There is nothing to start a server with.
+struct no_postgres : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// Where PostgreSQL's programs are: `preferred`, if that is not empty, else in the PATH, else where Debian has them.
+inline std::filesystem::path find_postgres(const std::string& preferred) {
+    namespace fs = std::filesystem;
+    std::vector<fs::path> places;
+    if (!preferred.empty()) {
+        places.emplace_back(preferred);
+    } else {
+        const char* path = std::getenv("PATH");
+        std::istringstream folders(path != nullptr ? path : "");
+        for (std::string folder; std::getline(folders, folder, ':');)
+            places.emplace_back(folder);
+        std::vector<std::pair<int, fs::path>> versions;
+        std::error_code none;
+        for (const auto& version : fs::directory_iterator("/usr/lib/postgresql", none))
+            versions.emplace_back(std::atoi(version.path().filename().c_str()), version.path() / "bin");
+        std::sort(versions.rbegin(), versions.rend());
+        for (auto& version : versions)
+            places.push_back(std::move(version.second));
+    }
+    for (const fs::path& place : places)
+        if (::access((place / "initdb").c_str(), X_OK) == 0 && ::access((place / "postgres").c_str(), X_OK) == 0)
+            return fs::absolute(place);
+    throw no_postgres("PostgreSQL's initdb and postgres are " +
+                      (preferred.empty() ? "neither in the PATH nor in /usr/lib/postgresql" : "not in " + preferred));
+}
+
+/// PostgreSQL refuses to run as root, and is run as the user that Debian makes for it then.
+inline std::optional<user> unprivileged_user() {
+    if (::geteuid() != 0)
+        return std::nullopt;
+    const passwd* known = ::getpwnam("postgres");
+    if (known == nullptr)
+        throw no_postgres("PostgreSQL does not run as root, and there is no user 'postgres'");
+    return user{known->pw_uid, known->pw_gid};
+}
+
+/// A PostgreSQL of our own: in a directory that is removed at the end, and on a socket in there. It is no use to anyone
+/// else, and in nobody's way. For one thread, which has to outlive it: the server ends with the thread that started it.
+class server {
+public:
+    /// Makes a new database; does not start anything.
+    explicit server(const std::filesystem::path& programs) : programs_(programs.string() + '/') {
+        process initdb = run("initdb", {"--pgdata=" + data_, "--username=postgres", "--auth=trust", "--encoding=UTF8",
+                                        "--locale=C", "--no-sync", "--no-instructions"});
+        if (initdb.wait_for(std::chrono::seconds(60)) != 0)
+            throw std::runtime_error("initdb failed: " + log());
+    }
+
+    ~server() { stop(); }
+
+    /// For libpq.
+    std::string where() const { return "host=" + directory_.path() + " port=5432 user=postgres dbname=postgres"; }
+
+    static constexpr std::size_t max_connections = 200;
+
+    /// Starts it, and waits until it can be used.
+    void start() {
+        launch();
+        const auto latest = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+        while (!is_ready()) {
+            if (std::chrono::steady_clock::now() > latest)
+                throw std::runtime_error("the server does not start: " + log());
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
+    }
+
+    /// Starts it, and does not wait.
+    void launch() {
+        // It is to be measured, not to be safe: nothing goes to the disk at once, and nothing goes on in the
+        // background.
+        running_.emplace(run("postgres", {"-D", data_,
+                                          "-k", directory_.path(),
+                                          "-p", "5432", //
+                                          "-c", "listen_addresses=", //
+                                          "-c", "max_connections=" + std::to_string(max_connections), //
+                                          "-c", "fsync=off", //
+                                          "-c", "full_page_writes=off", //
+                                          "-c", "checkpoint_timeout=1h", //
+                                          "-c", "autovacuum=off", //
+                                          "-c", "jit=off", //
+                                          "-c", "max_parallel_workers_per_gather=0"}));
+    }
+
+    /// Whether it takes queries. Starts it again when it has ended, as it does at once while processes of a
+    /// server that was killed are still there.
+    bool is_ready() {
+        if (!running_ || running_->ended())
+            launch();
+        return PQping(where().c_str()) == PQPING_OK;
+    }
+
+    /// Ends it in the way that it has no answer to.
+    void kill() {
+        if (!running_)
+            return;
+        // Its processes are in sessions of their own, and would otherwise end what they are at.
+        const std::vector<process_status> helpers = children_of(running_->id());
+        running_->signal(SIGKILL);
+        for (const process_status& helper : helpers)
+            ::kill(helper.id, SIGKILL);
+        running_.reset();
+    }
+
+    /// Of the processors, in seconds, since it was started.
+    double time_used() const { return running_ ? time_used_by(running_->id()) : 0; }
+
+    void stop() {
+        if (!running_)
+            return;
+        running_->signal(SIGINT); // ends the connections there are
+        if (!running_->wait_for(std::chrono::seconds(10)))
+            kill();
+        running_.reset();
+    }
+
+private:
+    process run(const char* program, std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), programs_ + program);
+        const descriptor nothing = descriptor::open("/dev/null", O_RDONLY);
+        const descriptor log_file = descriptor::open(log_, O_WRONLY | O_CREAT | O_APPEND);
+        return process(std::move(arguments), {.as = user_,
+                                              .directory = directory_.path(),
+                                              .input = nothing,
+                                              .output = log_file,
+                                              .last_signal = SIGQUIT});
+    }
+
+    std::string log() const {
+        std::ifstream file(log_);
+        return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    }
+
+    std::string programs_;
+    std::optional<user> user_ = unprivileged_user();
+    private_directory directory_{user_};
+    std::string data_ = directory_.path() + "/data";
+    std::string log_ = directory_.path() + "/log";
+    std::optional<process> running_;
+};
+
+} // namespace postgres_guard
+
+#endif
