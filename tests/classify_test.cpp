@@ -5,6 +5,7 @@
 #include "flowguard/classify.hpp"
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -87,6 +88,15 @@ TEST_CASE("An exception with an error code is classified by that code") {
     CHECK(of_exception(asio::system_error(aborted)) == outcome::ignored);
     CHECK(of_exception(asio::system_error(timed_out)) == outcome::dropped);
     CHECK(of_exception(asio::system_error(aborted, "with a text")) == outcome::ignored);
+
+    // The standard's, whichever Asio it is.
+    using std::errc;
+    CHECK(of_exception(std::system_error(std::make_error_code(errc::operation_canceled))) == outcome::ignored);
+    CHECK(of_exception(std::system_error(std::make_error_code(errc::timed_out))) == outcome::dropped);
+    CHECK(of_exception(std::system_error(ECANCELED, std::system_category())) == outcome::ignored);
+    CHECK(of_result(std::make_error_code(errc::operation_canceled)) == outcome::ignored);
+    CHECK(of_result(std::make_error_code(errc::timed_out)) == outcome::dropped);
+    CHECK(of_result(std::error_code()) == outcome::success);
 
     struct derived : asio::system_error {
         using asio::system_error::system_error;

@@ -136,9 +136,8 @@ private:
         error_code error;
         stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
         stream_.expires_after(std::chrono::seconds(1));
-        idle_ = true;
         std::array<char, 4096> ignored;
-        while (!error && !stop_.stop_requested())
+        while (!error)
             co_await stream_.async_read_some(asio::buffer(ignored), asio::redirect_error(asio::use_awaitable, error));
     }
 

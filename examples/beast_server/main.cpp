@@ -29,11 +29,13 @@ void serve(const options& chosen) {
     asio::io_context context(static_cast<int>(chosen.threads));
     server pages(context, chosen);
     std::cout << "listening on http://" << pages.endpoint() << "/" << std::endl; // at once, for whoever waits for it
+    // What is thrown here is nobody's to handle, and better ends the server than leaves it with a thread less.
+    const auto run = [&]() noexcept { context.run(); };
     {
         std::vector<std::jthread> threads;
         for (unsigned i = 1; i < chosen.threads; ++i)
-            threads.emplace_back([&] { context.run(); });
-        context.run();
+            threads.emplace_back(run);
+        run();
     }
     print_counters(pages.pages());
 }

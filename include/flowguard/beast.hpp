@@ -20,8 +20,9 @@
 
 namespace flowguard {
 
-/// Boost.Beast's `http::request` and `http::response`, of any body and fields, for a layer. A handler may return an
-/// `http::message_generator` as well, whose status cannot be seen: it counts as a success.
+/// Boost.Beast's `http::request`, of any body and fields, and `http::response`, of any fields and a body that may be
+/// empty as it is made: not a file_body or a buffer_body. Handlers with those return an `http::message_generator`,
+/// whose status cannot be seen, so that it counts as a success.
 struct beast_http {
     template <class Body, class Fields>
     std::string_view header(const boost::beast::http::request<Body, Fields>& request, std::string_view name) const {

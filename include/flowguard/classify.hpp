@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <exception>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -23,7 +24,9 @@ namespace flowguard {
 inline outcome classify(const error_code& error) noexcept {
     if (!error)
         return outcome::success;
-    const bool says_nothing = error == asio::error::operation_aborted || error.category() == error_category();
+    // An error_code from elsewhere has the condition; that of standalone Asio's own category has not.
+    const bool cancelled = error == asio::error::operation_aborted || error == detail::system::errc::operation_canceled;
+    const bool says_nothing = cancelled || error.category() == error_category();
     return says_nothing ? outcome::ignored : outcome::dropped;
 }
 
@@ -66,8 +69,12 @@ struct default_classifier {
     outcome operator()(std::exception_ptr exception) const noexcept {
         try {
             std::rethrow_exception(std::move(exception));
-        } catch (const system_error& e) {
-            return classify(e.code());
+        } catch (const std::exception& e) {
+            if (const auto* with_code = dynamic_cast<const system_error*>(&e))
+                return classify(with_code->code());
+            if (const auto* with_code = dynamic_cast<const std::system_error*>(&e)) // the same, unless on Boost.Asio
+                return classify(with_code->code());
+            return outcome::dropped;
         } catch (...) {
             return outcome::dropped;
         }

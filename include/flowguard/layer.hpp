@@ -82,8 +82,10 @@ struct layer_options {
 ///
 /// A request waits for a permit as for flow_guard::run(), so as long as the guard's options say. One that is
 /// turned away is answered 503 with Retry-After (see retry_after()), and so is one whose handler ended with an error of
-/// FlowGuard's, from a guard further inside. What the status of a response says of load is told by
-/// classify_http_status(); what an exception says, by default_classifier. Other exceptions reach the caller unchanged.
+/// FlowGuard's, from a guard further inside. (A layer further inside answers with a 503, which is a drop for this one
+/// like any other: one overload lowers both limits. Put a guard there.) What the status of a response says of load is
+/// told by classify_http_status(); what an exception says, by default_classifier. Other exceptions reach the caller
+/// unchanged.
 ///
 /// The handler is any `awaitable<Response>(Request, Args...)`. Lvalues reach it as lvalues, which the caller keeps
 /// alive as for any coroutine; rvalues are kept until it is called. For those whose handlers are callbacks, there are
@@ -91,11 +93,13 @@ struct layer_options {
 ///
 /// *Thread safety.* Calls may run at the same time, if the handler, the adapter and the bypass may be called so; they
 /// are called as const. *Lifetime.* The guard outlives the layer, and the layer its calls. *Cancellation* as for
-/// flow_guard::run(): `operation_aborted` reaches the caller. Allocates nothing but the coroutines' frames.
+/// flow_guard::run(): `operation_aborted` reaches the caller. Allocates nothing but the coroutines' frames, and an
+/// exception inside where a request is turned away.
 template <class Guard, class Handler, class Adapter, class Bypass = detail::no_bypass>
 class layer {
 public:
-    /// Throws std::invalid_argument for a partition or priority that the guard does not have when a request comes.
+    /// Throws what moving its arguments does. Of a partition or priority that the guard does not have, each call will
+    /// throw std::invalid_argument.
     layer(Guard& guard, Handler handler, Adapter adapter, layer_options<Bypass> options = {})
         : guard_(&guard), handler_(std::move(handler)), adapter_(std::move(adapter)), options_(std::move(options)) {}
 

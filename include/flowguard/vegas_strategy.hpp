@@ -202,9 +202,10 @@ private:
                          .in_flight = static_cast<double>(std::max<std::size_t>(w.limit / 3, 1))};
         if (rises(low) && (w.limit >= 6 || !matters(low)))
             return;
-        if (!is_wait(low))
+        if (!is_wait(low)) {
             learn(low);
-        low_is_known_ = true;
+            low_is_known_ = true;
+        }
         low_seen_ += low.count;
         if (low_seen_ >= static_cast<double>(options_.min_dip))
             rest_from_dips();
@@ -223,8 +224,10 @@ private:
             regain_faith();
         else if (s.bound)
             ++above_baseline_;
-        if (above_baseline_ >= patience && !can_dip(s))
+        if (above_baseline_ >= patience && !can_dip(s)) {
             start_over(s);
+            low_is_known_ = false;
+        }
     }
 
     // Not all of it at once: RTTs that vary come near a wrong baseline now and then.

@@ -3,7 +3,8 @@
 // SPDX-License-Identifier: MIT
 
 // The one place that chooses the Asio which FlowGuard is built on: standalone Asio, or Boost.Asio if
-// FLOWGUARD_USE_BOOST_ASIO is defined, as flowguard::flowguard_boost does. All of a program has to choose the same.
+// FLOWGUARD_USE_BOOST_ASIO is defined, as flowguard::flowguard_boost does. All of a program has to choose the same,
+// else it violates the one-definition rule.
 
 #ifndef FLOWGUARD_DETAIL_ASIO_HPP
 #define FLOWGUARD_DETAIL_ASIO_HPP
@@ -11,11 +12,14 @@
 #if defined(FLOWGUARD_USE_BOOST_ASIO)
 
 #include <boost/asio/detail/config.hpp>
+#include <boost/asio/version.hpp>
+
+#if BOOST_ASIO_VERSION < 102600
+#error "FlowGuard needs Boost 1.81 or newer"
+#endif
 
 #if !defined(BOOST_ASIO_HAS_CO_AWAIT) || !defined(BOOST_ASIO_HAS_STD_COROUTINE)
-#error                                                                                                                 \
-    "FlowGuard needs C++20 coroutines in Boost.Asio: compile as C++20 (-std=c++20 or newer); where this Boost.Asio \
-does not find them, define BOOST_ASIO_HAS_CO_AWAIT and BOOST_ASIO_HAS_STD_COROUTINE, as flowguard::flowguard_boost does"
+#error "FlowGuard needs C++20 coroutines in Boost.Asio: compile as C++20 (-std=c++20 or newer)"
 #endif
 
 #include <boost/asio/any_io_executor.hpp>
@@ -42,7 +46,6 @@ does not find them, define BOOST_ASIO_HAS_CO_AWAIT and BOOST_ASIO_HAS_STD_COROUT
 #include <boost/asio/system_executor.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/version.hpp>
 #include <boost/asio/wait_traits.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>
