@@ -139,7 +139,7 @@ inline options parse_options(int argc, char** argv) {
         else if (option == "--html")
             result.html = detail::parse_path(option, line.value());
         else
-            throw std::invalid_argument("unknown option '" + std::string(option) + "'");
+            line.refuse();
     }
     return result;
 }

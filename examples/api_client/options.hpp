@@ -5,12 +5,11 @@
 #ifndef API_CLIENT_OPTIONS_HPP
 #define API_CLIENT_OPTIONS_HPP
 
-#include <charconv>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
+
+#include "command_line.hpp"
 
 namespace api_client {
 
@@ -35,35 +34,21 @@ budget, and with the latter and a guard around each attempt.
 Exit code: 0 when the accounts are right, whatever was measured; 1 when they are not; 2 for a bad option.
 )";
 
-template <class Number>
-Number number_in(std::string_view option, std::string_view text, Number least, Number most) {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most))
-        throw std::invalid_argument(std::string(option) + " cannot be '" + std::string(text) + "'");
-    return value;
-}
-
 /// Throws std::invalid_argument, with a text for the user.
 inline options parse_options(int argc, char** argv) {
     options result;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view option = argv[i];
-        const auto value = [&]() -> std::string_view {
-            if (i + 1 == argc)
-                throw std::invalid_argument(std::string(option) + " needs a value");
-            return argv[++i];
-        };
+    for (command_line line(argc, argv); line.next();) {
+        const std::string_view option = line.option();
         if (option == "--help")
             result.help = true;
         else if (option == "--quick")
             result.seconds = 0.3;
         else if (option == "--seconds")
-            result.seconds = number_in(option, value(), 0.1, 60.0);
+            result.seconds = line.number_in<double>(0.1, 60);
         else if (option == "--seed")
-            result.seed = number_in<std::uint64_t>(option, value(), 0, UINT64_MAX);
+            result.seed = line.number_in(0, UINT64_MAX);
         else
-            throw std::invalid_argument("unknown option '" + std::string(option) + "'");
+            line.refuse();
     }
     return result;
 }

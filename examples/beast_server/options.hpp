@@ -6,10 +6,10 @@
 #define BEAST_SERVER_OPTIONS_HPP
 
 #include <chrono>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "command_line.hpp"
 #include "knobs.hpp"
 
 namespace beast_server {
@@ -56,31 +56,26 @@ Exit code: 0 when it was ended so; 1 when it could not listen; 2 for a bad optio
 /// Throws std::invalid_argument, with a text for the user.
 inline options parse_options(int argc, char** argv) {
     options result;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view option = argv[i];
-        const auto value = [&]() -> std::string_view {
-            if (i + 1 == argc)
-                throw std::invalid_argument(std::string(option) + " needs a value");
-            return argv[++i];
-        };
+    for (command_line line(argc, argv); line.next();) {
+        const std::string_view option = line.option();
         if (option == "--help")
             result.help = true;
         else if (option == "--address")
-            result.address = value();
+            result.address = line.value();
         else if (option == "--port")
-            result.port = static_cast<unsigned short>(knob{option, 0, 65535}.value_of(value()));
+            result.port = line.number_in<unsigned short>(0, 65535);
         else if (option == "--threads")
-            result.threads = knob{option, 1, 64}.value_of(value());
+            result.threads = line.number_in<unsigned>(1, 64);
         else if (option == "--patience")
-            result.patience = std::chrono::seconds(knob{option, 1, 600}.value_of(value()));
+            result.patience = std::chrono::seconds(line.number_in<unsigned>(1, 600));
         else if (option == "--workers")
-            result.workers = workers_knob.value_of(value());
+            result.workers = workers_knob.value_of(line.value());
         else if (option == "--latency_ms")
-            result.latency_ms = latency_knob.value_of(value());
+            result.latency_ms = latency_knob.value_of(line.value());
         else if (option == "--load")
-            result.load = load_knob.value_of(value());
+            result.load = load_knob.value_of(line.value());
         else
-            throw std::invalid_argument("unknown option '" + std::string(option) + "'");
+            line.refuse();
     }
     return result;
 }

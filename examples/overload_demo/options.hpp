@@ -5,12 +5,11 @@
 #ifndef OVERLOAD_DEMO_OPTIONS_HPP
 #define OVERLOAD_DEMO_OPTIONS_HPP
 
-#include <charconv>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
+
+#include "command_line.hpp"
 
 namespace overload_demo {
 
@@ -48,37 +47,23 @@ Goodput is what was answered in time.
 Exit code: 0 when the demo ran, whatever it measured; 1 when it could not; 2 for a bad option.
 )";
 
-template <class Number>
-Number number_in(std::string_view option, std::string_view text, Number least, Number most) {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most))
-        throw std::invalid_argument(std::string(option) + " cannot be '" + std::string(text) + "'");
-    return value;
-}
-
 /// Throws std::invalid_argument, with a text for the user.
 inline options parse_options(int argc, char** argv) {
     options result;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view option = argv[i];
-        const auto value = [&]() -> std::string_view {
-            if (i + 1 == argc)
-                throw std::invalid_argument(std::string(option) + " needs a value");
-            return argv[++i];
-        };
+    for (command_line line(argc, argv); line.next();) {
+        const std::string_view option = line.option();
         if (option == "--help")
             result.help = true;
         else if (option == "--quick")
             result.quick = true;
         else if (option == "--svg")
-            result.svg = value();
+            result.svg = line.value();
         else if (option == "--seed")
-            result.seed = number_in<std::uint64_t>(option, value(), 0, UINT64_MAX);
+            result.seed = line.number_in(0, UINT64_MAX);
         else if (option == "--load")
-            result.load = number_in(option, value(), 1.1, 10.0);
+            result.load = line.number_in<double>(1.1, 10);
         else
-            throw std::invalid_argument("unknown option '" + std::string(option) + "'");
+            line.refuse();
     }
     return result;
 }

@@ -5,11 +5,10 @@
 #ifndef POSTGRES_GUARD_OPTIONS_HPP
 #define POSTGRES_GUARD_OPTIONS_HPP
 
-#include <charconv>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
+
+#include "command_line.hpp"
 
 namespace postgres_guard {
 
@@ -52,25 +51,11 @@ Exit code: 0 when all calls are accounted for and all permits came back, whateve
 option; 77 when there is no PostgreSQL.
 )";
 
-template <class Number>
-Number number_in(std::string_view option, std::string_view text, Number least, Number most) {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most))
-        throw std::invalid_argument(std::string(option) + " cannot be '" + std::string(text) + "'");
-    return value;
-}
-
 /// Throws std::invalid_argument, with a text for the user.
 inline options parse_options(int argc, char** argv) {
     options chosen;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view option = argv[i];
-        const auto value = [&]() -> std::string_view {
-            if (i + 1 == argc)
-                throw std::invalid_argument(std::string(option) + " needs a value");
-            return argv[++i];
-        };
+    for (command_line line(argc, argv); line.next();) {
+        const std::string_view option = line.option();
         if (option == "--help") {
             chosen.help = true;
         } else if (option == "--quick") {
@@ -79,15 +64,15 @@ inline options parse_options(int argc, char** argv) {
             chosen.rounds = 1;
             chosen.patience = 0;
         } else if (option == "--seconds") {
-            chosen.seconds = number_in(option, value(), 0.2, 600.0);
+            chosen.seconds = line.number_in<double>(0.2, 600);
         } else if (option == "--rounds") {
-            chosen.rounds = number_in(option, value(), 1, 100);
+            chosen.rounds = line.number_in<int>(1, 100);
         } else if (option == "--patience") {
-            chosen.patience = number_in(option, value(), 0.0, 3600.0);
+            chosen.patience = line.number_in<double>(0, 3600);
         } else if (option == "--postgres") {
-            chosen.postgres = value();
+            chosen.postgres = line.value();
         } else {
-            throw std::invalid_argument("unknown option '" + std::string(option) + "'");
+            line.refuse();
         }
     }
     return chosen;
