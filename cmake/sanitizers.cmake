@@ -13,9 +13,10 @@ function(flowguard_sanitize target sanitizers)
   target_link_options(${target} PRIVATE -fsanitize=${sanitizers})
   if(sanitizers MATCHES thread)
     target_compile_options(${target} PRIVATE -O1)
-    # ThreadSanitizer knows no fences, and g++ warns of each; Asio's are not what orders FlowGuard. Those of newer Asios'
+    # ThreadSanitizer knows no fences, and g++ warns of each; Asio's are not what orders FlowGuard. Those of Boost.Asio's
     # reference counts cannot be turned off.
-    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+    set(on_boost "$<STREQUAL:$<TARGET_PROPERTY:FLOWGUARD_ASIO>,flowguard::boost_asio>")
+    target_compile_options(${target} PRIVATE "$<$<AND:$<CXX_COMPILER_ID:GNU>,${on_boost}>:-Wno-tsan>")
     target_compile_definitions(${target} PRIVATE ASIO_DISABLE_FENCED_BLOCK BOOST_ASIO_DISABLE_FENCED_BLOCK)
   else()
     # g++ needs more than twice as long with -O1 and -fsanitize=undefined.

@@ -148,15 +148,7 @@ private:
     static bool is_worth_a_retry(const result& r) {
         if (r.error)
             return r.error.category() != flowguard::error_category() && r.error != asio::error::operation_aborted;
-        switch (r.answer.status) {
-        case 429:
-        case 502:
-        case 503:
-        case 504:
-            return true;
-        default:
-            return false;
-        }
+        return flowguard::classify_http_status(r.answer.status) == flowguard::outcome::dropped;
     }
 
     // Runs in the strand of its connection, whatever that of the caller is.
