@@ -20,6 +20,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using flowguard::detail::abandon_message;
 using flowguard::detail::cancel_message;
 using flowguard::detail::enqueue_message;
 using flowguard::detail::queue_message;
@@ -54,6 +55,8 @@ public:
 struct permits {
     std::size_t free = 0;
     std::size_t in_hand = 0;
+    std::size_t limit = 1'000'000;
+    int aside_noted = 0;
     std::string asked; // what take() was asked for: "2", or "2!" if by the last in line
 
     bool take(std::size_t n, bool last) {
@@ -67,6 +70,8 @@ struct permits {
         return true;
     }
     void give_away() { in_hand = 0; }
+    std::size_t reach() const { return std::max(limit, free + in_hand); }
+    void note_aside() { ++aside_noted; }
 };
 
 struct scene {
@@ -78,9 +83,18 @@ struct scene {
 
     void arrive(caller& c) { queue.apply(c.arrival(), done); }
     void withdraw(caller& c) { queue.apply(c.withdrawal(), done); }
-    void serve() { queue.serve(hand, done); }
+    void serve() { CHECK_FALSE(queue.serve(hand, done, 1'000'000)); }
 
     void shed() { queue.shed(done); }
+
+    // The waiters of a context that goes end up among those decided on as well, so that decided() tells them.
+    void abandon(const asio::execution_context& context) {
+        abandon_message message(context);
+        queue.apply(message, done);
+        CHECK(message.applied.load());
+        while (waiter* w = message.abandoned.pop_front())
+            done.push_back(*w);
+    }
 
     // Whoever is decided on, in order: granted +, aborted -, timed out ~, closed x, shed !, overdue ?, abandoned 0.
     std::string decided() {
@@ -614,7 +628,7 @@ TEST_CASE("What one partition had more than its share, by chance, does not cost 
         for (int i = 0; i < n; ++i) {
             for (const std::size_t partition : {0U, 1U, 2U}) // all of them always wait
                 if (std::none_of(callers.begin(), callers.end(),
-                                 [&](const auto& c) { return c->in_line && c->lane.partition() == partition; })) {
+                                 [&](const auto& c) { return c->where == waiter::position::in_line && c->lane.partition() == partition; })) {
                     callers.push_back(std::make_unique<caller>("abc"[partition], priority::critical, partition));
                     s.arrive(*callers.back());
                 }
@@ -627,7 +641,7 @@ TEST_CASE("What one partition had more than its share, by chance, does not cost 
             const char one = s.decided()[0];
             served += one;
             in_flight.push_back(static_cast<std::size_t>(one - 'a'));
-            std::erase_if(callers, [](const auto& c) { return !c->in_line; });
+            std::erase_if(callers, [](const auto& c) { return c->where == waiter::position::nowhere; });
         }
     };
     serve(3000, 2); // one permit for a, and by rounding as many for the others together
@@ -739,7 +753,7 @@ TEST_CASE("Those who wait in a context that goes are taken out of line, and nobo
     s.arrive(a);
     s.arrive(b);
     s.arrive(c);
-    s.queue.doom(going, s.done);
+    s.abandon(going);
     CHECK(s.decided() == "a0 c0 ");
     CHECK_FALSE(a.claim()); // too late to be cancelled
     s.hand.free = 1;
@@ -756,10 +770,153 @@ TEST_CASE("Who is cancelled as its context goes is decided once, by its cancella
     s.arrive(a);
     REQUIRE(a.claim());
     a.result = wait_result::aborted;
-    s.queue.doom(going, s.done);
+    s.abandon(going);
     CHECK(s.decided().empty());
     CHECK(s.queue.size() == 1);
     s.withdraw(a);
     CHECK(s.decided() == "a- ");
     CHECK(s.queue.size() == 0);
+}
+
+TEST_CASE("A round of grants is bounded, and goes on where it stopped") {
+    caller a{'a'}, b{'b'}, c{'c'};
+    scene s;
+    s.arrive(a);
+    s.arrive(b);
+    s.arrive(c);
+    s.hand.free = 3;
+    CHECK(s.queue.serve(s.hand, s.done, 2));
+    CHECK(s.decided() == "a+ b+ ");
+    CHECK_FALSE(s.queue.serve(s.hand, s.done, 2));
+    CHECK(s.decided() == "c+ ");
+}
+
+TEST_CASE("A waiter that wants more than the limit goes aside, and the others are served") {
+    caller heavy{'h', 5}, a{'a'}, b{'b'};
+    scene s;
+    s.hand.limit = 4;
+    s.arrive(heavy);
+    s.arrive(a);
+    s.arrive(b);
+    s.hand.free = 4;
+    s.serve();
+    CHECK(s.decided() == "a+ b+ ");
+    CHECK(s.hand.aside_noted == 1);
+    CHECK(s.queue.empty());
+    CHECK(s.queue.has_aside());
+    CHECK(s.queue.size() == 1);
+}
+
+TEST_CASE("A waiter aside has its turn first when the limit allows it") {
+    caller heavy{'h', 5}, a{'a'}, b{'b'};
+    scene s;
+    s.hand.limit = 4;
+    s.arrive(heavy);
+    s.serve();
+    CHECK(s.queue.has_aside());
+    s.arrive(a);
+    s.hand.limit = 5;
+    s.hand.free = 4;
+    s.serve(); // the permits for it come together; a does not overtake it
+    CHECK(s.decided().empty());
+    CHECK_FALSE(s.queue.has_aside());
+    s.hand.free = 6;
+    s.arrive(b);
+    s.serve();
+    CHECK(s.decided() == "h+ a+ ");
+    CHECK(s.hand.free == 0);
+}
+
+TEST_CASE("A waiter whose turn it is goes aside when the limit is lowered below what it wants") {
+    caller heavy{'h', 8}, a{'a'};
+    scene s;
+    s.hand.limit = 10;
+    s.arrive(heavy);
+    s.arrive(a);
+    s.hand.free = 7;
+    s.serve();
+    CHECK(s.decided().empty());
+    s.hand.limit = 4;
+    s.hand.free = 1;
+    s.serve();
+    CHECK(s.decided() == "a+ ");
+    s.hand.limit = 10;
+    s.hand.free = 10;
+    s.serve();
+    CHECK(s.decided() == "h+ ");
+    CHECK_FALSE(s.queue.has_aside());
+}
+
+TEST_CASE("A waiter aside is served by permits that were released beyond the limit") {
+    caller heavy{'h', 5};
+    scene s;
+    s.hand.limit = 4;
+    s.hand.free = 4;
+    s.arrive(heavy);
+    s.serve();
+    CHECK(s.queue.has_aside());
+    s.hand.free = 5;
+    s.serve();
+    CHECK(s.decided() == "h+ ");
+}
+
+TEST_CASE("A waiter aside that can be served is not held up by another one that cannot") {
+    caller heaviest{'H', 9}, heavy{'h', 5};
+    scene s;
+    s.hand.limit = 4;
+    s.arrive(heaviest);
+    s.arrive(heavy);
+    s.serve();
+    CHECK(s.queue.empty());
+    s.hand.limit = 6;
+    s.hand.free = 6;
+    s.serve();
+    CHECK(s.decided() == "h+ ");
+    CHECK(s.queue.has_aside());
+}
+
+TEST_CASE("A waiter aside can be cancelled, closed and abandoned") {
+    asio::io_context going;
+    caller a{'a', 5}, b{'b', 6}, c{'c', 7};
+    b.home = &going;
+    scene s;
+    s.hand.limit = 4;
+    s.arrive(a);
+    s.arrive(b);
+    s.arrive(c);
+    s.serve();
+    CHECK(s.queue.size() == 3);
+    REQUIRE(a.claim());
+    a.result = wait_result::aborted;
+    s.withdraw(a);
+    CHECK(s.decided() == "a- ");
+    s.abandon(going);
+    CHECK(s.decided() == "b0 ");
+    s.queue.end_all(wait_result::closed, s.done);
+    CHECK(s.decided() == "cx ");
+    CHECK_FALSE(s.queue.has_aside());
+    CHECK(s.queue.size() == 0);
+}
+
+TEST_CASE("Only a caller that may evict another waiter is let into a full queue") {
+    caller a{'a', priority::critical}, b{'b', priority::sheddable}, c{'c', priority::critical_plus};
+    SECTION("by priority") {
+        scene s{wait_policy{.max_waiters = 1}};
+        CHECK(s.queue.is_bounded());
+        CHECK(s.queue.most_waiters_with(a) == 1);
+        s.arrive(a);
+        CHECK(s.queue.most_waiters_with(b) == 1);
+        CHECK(s.queue.most_waiters_with(c) > 1);
+    }
+    SECTION("by the order") {
+        scene s{wait_policy{.max_waiters = 1, .order = flowguard::wait_order::adaptive, .now = manual_time}};
+        CHECK(s.queue.most_waiters_with(a) > 1);
+    }
+    SECTION("where no caller may wait, none is let in") {
+        scene s{wait_policy{.max_waiters = 0, .order = flowguard::wait_order::adaptive, .now = manual_time}};
+        CHECK(s.queue.most_waiters_with(a) == 0);
+    }
+    SECTION("where any number may wait, there is no bound") {
+        CHECK_FALSE(scene{}.queue.is_bounded());
+    }
 }

@@ -360,7 +360,7 @@ private:
         static_assert(detail::classifies_task<Classifier, typename Traits::result>,
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
         if (how.is_over()) {
-            state_->refused().add(refusal::timed_out);
+            state_->refuse(refusal::timed_out);
             if constexpr (waits)
                 throw system_error(error::wait_timeout);
             else
@@ -429,7 +429,7 @@ private:
     ticket take_or_shed(const Call& how) noexcept {
         ticket t = take(how.lane);
         if (!t)
-            state_->refused().add(refusal::no_permit);
+            state_->refuse(refusal::no_permit);
         return t;
     }
 

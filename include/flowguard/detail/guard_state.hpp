@@ -106,7 +106,7 @@ public:
     // The same for a task that was not started after all, for its deadline has passed: as if it had not been admitted.
     void withdraw(const membership& m) noexcept {
         if (!is_orphaned())
-            refused().add(refusal::timed_out);
+            refuse(refusal::timed_out);
         if (m.window != nullptr)
             record(m, outcome::ignored);
         give_back(m.partition);

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_PERMIT_WORD_HPP
 #define FLOWGUARD_DETAIL_PERMIT_WORD_HPP
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -14,92 +15,115 @@ namespace flowguard::detail {
 // The permits of a semaphore and the life of its state, in one atomic word, so that taking a permit
 // and keeping the state alive is one step:
 //
-//   bits 32..63  available   signed; negative is debt, which releases pay before anyone is admitted
-//   bit  31      contended   somebody waits, or the semaphore is closed: no short cuts
-//   bits  0..30  references  one for the handle, one for each RAII permit, one for each context that
-//                            the state is registered with, and short-lived ones; the state goes with
-//                            the last of them
+//   bits 32..63  held        signed: permits that are held; negative after releases beyond what was taken
+//   bit  31      contended   callers wait in line, or the semaphore is closed: no short cuts
+//   bit  30      aside       a caller waits that wants more than the limit: a release goes to the queue's owner
+//   bits 0..29   references  one for the handle, one for each RAII permit, and short-lived ones; the state is
+//                            destroyed with the last of them
 //
-// Memory orders. Whoever takes a permit must see what its last holder did: takes acquire, gives
-// release. Whoever drops the last reference destroys the state, and must see every other party's
-// last use of it: drops are acquire and release. Adding a reference or debt publishes nothing and is
-// relaxed.
+// The limit is a second atomic beside the word. A permit may be taken while held + 1 <= limit. So a new limit is one
+// store, what is in flight is one load, and a limit below what is held is debt that releases pay by themselves.
+//
+// Memory orders. A thread that takes a permit must see what its last holder did: takes acquire, releases of permits
+// release. The thread that drops the last reference destroys the state, and must see every other party's
+// last use of it: drops are acquire and release. Adding a reference publishes nothing and is relaxed.
 class permit_word {
 public:
     enum class given {
-        done,      // nobody waited
-        contended, // nothing was changed: somebody waits, or the semaphore is closed
+        done,      // no caller waited
+        contended, // nothing was changed: a caller waits, or the semaphore is closed
         too_many   // nothing was changed: more than the most allowed would be available
     };
 
-    explicit permit_word(std::size_t permits) noexcept : word_(permits * unit + reference) {}
+    explicit permit_word(std::size_t limit) noexcept : word_(reference), limit_(static_cast<std::uint32_t>(limit)) {}
 
-    // Takes permits, with one reference or without, unless too few are available or somebody waits.
+    // Takes permits, with one reference or without, unless too few are available or a caller waits.
     bool try_take(std::size_t permits, bool with_reference) noexcept {
-        const std::uint64_t step = permits * unit - (with_reference ? reference : 0);
+        const std::uint64_t step = permits * unit + (with_reference ? reference : 0);
         std::uint64_t w = word_.load(std::memory_order_relaxed);
         while (suffices(w, permits) && (w & contended_bit) == 0)
-            if (word_.compare_exchange_weak(w, w - step, std::memory_order_acquire, std::memory_order_relaxed))
+            if (word_.compare_exchange_weak(w, w + step, std::memory_order_acquire, std::memory_order_relaxed))
                 return true;
         return false;
     }
 
     // For the queue's owner. Takes permits with one reference for the first waiter; if it is the only
-    // one, nobody waits from then on, in the same step. If too few are available, makes sure that the
-    // next release will see that somebody waits.
+    // one in line, clears `contended` in the same step. If too few are available, makes sure that the
+    // next release, or the next change of the limit, will see that a caller waits.
     bool take_or_contend(std::size_t permits, bool only_waiter) noexcept {
         std::uint64_t w = word_.load(std::memory_order_relaxed);
         for (;;) {
             const bool take = suffices(w, permits);
             if (!take && (w & contended_bit) != 0)
                 return false;
-            std::uint64_t next = take ? w - (permits * unit - reference) : w | contended_bit;
+            std::uint64_t next = take ? w + (permits * unit + reference) : w | contended_bit;
             if (take && only_waiter)
                 next &= ~contended_bit;
-            // Acquire for a take. Setting the bit reads nothing and publishes nothing: the releaser
-            // that sees it goes on to the inbox, and synchronizes there.
-            if (word_.compare_exchange_weak(w, next, std::memory_order_acquire, std::memory_order_relaxed))
-                return take;
+            // Acquire, for a take, and for the look at the limit that follows when the bit was set: a thread that
+            // changed the limit just before did not see the bit, see set_limit_and_refer().
+            if (word_.compare_exchange_weak(w, next, std::memory_order_acquire, std::memory_order_relaxed)) {
+                if (take)
+                    return true;
+                w = next;
+            }
         }
     }
 
-    // Returns permits with their reference, unless somebody waits. It is not the last reference: the
+    // Releases permits with their reference, unless a caller waits. It is not the last reference: the
     // handle's is there until the word is contended for good.
     bool try_give_with_reference(std::size_t permits) noexcept {
         std::uint64_t w = word_.load(std::memory_order_relaxed);
-        while ((w & contended_bit) == 0)
-            if (word_.compare_exchange_weak(w, w + (permits * unit - reference), std::memory_order_release,
+        while ((w & waiting_bits) == 0)
+            if (word_.compare_exchange_weak(w, w - (permits * unit + reference), std::memory_order_release,
                                             std::memory_order_relaxed))
                 return true;
         return false;
     }
 
-    // Adds permits, unless somebody waits or more than `most` would be available.
+    // Releases permits, unless a caller waits or more than `most` would be available.
     given try_give(std::size_t permits, std::size_t most) noexcept {
         std::uint64_t w = word_.load(std::memory_order_relaxed);
         for (;;) {
-            if (permits > most || available(w) > static_cast<std::int64_t>(most - permits))
+            if (balance(w) + static_cast<std::int64_t>(permits) > static_cast<std::int64_t>(most))
                 return given::too_many;
-            if ((w & contended_bit) != 0)
+            if ((w & waiting_bits) != 0)
                 return given::contended;
-            if (word_.compare_exchange_weak(w, w + permits * unit, std::memory_order_release,
+            if (word_.compare_exchange_weak(w, w - permits * unit, std::memory_order_release,
                                             std::memory_order_relaxed))
                 return given::done;
         }
     }
 
-    // Adds permits whoever waits; the caller tells the queue's owner afterwards.
-    void give(std::size_t permits) noexcept { word_.fetch_add(permits * unit, std::memory_order_release); }
+    // Releases permits whoever waits; the caller tells the queue's owner afterwards.
+    void give(std::size_t permits) noexcept { word_.fetch_sub(permits * unit, std::memory_order_release); }
 
     // The same, and takes a reference for the caller, who has yet to tell the owner.
     void give_and_refer(std::size_t permits) noexcept {
-        word_.fetch_add(permits * unit + reference, std::memory_order_release);
+        word_.fetch_sub(permits * unit - reference, std::memory_order_release);
     }
 
-    // Takes permits away, into debt if need be.
-    void withdraw(std::size_t permits) noexcept { word_.fetch_sub(permits * unit, std::memory_order_relaxed); }
+    // Changes the limit, and takes a reference for the caller. True if callers wait, so that the owner has to be told.
+    //
+    // The owner that begins to wait for a permit sets a bit of the word and then reads the limit; here the limit is
+    // written first, and the bit read with the next step on the word. All steps on the word are read-modify-writes.
+    // So if the bit is not seen here, the owner's step comes later, its acquire meets this release, and it reads the
+    // new limit.
+    bool set_limit_and_refer(std::size_t limit) noexcept {
+        limit_.store(static_cast<std::uint32_t>(limit), std::memory_order_relaxed);
+        return (word_.fetch_add(reference, std::memory_order_release) & waiting_bits) != 0;
+    }
 
     void refer() noexcept { word_.fetch_add(reference, std::memory_order_relaxed); }
+
+    // False if the last reference is gone already, and the state about to be destroyed. Relaxed: it publishes nothing,
+    // and a lock of the caller's keeps the word alive.
+    bool try_refer() noexcept {
+        std::uint64_t w = word_.load(std::memory_order_relaxed);
+        while ((w & references_mask) != 0)
+            if (word_.compare_exchange_weak(w, w + reference, std::memory_order_relaxed, std::memory_order_relaxed))
+                return true;
+        return false;
+    }
 
     // True if those were the last references: the caller must destroy the state.
     [[nodiscard]] bool drop(std::size_t references) noexcept {
@@ -107,35 +131,56 @@ public:
         return (before & references_mask) == references;
     }
 
-    // Relaxed: who waits is published through the inbox, before or after which these are ordered.
+    // Relaxed: waiters are published through the inbox, before or after which these are ordered.
     void set_contended() noexcept { word_.fetch_or(contended_bit, std::memory_order_relaxed); }
     void clear_contended() noexcept { word_.fetch_and(~contended_bit, std::memory_order_relaxed); }
     bool contended() const noexcept { return (word_.load(std::memory_order_relaxed) & contended_bit) != 0; }
 
-    // Negative in debt.
-    std::int64_t balance() const noexcept { return available(word_.load(std::memory_order_relaxed)); }
+    // Acquire: the owner looks at the limit next, see set_limit_and_refer().
+    void set_aside() noexcept { word_.fetch_or(aside_bit, std::memory_order_acquire); }
+    void clear_aside() noexcept { word_.fetch_and(~aside_bit, std::memory_order_relaxed); }
+    bool has_aside() const noexcept { return (word_.load(std::memory_order_relaxed) & aside_bit) != 0; }
+
+    std::size_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
+
+    // Permits that are held: one load, so exact at some instant.
+    std::size_t held() const noexcept {
+        return static_cast<std::size_t>(std::max<std::int64_t>(held(word_.load(std::memory_order_relaxed)), 0));
+    }
+
+    // The limit less what is held. Negative in debt.
+    std::int64_t balance() const noexcept { return balance(word_.load(std::memory_order_relaxed)); }
 
     // What try_take could take: a permit on its way to a waiter is not available.
     std::size_t available() const noexcept {
         const std::uint64_t w = word_.load(std::memory_order_relaxed);
-        return (w & contended_bit) == 0 && available(w) > 0 ? static_cast<std::size_t>(available(w)) : 0;
+        return (w & contended_bit) == 0 ? static_cast<std::size_t>(std::max<std::int64_t>(balance(w), 0)) : 0;
     }
 
 private:
     static constexpr std::uint64_t unit = std::uint64_t{1} << 32;
     static constexpr std::uint64_t contended_bit = std::uint64_t{1} << 31;
-    static constexpr std::uint64_t references_mask = contended_bit - 1;
+    static constexpr std::uint64_t aside_bit = std::uint64_t{1} << 30;
+    static constexpr std::uint64_t waiting_bits = contended_bit | aside_bit;
+    static constexpr std::uint64_t references_mask = aside_bit - 1;
     static constexpr std::uint64_t reference = 1;
 
-    static constexpr std::int64_t available(std::uint64_t w) noexcept {
+    static constexpr std::int64_t held(std::uint64_t w) noexcept {
         return static_cast<std::int32_t>(static_cast<std::uint32_t>(w >> 32));
     }
 
-    static constexpr bool suffices(std::uint64_t w, std::size_t permits) noexcept {
-        return available(w) >= static_cast<std::int64_t>(permits);
+    // Relaxed: a thread that was told of a new limit reads that, or a later one; for the queue's owner, see
+    // set_limit_and_refer().
+    std::int64_t balance(std::uint64_t w) const noexcept {
+        return static_cast<std::int64_t>(limit_.load(std::memory_order_relaxed)) - held(w);
+    }
+
+    bool suffices(std::uint64_t w, std::size_t permits) const noexcept {
+        return balance(w) >= static_cast<std::int64_t>(permits);
     }
 
     std::atomic<std::uint64_t> word_;
+    std::atomic<std::uint32_t> limit_;
 
     static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 };

@@ -12,28 +12,61 @@
 #include <functional>
 #include <utility>
 
+#include "flowguard/detail/retirable.hpp"
 #include "flowguard/refusal.hpp"
 
 namespace flowguard::detail {
 
-// Counts those who were not admitted, and tells whoever wants to know. Relaxed: they are numbers to look at.
-class refusals {
+// Some refusals, by reason.
+class refusal_tally {
 public:
-    explicit refusals(std::function<void(refusal)> observer = {}) : observer_(std::move(observer)) {}
+    void add(refusal why) noexcept { ++count_[static_cast<std::size_t>(why)]; }
 
-    void add(refusal why) noexcept {
-        count_[index(why)].fetch_add(1, std::memory_order_relaxed);
-        if (observer_)
-            observer_(why);
+    template <class F>
+    void for_each(F visit) const {
+        for (std::size_t i = 0; i < count_.size(); ++i)
+            for (std::size_t n = count_[i]; n > 0; --n)
+                visit(static_cast<refusal>(i));
     }
 
-    std::uint64_t of(refusal why) const noexcept { return count_[index(why)].load(std::memory_order_relaxed); }
+private:
+    std::array<std::size_t, static_cast<std::size_t>(refusal::closed) + 1> count_{};
+};
+
+// Counts the calls that were not admitted, and tells the observer of each. To count and to tell are two steps, because
+// the queue's owner counts while it owns the queue, and tells when it does not any more.
+//
+// Relaxed: the counts are numbers to look at.
+class refusals {
+public:
+    explicit refusals(std::function<void(refusal)> observer = {})
+        : observed_(observer != nullptr), observer_(std::in_place, std::move(observer)) {}
+
+    void count(refusal why) noexcept {
+        count_[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
+    }
+
+    std::uint64_t of(refusal why) const noexcept {
+        return count_[static_cast<std::size_t>(why)].load(std::memory_order_relaxed);
+    }
+
+    // Whether there is an observer, or was.
+    bool is_observed() const noexcept { return observed_; }
+
+    // Calls the observer, unless it has been retired. The observer may destroy the guard: the caller holds a reference
+    // to whatever *this is a part of.
+    void tell(refusal why) noexcept {
+        if (const auto observer = observer_.enter())
+            (*observer)(why);
+    }
+
+    // From now on the observer is not called any more. It is destroyed here, or by the last thread that is in it.
+    void retire() noexcept { observer_.retire(); }
 
 private:
-    static constexpr std::size_t index(refusal why) noexcept { return static_cast<std::size_t>(why); }
-
     std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(refusal::closed) + 1> count_{};
-    const std::function<void(refusal)> observer_;
+    const bool observed_;
+    retirable<std::function<void(refusal)>> observer_;
 };
 
 } // namespace flowguard::detail

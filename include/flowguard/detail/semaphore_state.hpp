@@ -9,7 +9,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/permit_word.hpp"
@@ -20,47 +22,65 @@
 
 namespace flowguard::detail {
 
+// What became of a call that wanted to wait.
+enum class wait_start : std::uint8_t {
+    queued, // it is completed later, exactly once
+    full,   // not queued: as many wait as may
+    closed  // not queued: the semaphore is closed
+};
+
 // Everything of a semaphore but its executor: permits, limit, and the queue of waiters.
 //
-// The queue is a plain list that only its *owner* touches: whichever thread found it unowned when it
-// had something to say. Everybody else leaves a message in the inbox and goes; nobody waits for the
-// owner. (Combining of this kind: Hendler, Incze, Shavit, Tzafrir, "Flat Combining", SPAA 2010.)
+// The queue is a plain list that only its *owner* touches: the first thread to need the queue while it has no
+// owner. Every other thread pushes a message to the inbox and returns; no thread waits for the owner.
+// (Combining of this kind: Hendler, Incze, Shavit, Tzafrir, "Flat Combining", SPAA 2010.)
 //
 // inbox_, one atomic word:
 //
-//   address   newest message, a stack; it is only ever emptied whole, so there is no ABA
-//   owned     some thread is the owner; messages and `dirty` only occur together with it
-//   dirty     permits were given since the owner last looked
-//   closing   for good: nobody is queued any more
-//   orphaned  for good: the handle is gone, and its reference with the first owner to leave no waiter
+//   address   the newest message, a stack; it is only ever emptied whole, so there is no ABA
+//   owned     some thread is the owner
+//   dirty     permits were released, or the limit was changed, since the owner last looked
+//   closing   for good: no caller is queued any more
+//   orphaned  for good: the handle is gone; the first owner to leave no waiter drops the handle's reference
 //
-// *Last touch.* A waiter that gets its permit may destroy the semaphore at once, while the thread
-// that granted it is still on its way out. So an owner completes waiters only after it has left, and
-// whoever gives a permit that others can see before it has told the owner holds a reference.
+// *What the owner does.* It works in rounds of bounded length. In each it grants permits, decides on those who are to
+// be shed, and completes all waiters that it has decided on. Completing is posting: no handler runs in here. Observers
+// are called when the thread does not own the queue any more.
 //
-// All of it, but memory orders and contexts, is checked exhaustively: tests/model/semaphore.pml.
+// *Liveness.* A waiter that is granted a permit is completed in the round in which it was granted. A message, or
+// `dirty`, is seen at the end of the round in which it came. So however many messages arrive, all that any party waits
+// for is one round. An owner that has worked for many rounds, because other threads keep it busy, leaves the queue
+// with messages in the inbox: the next thread that comes takes over. If none has come when the leaving thread has
+// yielded once, it becomes the owner again.
 //
-// Aligned so that the two words and the counters share one cache line, and with nothing of anybody else's:
+// *Last touch.* A waiter that was completed may destroy the semaphore at once. While there is an owner, that leaves
+// the state alive: it sets `orphaned`, and the owner drops the handle's reference on its way out. An owner that has
+// left touches nothing without a reference of its own. A thread that releases a permit which others can see, before
+// it has told the owner, holds a reference as well.
+//
+// All of it, but memory orders and contexts, is checked exhaustively: tests/model/semaphore.pml. The orders are checked
+// by tests/memory_model.
+//
+// Aligned so that the atomic words and the counters share one cache line, and with nothing of anybody else's:
 // a call that finds a permit moves that one line.
 class alignas(64) semaphore_state {
 public:
-    explicit semaphore_state(std::size_t limit, const wait_policy& policy = {})
-        : word_(limit), limit_(static_cast<std::uint32_t>(limit)), queue_(policy) {}
+    explicit semaphore_state(std::size_t limit, const wait_policy& policy = {}) : word_(limit), queue_(policy) {}
 
     semaphore_state(const semaphore_state&) = delete;
     semaphore_state& operator=(const semaphore_state&) = delete;
 
     // Takes permits; with one reference, if they may outlive the handle. Fails if too few are available,
-    // if somebody waits, or after close(). Lock-free.
+    // if a caller waits, or after close(). Lock-free.
     bool try_take(std::size_t permits, bool with_reference) noexcept {
-        // Somebody whose message has not been read yet is ahead of us. Acquire: where the owner has
+        // A caller whose message has not been read yet is ahead of us. Acquire: where the owner has
         // taken the messages, it had set `contended` before.
         if ((inbox_.load(std::memory_order_acquire) & ~(owned | dirty)) != 0)
             return false;
         return word_.try_take(permits, with_reference);
     }
 
-    // Gives back permits that were taken with a reference. May destroy *this.
+    // Releases permits that were taken with a reference. May destroy *this.
     void give_with_reference(std::size_t permits) noexcept {
         if (word_.try_give_with_reference(permits))
             return;
@@ -73,7 +93,7 @@ public:
         drop_references(1);
     }
 
-    // Adds permits; false, and nothing is added, if more than max_limit would be available.
+    // Releases permits; false, and nothing is changed, if more than max_limit would be available.
     bool give(std::size_t permits) noexcept {
         switch (word_.try_give(permits, max_limit)) {
         case permit_word::given::done:
@@ -95,49 +115,54 @@ public:
     }
 
     // Puts a waiter in line; it is then completed exactly once, perhaps before this returns, but for
-    // its executor's sake never from inside. False after close(): the waiter remains the caller's.
-    [[nodiscard]] bool wait(waiter& w) noexcept {
+    // its executor's sake never from inside. If it is not queued, it remains the caller's, and a cancellation is
+    // without effect from now on.
+    [[nodiscard]] wait_start wait(waiter& w) noexcept {
+        if (!reserve(w))
+            return not_queued(w, wait_start::full);
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
         for (;;) {
             if ((inbox & closing) != 0) {
-                static_cast<void>(w.claim()); // a cancellation comes too late from now on
-                refused().add(refusal::closed);
-                return false;
+                free_reservations(1);
+                return not_queued(w, wait_start::closed);
             }
             enqueue_message& message = w;
             if (try_leave(inbox, &message, 0)) {
                 if ((inbox & owned) == 0)
-                    work(0, &message);
-                return true;
+                    work(0, in_hand(inbox, &message));
+                return wait_start::queued;
             }
         }
+    }
+
+    // What wait() would say now, from a look: so that a call which is turned away costs little.
+    [[nodiscard]] wait_start would_wait(const waiter& w) const noexcept {
+        if (is_closed())
+            return wait_start::closed;
+        const bool full =
+            queue_.is_bounded() && reserved_.load(std::memory_order_relaxed) >= queue_.most_waiters_with(w);
+        return full ? wait_start::full : wait_start::queued;
     }
 
     // Takes a waiter out of line that the caller has claimed.
     void cancel_claimed(waiter& w, wait_result why) noexcept {
         w.result = why;
         cancel_message& message = w;
-        if (leave(&message, 0))
-            work(0, &message);
+        leave_or_work(&message, 0);
     }
 
-    // Takes everybody out of line who is in it now.
-    void cancel_all() {
-        auto* message = new queue_message(queue_message::kind::cancel_all);
-        if (leave(message, 0))
-            work(0, message);
-    }
+    // Takes all waiters out of line that are in it now. Throws if there is no memory for the message.
+    void cancel_all() { leave_or_work(new queue_message(queue_message::kind::cancel_all), 0); }
 
-    // Takes everybody out of line, for good. Idempotent.
-    void close() noexcept {
-        if (leave(nullptr, closing))
-            work(0);
-    }
+    // Takes all waiters out of line, for good. Idempotent.
+    void close() noexcept { leave_or_work(nullptr, closing); }
 
-    // The handle is gone: ends whoever waits, and *this with the last permit.
+    // The handle is gone: ends those who wait, the observer, and *this with the last permit.
     void orphan() noexcept {
-        if (leave(nullptr, closing | orphaned))
-            work(0);
+        add_reference();
+        leave_or_work(nullptr, closing | orphaned);
+        refused().retire();
+        drop_references(1);
     }
 
     bool is_closed() const noexcept { return (inbox_.load(std::memory_order_relaxed) & closing) != 0; }
@@ -145,40 +170,37 @@ public:
     // Whether the handle is gone.
     bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_acquire) & orphaned) != 0; }
 
+    // Waiters that a higher limit admits are granted their permits at once; nothing is taken from a holder.
     void set_limit(std::size_t limit) noexcept {
-        const auto next = static_cast<std::uint32_t>(limit);
-        // Permits are withdrawn before the limit is lowered, and given after it is raised, so that they
-        // never add up to more than the limit, whoever else sets it. Acquire and release: who raises
-        // what we lowered gives after we withdrew.
-        std::uint32_t before = limit_.load(std::memory_order_relaxed);
-        for (;;) {
-            if (next < before)
-                word_.withdraw(before - next);
-            const std::uint32_t seen = before;
-            if (limit_.compare_exchange_strong(before, next, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-                if (next > seen)
-                    give_limit(next - seen);
-                return;
-            }
-            if (next < seen)
-                give_limit(seen - next);
-        }
+        if (word_.set_limit_and_refer(limit))
+            tell_owner();
+        drop_references(1);
     }
 
-    std::size_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
-
+    std::size_t limit() const noexcept { return word_.limit(); }
     std::size_t available() const noexcept { return word_.available(); }
-
-    std::size_t in_flight() const noexcept {
-        return static_cast<std::size_t>(
-            std::max<std::int64_t>(static_cast<std::int64_t>(limit()) - word_.balance(), 0));
-    }
-
+    std::size_t in_flight() const noexcept { return word_.held(); }
+    std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
     std::size_t waiting_of(priority rank) const noexcept { return queue_.waiting_of(rank); }
 
-    std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+    // A call was not admitted: to be counted before its caller is told, and the observer told after it.
+    void count_refusal(refusal why) noexcept { refused().count(why); }
 
-    refusals& refused() noexcept { return queue_.refused; }
+    // The observer may destroy the semaphore: the caller touches *this afterwards only with a reference of its own.
+    void tell_refusal(refusal why) noexcept {
+        if (!refused().is_observed())
+            return;
+        add_reference();
+        refused().tell(why);
+        drop_references(1);
+    }
+
+    // Both, where the caller is told by what the function that calls this returns.
+    void refuse(refusal why) noexcept {
+        count_refusal(why);
+        tell_refusal(why);
+    }
+
     const refusals& refused() const noexcept { return queue_.refused; }
 
     partitions& shares() noexcept { return queue_.shares(); }
@@ -186,22 +208,29 @@ public:
 
     // A reference keeps *this alive without its handle.
     void add_reference() noexcept { word_.refer(); }
+    [[nodiscard]] bool try_add_reference() noexcept { return word_.try_refer(); } // fails while *this is being destroyed
     void drop_references(std::size_t references) noexcept {
         if (word_.drop(references))
             delete this;
     }
 
-    // Whether the handle is gone, and everybody who waited. Acquire: sees the last owner's writes.
-    bool is_retired() const noexcept {
-        return (inbox_.load(std::memory_order_acquire) & (owned | orphaned)) == orphaned && waiting() == 0;
+    // A context is being destroyed: ends the waiters whose handlers would run there, uncalled. The caller holds a
+    // reference. When this returns, no thread completes a waiter there any more. Unlike everything else it waits for
+    // the owner, if there is one, until that has read the message: for a round.
+    void abandon(const asio::execution_context& context) noexcept {
+        abandon_message message(context);
+        leave_or_work(&message, 0);
+        while (!message.applied.load(std::memory_order_acquire)) // the owner has written the list
+            std::this_thread::yield();
+        while (waiter* w = message.abandoned.pop_front()) {
+            free_reservations(1);
+            w->destroy();
+        }
     }
 
-    // A context is being destroyed: ends those who wait in it, their handlers uncalled. Unlike
-    // everything else it waits for the owner, for it must not return before they are gone.
-    void abandon(asio::execution_context& context) noexcept {
-        while (!own_if_unowned())
-            std::this_thread::yield();
-        work(0, nullptr, &context);
+    // Whether the handle is gone, and all who waited. Acquire: sees the last owner's writes.
+    bool is_retired() const noexcept {
+        return inbox_.load(std::memory_order_acquire) == for_good && waiting() == 0;
     }
 
     // Whether link() was called for a context which still exists.
@@ -250,6 +279,11 @@ private:
     static constexpr std::uintptr_t flags = owned | dirty | for_good;
     static_assert(alignof(queue_message) > flags);
 
+    // Grants in one round, and rounds before the owner tries to hand the queue on. Enough that their cost is spread,
+    // few enough that a caller is not kept for long: some 100 µs.
+    static constexpr std::size_t most_grants = 64;
+    static constexpr int most_rounds = 16;
+
     // Contexts whose callers have waited here: few, and found again by each wait.
     struct linked_context {
         std::atomic<asio::execution_context*> context; // null when that context is gone
@@ -260,31 +294,64 @@ private:
         return reinterpret_cast<queue_message*>(inbox & ~flags); // NOLINT(performance-no-int-to-ptr)
     }
 
-    // One attempt to become the owner, or else to leave a message, or `dirty` when there is none.
+    refusals& refused() noexcept { return queue_.refused; }
+
+    // A place among those who may wait. Relaxed: it is a count, and publishes nothing.
+    [[nodiscard]] bool reserve(const waiter& w) noexcept {
+        if (!queue_.is_bounded())
+            return true;
+        std::size_t n = reserved_.load(std::memory_order_relaxed);
+        const std::size_t most = queue_.most_waiters_with(w);
+        while (n < most)
+            if (reserved_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed, std::memory_order_relaxed))
+                return true;
+        return false;
+    }
+
+    void free_reservations(std::size_t n) noexcept {
+        if (queue_.is_bounded())
+            reserved_.fetch_sub(n, std::memory_order_relaxed);
+    }
+
+    static wait_start not_queued(waiter& w, wait_start why) noexcept {
+        static_cast<void>(w.claim());
+        return why;
+    }
+
+    // One attempt to become the owner, or else to leave a message, or `dirty` when there is none. Where the last
+    // owner has left messages behind, the new one leaves its own behind them and reads it in its turn: see in_hand().
     // Afterwards `inbox` is what was found. Acquire, for an owner sees what the last one did; release,
-    // for the owner must see what was done before this. A mere `dirty` is written even where it is set
-    // already: the owner reads what we did from our write, not from an older one.
+    // for the owner must see what was done before this. Write `dirty` even where it is set already: the owner must
+    // synchronize with this write, not with an earlier one.
     bool try_leave(std::uintptr_t& inbox, queue_message* message, std::uintptr_t sticky) noexcept {
-        std::uintptr_t desired = inbox | sticky;
-        if ((inbox & owned) == 0) {
-            desired |= owned;
-        } else if (message != nullptr) {
+        std::uintptr_t desired = inbox | sticky | owned;
+        if (message != nullptr && !is_idle(inbox)) {
             message->next = newest(inbox);
             desired = reinterpret_cast<std::uintptr_t>(message) | (desired & flags);
-        } else {
+        } else if (message == nullptr && (inbox & owned) != 0) {
             desired |= dirty;
         }
         return inbox_.compare_exchange_weak(inbox, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
     }
 
-    // True if the caller is the owner now, and has to do itself what it came for. Else somebody else
-    // does it, and this was the caller's last touch.
-    [[nodiscard]] bool leave(queue_message* message, std::uintptr_t sticky) noexcept {
+    // No owner, and no message: a thread that comes becomes the owner with its message in its hand.
+    static bool is_idle(std::uintptr_t inbox) noexcept { return (inbox & owned) == 0 && newest(inbox) == nullptr; }
+
+    // What is left to be applied of the message of a thread that has just become the owner, from what it found.
+    static queue_message* in_hand(std::uintptr_t found, queue_message* message) noexcept {
+        return is_idle(found) ? message : nullptr;
+    }
+
+    // The caller becomes the owner and does the work, or leaves it to the owner; then this is its last touch.
+    void leave_or_work(queue_message* message, std::uintptr_t sticky) noexcept {
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
         while (!try_leave(inbox, message, sticky)) {
         }
-        return (inbox & owned) == 0;
+        if ((inbox & owned) == 0)
+            work(0, in_hand(inbox, message));
     }
+
+    void tell_owner() noexcept { leave_or_work(nullptr, 0); }
 
     [[nodiscard]] bool own_if_unowned() noexcept {
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
@@ -294,19 +361,16 @@ private:
         return false;
     }
 
-    void give_limit(std::size_t permits) noexcept {
-        word_.give_and_refer(permits);
-        if (word_.contended())
-            tell_owner();
-        drop_references(1);
+    // The same, but only if the last owner has left something to do.
+    [[nodiscard]] bool own_what_is_left() noexcept {
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        while ((inbox & owned) == 0 && (inbox & ~for_good) != 0)
+            if (try_leave(inbox, nullptr, 0))
+                return true;
+        return false;
     }
 
-    void tell_owner() noexcept {
-        if (leave(nullptr, 0))
-            work(0);
-    }
-
-    // What an owner has in hand, and to do when it is out of here.
+    // What an owner has in hand.
     class ownership {
     public:
         ownership(permit_word& word, std::size_t permits) noexcept : word_(word), permits_(permits) {}
@@ -321,6 +385,14 @@ private:
             return permits_ != 0;
         }
         void give_away() noexcept { permits_ = 0; } // and their reference
+        std::size_t reach() const noexcept {
+            const std::size_t limit = word_.limit();
+            if (limit == 0)
+                return max_limit;
+            const std::int64_t free = word_.balance() + static_cast<std::int64_t>(permits_);
+            return std::max(limit, static_cast<std::size_t>(std::max<std::int64_t>(free, 0)));
+        }
+        void note_aside() noexcept { word_.set_aside(); }
 
         void put_back() noexcept {
             if (permits_ == 0)
@@ -331,7 +403,8 @@ private:
         }
 
         waiter_list done;           // to be completed
-        waiter_list doomed;         // to be destroyed
+        refusal_tally untold;       // of which the observer is to be told afterwards
+        bool observes = false;      // there are some; with a reference
         std::size_t references = 0; // to be dropped
         std::uintptr_t inbox = 0;   // its flags, when last seen
 
@@ -341,73 +414,125 @@ private:
     };
 
     // The owner's work. The caller has just become the owner, to bring permits with a reference, or a
-    // message, or because a context is being destroyed, or just to look.
-    void work(std::size_t permits, queue_message* message = nullptr,
-              const asio::execution_context* context = nullptr) noexcept {
+    // message, or just to look.
+    void work(std::size_t permits, queue_message* message = nullptr) noexcept {
         ownership o(word_, permits);
         if (permits != 0 && word_.balance() < 0)
             o.put_back(); // debt comes first
         if (message != nullptr)
             queue_.apply(*message, o.done);
-        if (context != nullptr)
-            queue_.doom(*context, o.doomed);
 
-        for (o.inbox = inbox_.load(std::memory_order_relaxed);;) {
-            if ((o.inbox & closing) != 0) {
-                word_.set_contended(); // no short cuts any more
-                queue_.end_all((o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed, o.done);
-            } else {
-                queue_.serve(o, o.done);
-                queue_.shed(o.done);
-            }
-            o.put_back();
-            if (queue_.empty() && (o.inbox & closing) == 0 && word_.contended())
-                word_.clear_contended();
-            waiting_.store(queue_.size(), std::memory_order_relaxed);
-            if (try_to_go(o))
+        o.inbox = inbox_.load(std::memory_order_relaxed);
+        for (int rounds = 1;; ++rounds) {
+            const bool is_through = do_round(o);
+            if (is_through && try_to_go(o))
                 break;
+            if (rounds >= most_rounds) {
+                if (hand_on(o))
+                    break;
+                rounds = 0;
+            }
+            take_messages(o);
         }
 
+        if (o.observes)
+            o.untold.for_each([this](refusal why) { refused().tell(why); });
         if (o.references > 0)
             drop_references(o.references);
-        while (waiter* w = o.done.pop_front())
-            w->complete();
-        while (waiter* w = o.doomed.pop_front())
-            w->destroy();
     }
 
-    // Ends the ownership, and true; or takes what was left meanwhile.
+    // False if there is more to do although no message comes.
+    bool do_round(ownership& o) noexcept {
+        bool more = false;
+        if ((o.inbox & closing) != 0) {
+            word_.set_contended(); // no short cuts any more
+            queue_.end_all((o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed, o.done);
+        } else {
+            more = queue_.serve(o, o.done, most_grants);
+            queue_.shed(o.done);
+        }
+        o.put_back();
+        if (queue_.empty() && (o.inbox & closing) == 0 && word_.contended())
+            word_.clear_contended();
+        if (!queue_.has_aside() && word_.has_aside())
+            word_.clear_aside();
+        waiting_.store(queue_.size(), std::memory_order_relaxed);
+        complete(o);
+        return !more;
+    }
+
+    // Completes those who were decided on. They may destroy the semaphore; the owner keeps the state.
+    void complete(ownership& o) noexcept {
+        while (waiter* w = o.done.pop_front()) {
+            free_reservations(1);
+            if (refused().is_observed())
+                note_refusal(w->result, o);
+            w->complete();
+        }
+    }
+
+    void note_refusal(wait_result result, ownership& o) noexcept {
+        const std::optional<refusal> why = refusal_of(result);
+        if (!why)
+            return;
+        o.untold.add(*why);
+        if (!std::exchange(o.observes, true)) {
+            add_reference();
+            ++o.references;
+        }
+    }
+
+    // Ends the ownership, and true, unless something was left meanwhile.
     bool try_to_go(ownership& o) noexcept {
-        // The handle's reference is dropped once, when nobody can come back to the queue any more.
+        // The handle's reference is dropped once, when no thread can come back to the queue any more.
         const bool last = (o.inbox & orphaned) != 0 && !handle_dropped_ && waiting() == 0;
         std::uintptr_t idle = (o.inbox & for_good) | owned;
-        // Release: the next owner must see the queue as we leave it.
         if (last)
             handle_dropped_ = true;
+        // Release: the next owner must see the queue as we leave it.
         if (inbox_.compare_exchange_strong(idle, idle & ~owned, std::memory_order_release, std::memory_order_relaxed)) {
             o.references += last ? 1 : 0;
             return true;
         }
         if (last)
             handle_dropped_ = false;
-        // Before their messages are out of sight, those who have just come must be seen to wait; see
-        // try_take, with whose acquire the release pairs. Acquire: we read the messages.
-        // Whoever comes between the look and the taking makes it fail, and is seen the next time.
-        std::uintptr_t taken = idle;
-        do {
-            if (newest(taken) != nullptr && queue_.empty())
+        return false;
+    }
+
+    // Takes what was left in the inbox, and applies it.
+    void take_messages(ownership& o) noexcept {
+        // `contended` must be set before the messages are out of sight, so that try_take cannot overtake the waiters
+        // in them; the release pairs with its acquire. Acquire: we read the messages. Where there is no message, one
+        // may come between the look and the taking; then the exchange fails.
+        std::uintptr_t taken = inbox_.load(std::memory_order_relaxed);
+        if (newest(taken) != nullptr ||
+            !inbox_.compare_exchange_strong(taken, taken & (for_good | owned), std::memory_order_acq_rel,
+                                            std::memory_order_relaxed)) {
+            if (queue_.empty())
                 word_.set_contended();
-        } while (!inbox_.compare_exchange_weak(taken, taken & (for_good | owned), std::memory_order_acq_rel,
-                                               std::memory_order_relaxed));
+            taken = inbox_.fetch_and(for_good | owned, std::memory_order_acq_rel);
+        }
         o.inbox = taken & flags;
         queue_.apply_all(newest(taken), o.done);
-        return false;
+    }
+
+    // Other threads have kept the owner busy for long. Leaves the queue to the next thread that comes; true if one has
+    // come, or has done all that there was.
+    bool hand_on(ownership& o) noexcept {
+        add_reference(); // for the look afterwards
+        ++o.references;
+        // Relaxed: read with the next step. The next owner has to look at the permits, too.
+        inbox_.fetch_or(dirty, std::memory_order_relaxed);
+        // Release: the next owner must see the queue as we leave it.
+        inbox_.fetch_and(~owned, std::memory_order_release);
+        std::this_thread::yield();
+        return !own_what_is_left();
     }
 
     permit_word word_;
     std::atomic<std::uintptr_t> inbox_{0};
-    std::atomic<std::uint32_t> limit_;
-    std::atomic<std::size_t> waiting_{0}; // written by the owner alone
+    std::atomic<std::size_t> waiting_{0};  // written by the owner alone
+    std::atomic<std::size_t> reserved_{0}; // of those who may wait, where they are bounded: on their way, or waiting
     std::atomic<linked_context*> contexts_{nullptr};
     wait_queue queue_;            // the owner's
     bool handle_dropped_ = false; // the owner's

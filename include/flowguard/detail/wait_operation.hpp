@@ -63,14 +63,12 @@ public:
             return;
         }
         if constexpr (has_deadline) {
-            if (op->deadline_.has_passed()) {
-                const bool closed = state.is_closed();
-                state.refused().add(closed ? refusal::closed : refusal::timed_out);
-                op->result = closed ? wait_result::closed : wait_result::timed_out;
-                op.release()->complete_immediately(default_executor);
-                return;
-            }
+            if (op->deadline_.has_passed())
+                return refuse(std::move(op), default_executor,
+                              state.is_closed() ? wait_result::closed : wait_result::timed_out);
         }
+        if (const wait_start now = state.would_wait(*op); now != wait_start::queued)
+            return refuse(std::move(op), default_executor, result_of(now));
         if (asio::execution_context* context = op->context())
             link_context(state, *context);
         auto slot = asio::get_associated_cancellation_slot(op->handler_);
@@ -89,19 +87,21 @@ public:
         }
         // From here on others may complete it: not to be touched any more, but for a deadline's sake.
         wait_operation* published = op.release();
-        const bool waits = state.wait(*published);
+        const wait_start started = state.wait(*published);
         if constexpr (has_deadline) {
-            if (!waits) {
-                published->result = wait_result::closed;
+            if (started != wait_start::queued) {
+                const keep_alive kept(state);
+                published->result = result_of(started);
+                state.count_refusal(*refusal_of(published->result));
                 published->complete();
+                state.tell_refusal(*refusal_of(result_of(started)));
             }
             if (published->deadline_.start_through([&] { published->time_out(); }))
                 published->post();
-        } else if (!waits) {
+        } else if (started != wait_start::queued) {
             if (slot.is_connected())
                 slot.clear();
-            published->result = wait_result::closed;
-            published->complete_immediately(default_executor);
+            refuse(pointer{published}, default_executor, result_of(started));
         }
     }
 
@@ -286,6 +286,33 @@ private:
     void time_out() noexcept {
         if (claim())
             delivery_.state().cancel_claimed(*this, wait_result::timed_out);
+    }
+
+    // The semaphore's state outlives its handle here.
+    class keep_alive {
+    public:
+        explicit keep_alive(semaphore_state& state) noexcept : state_(state) { state_.add_reference(); }
+        keep_alive(const keep_alive&) = delete;
+        keep_alive& operator=(const keep_alive&) = delete;
+        ~keep_alive() { state_.drop_references(1); }
+
+    private:
+        semaphore_state& state_;
+    };
+
+    static wait_result result_of(wait_start why_not) noexcept {
+        return why_not == wait_start::full ? wait_result::shed : wait_result::closed;
+    }
+
+    // Ends a wait that has not begun: the caller is told first, and the observer then. Either may destroy the
+    // semaphore.
+    static void refuse(pointer op, const Executor& default_executor, wait_result why) {
+        semaphore_state& state = op->delivery_.state();
+        const keep_alive kept(state);
+        op->result = why;
+        state.count_refusal(*refusal_of(why));
+        op.release()->complete_immediately(default_executor);
+        state.tell_refusal(*refusal_of(why));
     }
 
     std::size_t granted() const noexcept { return result == wait_result::granted ? wanted : 0; }

@@ -5,36 +5,76 @@
 #ifndef FLOWGUARD_DETAIL_WAIT_QUEUE_HPP
 #define FLOWGUARD_DETAIL_WAIT_QUEUE_HPP
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/refusals.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/detail/waiting_lanes.hpp"
+#include "flowguard/refusal.hpp"
 
 namespace flowguard::detail {
 
-// The line of waiters, and what becomes of each: plain code for one thread at a time, the owner, without
-// an atomic step but a waiter's claim. So every race between a grant, a cancellation and a close is an
+// What a waiter's end counts as; nothing if it was admitted, or goes with its context.
+inline std::optional<refusal> refusal_of(wait_result result) noexcept {
+    switch (result) {
+    case wait_result::granted:
+    case wait_result::abandoned:
+        break;
+    case wait_result::aborted:
+        return refusal::cancelled;
+    case wait_result::timed_out:
+        return refusal::timed_out;
+    case wait_result::closed:
+        return refusal::closed;
+    case wait_result::shed:
+        return refusal::queue_full;
+    case wait_result::overdue:
+        return refusal::overdue;
+    }
+    return std::nullopt;
+}
+
+// The line of waiters, and the decision on each. Single-threaded (owner only), unless it says otherwise; the only
+// atomic operation is claiming a waiter. So every race between a grant, a cancellation and a close is an
 // order of calls here, which a test can write down.
 //
-// Decides only. Waiters whose turn it is, or was, end up in `done`, each exactly once, for the owner to
-// complete when it is out of the semaphore.
+// It only decides. The waiters that it has decided on end up in `done`, each exactly once, for the owner to
+// complete.
+//
+// *Aside.* A waiter that wants more than the limit cannot be served, and must not keep the others from being served.
+// It leaves the line until the limit, or permits that were released beyond it, suffice; then it comes back in front of
+// the line, and has its turn. (So does Go's golang.org/x/sync/semaphore, whose limit is fixed, and such a waiter
+// doomed.) Where the limit is 0 permits come from releases alone, and any waiter may be served one day.
 class wait_queue {
 public:
     explicit wait_queue(const wait_policy& policy) : refused(policy.on_refusal), line_(policy) {}
 
-    refusals refused; // by the owner, and by others, of those who were not in line
+    refusals refused; // counted by the owner, and by other threads for callers that were not in line
 
-    // Whether nobody is in line.
+    // Whether no waiter is in line. There may be some aside.
     bool empty() const noexcept { return line_.empty(); }
 
+    // Whether a waiter is aside.
+    bool has_aside() const noexcept { return !aside_.empty(); }
+
+    // The waiter that is served next; null if no waiter is in line.
+    waiter* next() const noexcept { return line_.next(); }
+
     std::size_t waiting_of(priority rank) const noexcept { return line_.waiting_of(rank); }
+
+    // For any thread: whether the number of waiters is bounded, and how many may be on their way or in line with `w`.
+    bool is_bounded() const noexcept { return line_.is_bounded(); }
+    std::size_t most_waiters_with(const waiter& w) const noexcept { return line_.most_waiters_with(w); }
 
     partitions& shares() noexcept { return line_.shares(); }
     const partitions& shares() const noexcept { return line_.shares(); }
 
-    // How many came and are not decided on: those in line, and those whose cancellation is still to come.
+    // How many came and are not decided on: in line, aside, or with a cancellation that is still to come.
     std::size_t size() const noexcept { return size_; }
 
     // Applies a stack of messages, the oldest first: a waiter's enqueue comes before its cancel.
@@ -63,36 +103,56 @@ public:
         }
         case queue_message::kind::cancel: {
             auto& w = static_cast<waiter&>(static_cast<cancel_message&>(message));
-            decide(w, w.result, done); // as was set by who claimed it
+            decide(w, w.result, done); // the thread that claimed it has set the result
             break;
         }
         case queue_message::kind::cancel_all:
             end_all(wait_result::aborted, done);
             delete &message;
             break;
+        case queue_message::kind::abandon: {
+            auto& abandon = static_cast<abandon_message&>(message);
+            end_those_of(abandon.context, abandon.abandoned);
+            // Release: the thread that waits for it sees the list. The message may be gone from here on.
+            abandon.applied.store(true, std::memory_order_release);
+            break;
+        }
         }
     }
 
-    // Serves those in line, while there are permits: `hand.take(n, last)` says whether it holds n
-    // permits now, for what may be the last in line, and `hand.give_away()` that they are the waiter's.
-    // Nobody overtakes whose turn it is, however much it wants, so that it is served in the end.
+    // Serves those in line, while there are permits, but at most `most` of them; true if it stopped for that.
+    // `hand.take(n, last)` says whether it holds n permits now, for what may be the last waiter in line, and
+    // `hand.give_away()` that they are the waiter's. `hand.reach()` is how many permits a waiter may want and still be
+    // served one day; `hand.note_aside()` is called before it is asked again, when the first waiter goes aside.
+    //
+    // No waiter overtakes the one whose turn it is, however much that one wants, so that it is served in the end.
     template <class Hand>
-    void serve(Hand& hand, waiter_list& done) noexcept {
+    bool serve(Hand& hand, waiter_list& done, std::size_t most) noexcept {
         line_.look();
-        while (waiter* w = line_.next()) {
-            if (!hand.take(w->wanted, line_.has_only_one()))
-                return;
-            if (w->claim()) {
-                hand.give_away();
-                line_.count_turn(*w);
-                decide(*w, wait_result::granted, done);
+        for (;;) {
+            bring_back(hand);
+            waiter* const w = line_.next();
+            if (w == nullptr)
+                return false;
+            if (most-- == 0)
+                return true;
+            if (hand.take(w->wanted, line_.has_only_one())) {
+                if (w->claim()) {
+                    hand.give_away();
+                    line_.count_turn(*w);
+                    decide(*w, wait_result::granted, done);
+                } else {
+                    line_.remove(*w); // its cancel message is on its way; the permits are for the next
+                }
+            } else if (w->wanted > hand.reach()) {
+                put_aside(*w, hand);
             } else {
-                line_.remove(*w); // its cancel message is on its way; the permits are for the next
+                return false;
             }
         }
     }
 
-    // Turns away those whose wait is in vain.
+    // Turns away waiters whose wait is in vain.
     void shed(waiter_list& done) noexcept {
         if (!line_.may_shed())
             return;
@@ -102,24 +162,67 @@ public:
             turn_away(*line_.least(), wait_result::shed, done);
     }
 
-    // Ends those in line whose cancellation is not on its way already.
+    // Ends all waiters whose cancellation is not on its way already.
     void end_all(wait_result result, waiter_list& done) noexcept {
-        line_.for_each([&](waiter& w) {
+        for_each([&](waiter& w) {
             if (w.claim())
                 decide(w, result, done);
         });
     }
 
-    // Moves those out of line who wait in a context that is being destroyed, with messages of theirs, but
-    // for those whose cancellation is on its way already.
-    void doom(const asio::execution_context& context, waiter_list& doomed) noexcept {
-        line_.for_each([&](waiter& w) {
+private:
+    // Ends the waiters of a context that is being destroyed, but for those whose cancellation is on its way already.
+    void end_those_of(const asio::execution_context& context, waiter_list& abandoned) noexcept {
+        for_each([&](waiter& w) {
             if (w.context() == &context && w.claim())
-                decide(w, wait_result::abandoned, doomed);
+                decide(w, wait_result::abandoned, abandoned);
         });
     }
 
-private:
+    // `visit(w)` may remove w, and no other waiter.
+    template <class F>
+    void for_each(F visit) {
+        line_.for_each(visit);
+        for (waiter* w = aside_.front(); w != nullptr;) {
+            waiter* const behind = w->behind;
+            visit(*w);
+            w = behind;
+        }
+    }
+
+    template <class Hand>
+    void put_aside(waiter& w, Hand& hand) noexcept {
+        line_.remove(w);
+        if (aside_.empty()) {
+            hand.note_aside();
+            least_aside_ = w.wanted;
+        }
+        least_aside_ = std::min(least_aside_, w.wanted);
+        aside_.push_back(w);
+        w.where = waiter::position::aside;
+    }
+
+    // The first waiter that went aside, of those that can be served one day now, comes back in front of the line. Linear
+    // in the number of waiters aside, but only where one of them is in reach, or was before it went.
+    template <class Hand>
+    void bring_back(Hand& hand) noexcept {
+        if (aside_.empty())
+            return;
+        const std::size_t reach = hand.reach();
+        if (reach < least_aside_)
+            return;
+        std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
+        for (waiter* w = aside_.front(); w != nullptr; w = w->behind) {
+            if (w->wanted <= reach) {
+                aside_.remove(*w);
+                line_.push_front(*w);
+                return;
+            }
+            least = std::min(least, w->wanted);
+        }
+        least_aside_ = least;
+    }
+
     void turn_away(waiter& w, wait_result why, waiter_list& done) noexcept {
         if (w.claim())
             decide(w, why, done);
@@ -128,33 +231,26 @@ private:
     }
 
     void decide(waiter& w, wait_result result, waiter_list& done) noexcept {
-        if (w.in_line)
+        switch (w.where) {
+        case waiter::position::in_line:
             line_.remove(w);
+            break;
+        case waiter::position::aside:
+            aside_.remove(w);
+            break;
+        case waiter::position::nowhere:
+            break;
+        }
         --size_;
-        count(result);
+        if (const std::optional<refusal> why = refusal_of(result))
+            refused.count(*why);
         w.result = result;
         done.push_back(w);
     }
 
-    void count(wait_result result) noexcept {
-        switch (result) {
-        case wait_result::granted:
-        case wait_result::abandoned:
-            break;
-        case wait_result::aborted:
-            return refused.add(refusal::cancelled);
-        case wait_result::timed_out:
-            return refused.add(refusal::timed_out);
-        case wait_result::closed:
-            return refused.add(refusal::closed);
-        case wait_result::shed:
-            return refused.add(refusal::queue_full);
-        case wait_result::overdue:
-            return refused.add(refusal::overdue);
-        }
-    }
-
     waiting_lanes line_;
+    waiter_list aside_;
+    std::uint32_t least_aside_ = 0; // no waiter aside wants less
     std::size_t size_ = 0;
 };
 

@@ -20,7 +20,7 @@ class waiter;
 // What a thread leaves for the owner of the queue. Aligned so that the low bits of its address are
 // free for the inbox's flags.
 struct alignas(16) queue_message {
-    enum class kind : std::uint8_t { enqueue, cancel, cancel_all };
+    enum class kind : std::uint8_t { enqueue, cancel, cancel_all, abandon };
 
     explicit queue_message(kind message) noexcept : what(message) {}
 
@@ -88,7 +88,8 @@ public:
     }
 
     wait_result result = wait_result::aborted;
-    bool in_line = false;
+    enum class position : std::uint8_t { nowhere, in_line, aside };
+    position where = position::nowhere; // as the queue's owner knows it
 
     const std::uint32_t wanted; // permits, all at once
     lane_number lane;
@@ -114,6 +115,13 @@ public:
         last_ = &w;
     }
 
+    void push_front(waiter& w) noexcept {
+        w.ahead = nullptr;
+        w.behind = first_;
+        (first_ != nullptr ? first_->ahead : last_) = &w;
+        first_ = &w;
+    }
+
     void remove(waiter& w) noexcept {
         (w.ahead != nullptr ? w.ahead->behind : first_) = w.behind;
         (w.behind != nullptr ? w.behind->ahead : last_) = w.ahead;
@@ -129,6 +137,17 @@ public:
 private:
     waiter* first_ = nullptr;
     waiter* last_ = nullptr;
+};
+
+// Asks the owner to take the waiters of a context out of line, because the context is being destroyed. It stays with
+// the thread that destroys the context, which waits for `applied`.
+struct abandon_message : queue_message {
+    explicit abandon_message(const asio::execution_context& gone) noexcept
+        : queue_message(kind::abandon), context(gone) {}
+
+    const asio::execution_context& context;
+    waiter_list abandoned;             // written by the owner
+    std::atomic<bool> applied{false}; // released by the owner, after its last access to this message
 };
 
 } // namespace flowguard::detail

@@ -51,7 +51,7 @@ public:
           adapts_(policy.order == wait_order::adaptive),
           ages_(policy.ageing != std::chrono::nanoseconds::max()),
           plain_(!adapts_ && !ages_ && policy.shares.empty()),
-          may_shed_(adapts_ || policy.max_waiters != std::numeric_limits<std::size_t>::max()),
+          may_shed_(adapts_ || is_bounded()),
           shares_(policy.shares),
           turns_(shares_),
           lanes_(lane_number::classes * (shares_.enabled() ? shares_.count() : 1), lane(policy)),
@@ -63,6 +63,18 @@ public:
 
     // Whether anybody can ever be overdue, or one too many.
     bool may_shed() const noexcept { return may_shed_; }
+
+    // Whether the number of waiters is bounded.
+    bool is_bounded() const noexcept {
+        return policy_.max_waiters < std::numeric_limits<std::size_t>::max() - most_evictions;
+    }
+
+    // How many callers may be on their way to the owner or in line, this one included. Beyond max_waiters it is only a
+    // few, and only where the owner may evict another waiter in favour of this one. Any thread may ask.
+    std::size_t most_waiters_with(const waiter& w) const noexcept {
+        const bool may_evict = policy_.max_waiters != 0 && (adapts_ || shares_.enabled() || waits_below(w.lane.rank()));
+        return policy_.max_waiters + (may_evict ? most_evictions : 0);
+    }
 
     // How many of a class, for any thread to look at.
     std::size_t waiting_of(priority rank) const noexcept {
@@ -80,9 +92,14 @@ public:
             prepare(w);
         const std::size_t i = w.lane.index();
         lanes_[i].line.push_back(w);
-        count(i, 1);
-        occupied_ |= bit(i);
-        w.in_line = true;
+        enter(w, i);
+    }
+
+    // In front of all others of its lane: it was in line before, and its turn has come.
+    void push_front(waiter& w) noexcept {
+        const std::size_t i = w.lane.index();
+        lanes_[i].line.push_front(w);
+        enter(w, i);
     }
 
     void remove(waiter& w) noexcept {
@@ -91,7 +108,7 @@ public:
         count(i, -1);
         if (lanes_[i].line.empty())
             occupied_ &= ~bit(i);
-        w.in_line = false;
+        w.where = waiter::position::nowhere;
     }
 
     // Finds out which lanes stand.
@@ -154,8 +171,23 @@ private:
 
     static constexpr std::uint64_t bit(std::size_t lane) noexcept { return std::uint64_t{1} << lane; }
     static constexpr std::uint64_t lanes_of_partition = 0xF; // of the first
+    static constexpr std::size_t most_evictions = 64;        // on their way at the same time
 
     std::size_t waiting_in_lane(std::size_t i) const noexcept { return sizes_[i].load(std::memory_order_relaxed); }
+
+    // Whether a waiter of a lower class than that waits.
+    bool waits_below(std::size_t rank) const noexcept {
+        for (std::size_t i = 0; i < sizes_.size(); ++i)
+            if (i % lane_number::classes > rank && waiting_in_lane(i) != 0)
+                return true;
+        return false;
+    }
+
+    void enter(waiter& w, std::size_t lane_index) noexcept {
+        count(lane_index, 1);
+        occupied_ |= bit(lane_index);
+        w.where = waiter::position::in_line;
+    }
 
     void count(std::size_t lane_index, int one) noexcept {
         size_ += static_cast<std::size_t>(one);
