@@ -15,6 +15,7 @@
 #include "flowguard/detail/context_service.hpp"
 #include "flowguard/detail/deadline.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
+#include "flowguard/detail/shared_claim.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/refusal.hpp"
@@ -39,6 +40,32 @@ inline error_code to_error_code(wait_result result) noexcept {
     return asio::error::operation_aborted;
 }
 
+// What is in a waiter's cancellation slot.
+class canceller {
+public:
+    canceller() noexcept = default;
+    canceller(const canceller&) = delete;
+    canceller& operator=(const canceller&) = delete;
+    ~canceller() {
+        if (claim_ != nullptr)
+            claim_->drop_reference();
+    }
+
+    void share(shared_claim& claim) noexcept {
+        claim.add_reference();
+        claim_ = &claim;
+    }
+
+    // Every type of cancellation leaves the semaphore as if the wait had not been.
+    void operator()(asio::cancellation_type_t type) noexcept {
+        if (type != asio::cancellation_type::none && claim_ != nullptr && claim_->claim())
+            claim_->state().cancel_claimed(claim_->claimed_waiter(), wait_result::aborted);
+    }
+
+private:
+    shared_claim* claim_ = nullptr; // null if the wait could not be started
+};
+
 // A waiter that is an Asio operation: a handler, the work that keeps its executor's context running,
 // and how to hand over what it waited for.
 //
@@ -46,9 +73,7 @@ inline error_code to_error_code(wait_result result) noexcept {
 // with their reference, and to return them; `deliver(handler, error, permits)`, which passes permits, with
 // their reference, on to the handler, in whatever form; none of them if there is an error.
 //
-// The operation lives until its completion runs on the handler's executor, and only there is the
-// cancellation slot cleared, for that is where it may be touched. So an emission which comes late
-// still finds the operation, and loses against its result.
+// The cancellation slot is filled before the wait is published, and never touched again: see shared_claim.
 template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
 class wait_operation final : public waiter {
 public:
@@ -71,19 +96,17 @@ public:
             return refuse(std::move(op), default_executor, result_of(now));
         if (asio::execution_context* context = op->context())
             link_context(state, *context);
+        // First the slot's handler, without a claim: it replaces that of an earlier wait, whose memory is then free.
         auto slot = asio::get_associated_cancellation_slot(op->handler_);
-        if (has_deadline || slot.is_connected())
-            op->make_cancellable();
-        if (slot.is_connected())
-            slot.template emplace<canceller>(state, *op);
+        if (slot.is_connected()) {
+            canceller& cancel = slot.template emplace<canceller>();
+            shared_claim* claim = shared_claim::create(state, *op);
+            op->share_claim(*claim);
+            cancel.share(*claim);
+        }
         if constexpr (has_deadline) {
-            try {
-                op->deadline_.start(expiry(op.get()));
-            } catch (...) {
-                if (slot.is_connected())
-                    slot.clear();
-                throw;
-            }
+            op->make_cancellable();
+            op->deadline_.start(expiry(op.get()));
         }
         // From here on others may complete it: not to be touched any more, but for a deadline's sake.
         wait_operation* published = op.release();
@@ -99,8 +122,6 @@ public:
             if (published->deadline_.start_through([&] { published->time_out(); }))
                 published->post();
         } else if (started != wait_start::queued) {
-            if (slot.is_connected())
-                slot.clear();
             refuse(pointer{published}, default_executor, result_of(started));
         }
     }
@@ -215,22 +236,6 @@ private:
     };
 #endif
 
-    class canceller {
-    public:
-        canceller(semaphore_state& state, wait_operation& op) noexcept : state_(&state), op_(&op) {}
-
-        // Every type of cancellation leaves the semaphore as if the wait had not been.
-        void operator()(asio::cancellation_type_t type) noexcept {
-            // Unless claimed, it waits, and so the state exists.
-            if (type != asio::cancellation_type::none && op_->claim())
-                state_->cancel_claimed(*op_, wait_result::aborted);
-        }
-
-    private:
-        semaphore_state* state_;
-        wait_operation* op_;
-    };
-
     wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
                    const Timing& timing)
         : waiter(permits),
@@ -327,9 +332,6 @@ private:
 
     // The memory goes before the handler is called, so that the handler's next operation finds it free.
     void invoke() {
-        auto slot = asio::get_associated_cancellation_slot(handler_);
-        if (slot.is_connected())
-            slot.clear();
         Handler handler = take_handler();
         const Delivery delivery = delivery_;
         const error_code error = to_error_code(result);

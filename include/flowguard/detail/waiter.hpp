@@ -12,6 +12,7 @@
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/lane_number.hpp"
+#include "flowguard/detail/shared_claim.hpp"
 
 namespace flowguard::detail {
 
@@ -77,12 +78,18 @@ public:
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
 
-    // Before it is queued. Otherwise only the owner claims it, once, and without an atomic step.
+    // Before it is queued: lets its deadline claim it. Without this or share_claim(), only the queue's owner claims
+    // it, once, and without an atomic step.
     void make_cancellable() noexcept { claim_.store(claim_state::free, std::memory_order_relaxed); }
+
+    // Before it is queued: lets the handler in its cancellation slot claim it, and its deadline. Takes over a reference.
+    void share_claim(shared_claim& claim) noexcept { shared_claim_ = &claim; }
 
     // Decides, once, between being granted (or closed) and being cancelled. Relaxed: the loser does
     // nothing, and the winner goes on through the inbox or the executor, which synchronize.
     [[nodiscard]] bool claim() noexcept {
+        if (shared_claim_ != nullptr)
+            return shared_claim_->claim();
         return claim_.load(std::memory_order_relaxed) == claim_state::owners ||
                claim_.exchange(claim_state::taken, std::memory_order_relaxed) == claim_state::free;
     }
@@ -97,7 +104,15 @@ public:
     waiter* behind = nullptr;
 
 protected:
-    ~waiter() = default;
+    ~waiter() {
+        if (shared_claim_ == nullptr)
+            return;
+        shared_claim_->void_claim();
+        shared_claim_->drop_reference();
+    }
+
+private:
+    shared_claim* shared_claim_ = nullptr;
 };
 
 // A first-in first-out list of waiters. Every step is O(1).
