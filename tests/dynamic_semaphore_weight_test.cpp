@@ -168,3 +168,67 @@ TEST_CASE("A number of permits that cannot be is refused, before anything is sta
     CHECK(semaphore.available_permits() == 1);
     CHECK(semaphore.waiting() == 0);
 }
+
+TEST_CASE("A waiter that wants more than the limit does not keep the others from being served") {
+    asio::io_context context;
+    dynamic_semaphore semaphore{context, 4};
+    bool heavy = false;
+    semaphore.async_acquire_n(5, [&](error_code e) { heavy = !e; });
+    int light = 0;
+    for (int i = 0; i < 100; ++i)
+        semaphore.async_acquire([&](error_code e) {
+            light += e ? 0 : 1;
+            semaphore.release();
+        });
+    poll(context);
+    CHECK(light == 100);
+    CHECK(semaphore.waiting() == 1);
+    // And it does not keep callers from taking a permit that is free.
+    CHECK(semaphore.available_permits() == 4);
+    REQUIRE(semaphore.try_acquire());
+    semaphore.set_limit(5);
+    poll(context);
+    CHECK_FALSE(heavy); // its turn, but a permit is still held
+    CHECK_FALSE(semaphore.try_acquire());
+    semaphore.release();
+    poll(context);
+    CHECK(heavy);
+    CHECK(semaphore.in_flight() == 5);
+    CHECK(semaphore.waiting() == 0);
+}
+
+TEST_CASE("A limit that is lowered below what the first waiter wants lets the others go on") {
+    asio::io_context context;
+    dynamic_semaphore semaphore{context, 10};
+    REQUIRE(semaphore.try_acquire_n(3));
+    bool heavy = false;
+    semaphore.async_acquire_n(8, [&](error_code e) { heavy = !e; });
+    int light = 0;
+    for (int i = 0; i < 100; ++i)
+        semaphore.async_acquire([&](error_code e) {
+            light += e ? 0 : 1;
+            semaphore.release();
+        });
+    poll(context);
+    CHECK(light == 0); // behind it
+    semaphore.set_limit(4);
+    poll(context);
+    CHECK(light == 100);
+    CHECK_FALSE(heavy);
+    semaphore.set_limit(10);
+    semaphore.release(3);
+    poll(context);
+    CHECK(heavy);
+}
+
+TEST_CASE("A waiter that wants more than the limit is served by permits that are released beyond it") {
+    asio::io_context context;
+    dynamic_semaphore semaphore{context, 1};
+    bool heavy = false;
+    semaphore.async_acquire_n(2, [&](error_code e) { heavy = !e; });
+    poll(context);
+    CHECK_FALSE(heavy);
+    semaphore.release();
+    poll(context);
+    CHECK(heavy);
+}

@@ -65,7 +65,7 @@ enum class wait_start : std::uint8_t {
 // a call that finds a permit moves that one line.
 class alignas(64) semaphore_state {
 public:
-    explicit semaphore_state(std::size_t limit, const wait_policy& policy = {}) : word_(limit), queue_(policy) {}
+    explicit semaphore_state(std::size_t limit, wait_policy policy = {}) : word_(limit), queue_(std::move(policy)) {}
 
     semaphore_state(const semaphore_state&) = delete;
     semaphore_state& operator=(const semaphore_state&) = delete;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/refusals.hpp"
@@ -52,7 +53,9 @@ inline std::optional<refusal> refusal_of(wait_result result) noexcept {
 // doomed.) Where the limit is 0 permits come from releases alone, and any waiter may be served one day.
 class wait_queue {
 public:
-    explicit wait_queue(const wait_policy& policy) : refused(policy.on_refusal), line_(policy) {}
+    // The observer is kept in `refused` alone, which lets go of it.
+    explicit wait_queue(wait_policy policy)
+        : refused(std::exchange(policy.on_refusal, {})), line_(std::move(policy)) {}
 
     refusals refused; // counted by the owner, and by other threads for callers that were not in line
 

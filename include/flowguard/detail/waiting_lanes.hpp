@@ -46,15 +46,15 @@ struct wait_policy {
 // who came first, or last where the lane stands.
 class waiting_lanes {
 public:
-    explicit waiting_lanes(const wait_policy& policy)
-        : policy_(policy),
-          adapts_(policy.order == wait_order::adaptive),
-          ages_(policy.ageing != std::chrono::nanoseconds::max()),
-          plain_(!adapts_ && !ages_ && policy.shares.empty()),
+    explicit waiting_lanes(wait_policy policy)
+        : policy_(std::move(policy)),
+          adapts_(policy_.order == wait_order::adaptive),
+          ages_(policy_.ageing != std::chrono::nanoseconds::max()),
+          plain_(!adapts_ && !ages_ && policy_.shares.empty()),
           may_shed_(adapts_ || is_bounded()),
-          shares_(policy.shares),
+          shares_(policy_.shares),
           turns_(shares_),
-          lanes_(lane_number::classes * (shares_.enabled() ? shares_.count() : 1), lane(policy)),
+          lanes_(lane_number::classes * (shares_.enabled() ? shares_.count() : 1), lane(policy_)),
           sizes_(lanes_.size()) {}
 
     bool empty() const noexcept { return occupied_ == 0; }
