@@ -4,6 +4,7 @@
 
 // Replaces the global operator new, which is why this is a program of its own.
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -147,13 +148,14 @@ TEST_CASE("Tickets that are handed from one to the next allocate nothing") {
 
 namespace {
 
-// Two coroutines that hand one permit to and fro, each waiting for it every time.
+// Two coroutines that hand one permit to and fro, each waiting for it every time. With `signals`, each can be cancelled.
 template <class Acquire>
-std::uint64_t allocations_of_hand_over(asio::io_context& context, Acquire acquire) {
+std::uint64_t allocations_of_hand_over(asio::io_context& context, Acquire acquire,
+                                       std::array<asio::cancellation_signal, 2>* signals = nullptr) {
     int rounds = 0;
     std::uint64_t before = 0;
     std::uint64_t after = 0;
-    for (int i = 0; i < 2; ++i)
+    for (std::size_t i = 0; i < 2; ++i)
         asio::co_spawn(
             context,
             [&]() -> asio::awaitable<void> {
@@ -166,7 +168,8 @@ std::uint64_t allocations_of_hand_over(asio::io_context& context, Acquire acquir
                     co_await asio::post(asio::use_awaitable); // so that the other comes to wait
                 }
             },
-            asio::detached);
+            asio::bind_cancellation_slot(signals != nullptr ? (*signals)[i].slot() : asio::cancellation_slot(),
+                                         asio::detached));
     context.restart();
     context.run();
     return after - before;
@@ -180,6 +183,13 @@ TEST_CASE("Coroutines that wait for a permit allocate nothing, with a deadline o
     CHECK(allocations_of_hand_over(context, [&] { return semaphore.acquire(); }) == 0);
     CHECK(allocations_of_hand_over(context, [&] { return semaphore.acquire_for(std::chrono::hours(24)); }) == 0);
     CHECK(semaphore.available_permits() == 1);
+}
+
+TEST_CASE("Coroutines that can be cancelled while they wait allocate nothing") {
+    asio::io_context context{1};
+    flowguard::dynamic_semaphore semaphore{context, 1};
+    std::array<asio::cancellation_signal, 2> signals;
+    CHECK(allocations_of_hand_over(context, [&] { return semaphore.acquire(); }, &signals) == 0);
 }
 
 TEST_CASE("Coroutines that wait for a guard's permit allocate nothing, with a longest wait or without") {

@@ -96,14 +96,7 @@ public:
             return refuse(std::move(op), default_executor, result_of(now));
         if (asio::execution_context* context = op->context())
             link_context(state, *context);
-        // First the slot's handler, without a claim: it replaces that of an earlier wait, whose memory is then free.
-        auto slot = asio::get_associated_cancellation_slot(op->handler_);
-        if (slot.is_connected()) {
-            canceller& cancel = slot.template emplace<canceller>();
-            shared_claim* claim = shared_claim::create(state, *op);
-            op->share_claim(*claim);
-            cancel.share(*claim);
-        }
+        op->fill_slot();
         if constexpr (has_deadline) {
             op->make_cancellable();
             op->deadline_.start(expiry(op.get()));
@@ -194,10 +187,10 @@ private:
         using executor_type = asio::associated_executor_t<Handler, timer_executor>;
 
         explicit expiry(wait_operation* op) noexcept : op_(op) {}
-        expiry(expiry&& other) noexcept : op_(std::exchange(other.op_, nullptr)) {}
+        expiry(expiry&& other) noexcept : op_(other.op_), is_alive_(std::exchange(other.is_alive_, false)) {}
         expiry& operator=(expiry&&) = delete;
         ~expiry() {
-            if (op_ != nullptr && op_->deadline_.timer_through([] {})) // with its context
+            if (is_alive_ && op_->deadline_.timer_through([] {})) // with its context
                 op_->destroy_now();
         }
 
@@ -207,7 +200,8 @@ private:
         }
 
         void operator()(const error_code&) {
-            wait_operation* op = std::exchange(op_, nullptr);
+            is_alive_ = false;
+            wait_operation* op = op_;
             if (!op->deadline_.timer_through([op] { op->time_out(); }))
                 return;
             if (op->result == wait_result::abandoned)
@@ -217,7 +211,8 @@ private:
         }
 
     private:
-        wait_operation* op_;
+        wait_operation* op_; // kept by a move: Asio asks for the allocator of what it has moved from, if it fails then
+        bool is_alive_ = true;
     };
 
 #if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
@@ -286,6 +281,18 @@ private:
 #else
         post();
 #endif
+    }
+
+    // Lets the owner of the slot's signal, if there is one, cancel the wait.
+    void fill_slot() {
+        auto slot = asio::get_associated_cancellation_slot(handler_);
+        if (!slot.is_connected())
+            return;
+        // Without a claim at first: this replaces the handler of an earlier wait, whose claim's memory is then free.
+        canceller& cancel = slot.template emplace<canceller>();
+        shared_claim* claim = shared_claim::create(delivery_.state(), *this);
+        share_claim(*claim);
+        cancel.share(*claim);
     }
 
     void time_out() noexcept {

@@ -31,6 +31,8 @@ struct alignas(16) queue_message {
 
 struct enqueue_message : queue_message {
     enqueue_message() noexcept : queue_message(kind::enqueue) {}
+
+    lane_number lane; // the waiter's; here, where alignment leaves room
 };
 
 struct cancel_message : queue_message {
@@ -99,7 +101,6 @@ public:
     position where = position::nowhere; // as the queue's owner knows it
 
     const std::uint32_t wanted; // permits, all at once
-    lane_number lane;
     std::chrono::nanoseconds came_at{}; // where the queue's order depends on it
     waiter* behind = nullptr;
 
