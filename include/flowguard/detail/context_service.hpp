@@ -5,9 +5,10 @@
 #ifndef FLOWGUARD_DETAIL_CONTEXT_SERVICE_HPP
 #define FLOWGUARD_DETAIL_CONTEXT_SERVICE_HPP
 
-#include <atomic>
+#include <memory>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/context_links.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
 
 namespace flowguard::detail {
@@ -15,77 +16,45 @@ namespace flowguard::detail {
 // Lets an execution context be destroyed while some of its callers wait for a permit: they are then
 // ended, their handlers uncalled, as Asio ends every operation of a context that goes.
 //
-// A semaphore may meet many contexts and a context many semaphores, and either may go first. So each
-// knows the other: the state by its list of linked contexts, the service by a reference to the state.
-class context_service : public asio::execution_context::service {
+// A context keeps no semaphore alive: a state that is destroyed takes itself out of the registry of each context. Only
+// while the waiters of one state are ended does the context's shutdown hold a reference to it.
+//
+// Exported: whichever shared library looks for the service of a context must find the same.
+class FLOWGUARD_DETAIL_EXPORT context_service : public asio::execution_context::service {
 public:
-    static inline asio::execution_context::id id;
+    FLOWGUARD_DETAIL_EXPORT static inline asio::execution_context::id id;
 
-    explicit context_service(asio::execution_context& context) : service(context) {}
+    explicit context_service(asio::execution_context& context)
+        : service(context), registry_(std::make_shared<context_registry>()) {}
 
-    ~context_service() override {
-        for (slot* s = slots_.load(std::memory_order_relaxed); s != nullptr;) {
-            slot* next = s->next;
-            if (s->state != nullptr) {
-                s->state->unlink(context());
-                s->state->drop_references(1);
-            }
-            delete s;
-            s = next;
-        }
-    }
+    // A handler that was destroyed during the context's shutdown may have started another wait since.
+    ~context_service() override { abandon_all(); }
 
-    // Called before the first wait of a handler of this context at a semaphore. Linear in the number
-    // of semaphores that this context has met and that still exist.
-    void attach(semaphore_state& state) {
-        if (!reuse_slot(state)) {
-            auto* added = new slot{{}, &state, slots_.load(std::memory_order_relaxed)};
-            state.add_reference();
-            // Release: shutdown() and other attach() calls read the slot.
-            while (!slots_.compare_exchange_weak(added->next, added, std::memory_order_release,
-                                                 std::memory_order_relaxed)) {
-            }
-        }
-        state.link(context());
-    }
+    void attach(semaphore_state& state) { state.contexts().add(state, context(), registry_); }
 
 private:
-    struct slot {
-        std::atomic_flag claimed; // whoever set it may use `state`
-        semaphore_state* state;
-        slot* next;
-    };
+    void shutdown() override { abandon_all(); }
 
-    void shutdown() override {
-        for (slot* s = slots_.load(std::memory_order_acquire); s != nullptr; s = s->next)
-            if (s->state != nullptr)
-                s->state->abandon(context());
-    }
-
-    // Takes the slot of a semaphore that exists for us alone any more.
-    bool reuse_slot(semaphore_state& state) noexcept {
-        for (slot* s = slots_.load(std::memory_order_acquire); s != nullptr; s = s->next) {
-            // Acquire and release hand `state` from one claim to the next.
-            if (s->claimed.test_and_set(std::memory_order_acquire))
-                continue;
-            const bool reusable = s->state->is_retired();
-            if (reusable) {
-                s->state->drop_references(1);
-                s->state = &state;
-                state.add_reference();
-            }
-            s->claimed.clear(std::memory_order_release);
-            if (reusable)
-                return true;
+    // Handlers are destroyed, and states with the last reference, while the registry is not locked.
+    void abandon_all() {
+        // A state without references is being destroyed on another thread, and has no waiters.
+        const auto refer = [](context_link& l) { return l.state->try_add_reference(); };
+        while (context_link* link = registry_->take_first(refer)) {
+            semaphore_state& state = *link->state;
+            state.abandon(context());
+            context_links::make_reusable(*link);
+            state.drop_references(1);
         }
-        return false;
     }
 
-    std::atomic<slot*> slots_{nullptr};
+    const std::shared_ptr<context_registry> registry_;
 };
 
+// Called before a wait whose handler belongs to the context. The first wait of a context at a semaphore takes two short
+// locks, whose sections are O(1) but for Asio's search through the context's services: Asio's, to find the service, and
+// the registry's. All others are lock-free. May throw std::bad_alloc.
 inline void link_context(semaphore_state& state, asio::execution_context& context) {
-    if (!state.is_linked(context))
+    if (!state.contexts().contains(context))
         asio::use_service<context_service>(context).attach(state);
 }
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/context_links.hpp"
 #include "flowguard/detail/permit_word.hpp"
 #include "flowguard/detail/refusals.hpp"
 #include "flowguard/detail/wait_queue.hpp"
@@ -228,47 +229,11 @@ public:
         }
     }
 
-    // Whether the handle is gone, and all who waited. Acquire: sees the last owner's writes.
-    bool is_retired() const noexcept {
-        return inbox_.load(std::memory_order_acquire) == for_good && waiting() == 0;
-    }
-
-    // Whether link() was called for a context which still exists.
-    bool is_linked(const asio::execution_context& context) const noexcept {
-        // Acquire: pairs with the release that published the entry.
-        for (const linked_context* c = contexts_.load(std::memory_order_acquire); c != nullptr; c = c->next)
-            if (c->context.load(std::memory_order_relaxed) == &context)
-                return true;
-        return false;
-    }
-
-    // Remembers a context, whose service remembers us. Lock-free.
-    void link(asio::execution_context& context) {
-        for (linked_context* c = contexts_.load(std::memory_order_acquire); c != nullptr; c = c->next) {
-            asio::execution_context* none = nullptr;
-            if (c->context.compare_exchange_strong(none, &context, std::memory_order_relaxed))
-                return;
-        }
-        auto* added = new linked_context{{&context}, contexts_.load(std::memory_order_relaxed)};
-        while (!contexts_.compare_exchange_weak(added->next, added, std::memory_order_release,
-                                                std::memory_order_relaxed)) {
-        }
-    }
-
-    void unlink(const asio::execution_context& context) noexcept {
-        for (linked_context* c = contexts_.load(std::memory_order_acquire); c != nullptr; c = c->next)
-            if (c->context.load(std::memory_order_relaxed) == &context)
-                c->context.store(nullptr, std::memory_order_relaxed);
-    }
+    // The contexts whose callers have waited here.
+    context_links& contexts() noexcept { return contexts_; }
 
 protected:
-    virtual ~semaphore_state() {
-        for (linked_context* c = contexts_.load(std::memory_order_relaxed); c != nullptr;) {
-            linked_context* next = c->next;
-            delete c;
-            c = next;
-        }
-    }
+    virtual ~semaphore_state() = default;
 
 private:
     static constexpr std::uintptr_t owned = 1;
@@ -283,12 +248,6 @@ private:
     // few enough that a caller is not kept for long: some 100 µs.
     static constexpr std::size_t most_grants = 64;
     static constexpr int most_rounds = 16;
-
-    // Contexts whose callers have waited here: few, and found again by each wait.
-    struct linked_context {
-        std::atomic<asio::execution_context*> context; // null when that context is gone
-        linked_context* next;
-    };
 
     static queue_message* newest(std::uintptr_t inbox) noexcept {
         return reinterpret_cast<queue_message*>(inbox & ~flags); // NOLINT(performance-no-int-to-ptr)
@@ -533,7 +492,7 @@ private:
     std::atomic<std::uintptr_t> inbox_{0};
     std::atomic<std::size_t> waiting_{0};  // written by the owner alone
     std::atomic<std::size_t> reserved_{0}; // of those who may wait, where they are bounded: on their way, or waiting
-    std::atomic<linked_context*> contexts_{nullptr};
+    context_links contexts_;
     wait_queue queue_;            // the owner's
     bool handle_dropped_ = false; // the owner's
 };
