@@ -42,6 +42,7 @@ public:
 
     void complete() noexcept override {}
     void destroy() noexcept override {}
+    void watch() noexcept override {}
     asio::execution_context* context() override { return home; }
 
     enqueue_message& arrival() { return *this; }

@@ -104,6 +104,9 @@ public:
 
     asio::execution_context* context() const { return context_of(underlying(executor_)); }
 
+    // The executor, without work of ours on it.
+    auto get_executor() const { return untracked(executor_); }
+
     completion_allocator<void> get_allocator() noexcept { return completion_allocator<void>(&room_); }
 
     // Posts a function that uses our allocator. The work moves out first, for *this may be gone as soon
@@ -151,6 +154,10 @@ public:
 
     asio::execution_context* context() const { return context_of(executor_); }
 
+    asio::any_io_executor get_executor() const {
+        return asio::prefer(executor_, asio::execution::outstanding_work.untracked);
+    }
+
     completion_allocator<void> get_allocator() noexcept { return completion_allocator<void>(nullptr); }
 
     template <class F>
@@ -181,6 +188,10 @@ public:
 
     asio::execution_context* context() const {
         return with(found_, [](const auto& e) { return e.context(); });
+    }
+
+    asio::any_io_executor get_executor() const {
+        return with(found_, [](const auto& e) { return asio::any_io_executor(e.get_executor()); });
     }
 
     completion_allocator<void> get_allocator() noexcept {

@@ -235,6 +235,11 @@ public:
 protected:
     virtual ~semaphore_state() = default;
 
+    // The limit is about to be lowered for some time only. The owner will ask the first waiter to watch() for the end,
+    // as soon as there is one. Relaxed: an owner that meets a waiter because of the lower limit, or is told of it, has
+    // synchronized with the change of the limit, which comes later: see permit_word::set_limit_and_refer().
+    void want_watch() noexcept { wants_watch_.store(true, std::memory_order_relaxed); }
+
 private:
     static constexpr std::uintptr_t owned = 1;
     static constexpr std::uintptr_t dirty = 2;
@@ -416,8 +421,18 @@ private:
         if (!queue_.has_aside() && word_.has_aside())
             word_.clear_aside();
         waiting_.store(queue_.size(), std::memory_order_relaxed);
+        if (wants_watch_.load(std::memory_order_relaxed))
+            ask_for_watch();
         complete(o);
         return !more;
+    }
+
+    void ask_for_watch() noexcept {
+        waiter* const w = queue_.next();
+        if (w == nullptr)
+            return;
+        wants_watch_.store(false, std::memory_order_relaxed);
+        w->watch();
     }
 
     // Completes those who were decided on. They may destroy the semaphore; the owner keeps the state.
@@ -495,6 +510,7 @@ private:
     context_links contexts_;
     wait_queue queue_;            // the owner's
     bool handle_dropped_ = false; // the owner's
+    std::atomic<bool> wants_watch_{false};
 };
 
 } // namespace flowguard::detail

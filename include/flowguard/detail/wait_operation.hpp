@@ -71,7 +71,8 @@ private:
 //
 // Delivery: `state()`, the semaphore; `lane()`, where to wait; `take(n)` and `give_back(n)`, to have permits at once,
 // with their reference, and to return them; `deliver(handler, error, permits)`, which passes permits, with
-// their reference, on to the handler, in whatever form; none of them if there is an error.
+// their reference, on to the handler, in whatever form; none of them if there is an error. Where it has them,
+// `watch(executor)`, to keep a timer for the semaphore's sake, and `watch_in_vain()`, where there is no executor for one.
 //
 // The cancellation slot is filled before the wait is published, and never touched again: see shared_claim.
 template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
@@ -125,6 +126,19 @@ public:
             return context_of(deadline_.get_executor());
         else
             return executor_.context();
+    }
+
+    void watch() noexcept override {
+        if constexpr (requires(const Delivery& d) { d.watch_in_vain(); }) {
+            try {
+                if constexpr (has_deadline)
+                    return delivery_.watch(deadline_.get_executor());
+                else if constexpr (has_context<handler_executor>)
+                    return delivery_.watch(executor_.get_executor());
+            } catch (...) { // no memory
+            }
+            delivery_.watch_in_vain();
+        }
     }
 
     void complete() noexcept override {

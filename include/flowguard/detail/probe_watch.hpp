@@ -1,0 +1,91 @@
+// probe_watch.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_PROBE_WATCH_HPP
+#define FLOWGUARD_DETAIL_PROBE_WATCH_HPP
+
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "flowguard/detail/asio.hpp"
+
+namespace flowguard::detail {
+
+// A timer that looks at a probe when its time is over, in case no other party does until then: all calls that are in
+// flight hang, all others wait, and none comes. It runs on the executor of a caller that waits, and keeps the context of
+// that from running out of work until the time is over, or the probe ends.
+//
+// *Thread safety.* All members but the constructor and the destructor: safe. A lock is held while a timer is started or
+// destroyed, which takes a lock of Asio's as well; once or twice a probe.
+class probe_watch {
+public:
+    probe_watch() = default;
+    probe_watch(const probe_watch&) = delete;
+    probe_watch& operator=(const probe_watch&) = delete;
+
+    // Starts a timer, unless there is one. `on_end()` is called once, unless it is cancelled before: when the time has
+    // come, or as the timer's context is destroyed. What it owns keeps *this alive. Throws what a timer throws, say
+    // std::bad_alloc; then nothing was started.
+    template <class Clock, class Executor, class F>
+    void start(const Executor& executor, typename Clock::time_point end, F on_end) {
+        using timer_type = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
+        const std::lock_guard lock(mutex_);
+        if (timer_ != nullptr)
+            return;
+        auto timer = std::make_shared<timer_type>(executor, end);
+        timer->async_wait(expiry<F>(*this, timer.get(), std::move(on_end)));
+        timer_ = std::move(timer);
+    }
+
+    // The probe has ended. Idempotent.
+    void cancel() noexcept {
+        std::shared_ptr<void> gone; // cancels as it is destroyed
+        const std::lock_guard lock(mutex_);
+        gone.swap(timer_);
+    }
+
+private:
+    // The timer's handler. Called, or destroyed uncalled with its context: either is the end.
+    template <class F>
+    class expiry {
+    public:
+        expiry(probe_watch& watch, const void* timer, F on_end)
+            : watch_(&watch), timer_(timer), on_end_(std::move(on_end)) {}
+        expiry(expiry&& other) noexcept
+            : watch_(std::exchange(other.watch_, nullptr)), timer_(other.timer_), on_end_(std::move(other.on_end_)) {}
+        expiry& operator=(expiry&&) = delete;
+        ~expiry() { end(); }
+
+        void operator()(const error_code&) { end(); }
+
+    private:
+        void end() noexcept {
+            probe_watch* const watch = std::exchange(watch_, nullptr);
+            if (watch != nullptr && watch->take(timer_))
+                on_end_();
+        }
+
+        probe_watch* watch_;
+        const void* timer_; // only to be compared
+        F on_end_;
+    };
+
+    // Whether that timer was still the one.
+    bool take(const void* timer) noexcept {
+        std::shared_ptr<void> gone;
+        const std::lock_guard lock(mutex_);
+        if (timer_.get() != timer)
+            return false;
+        gone.swap(timer_);
+        return true;
+    }
+
+    std::recursive_mutex mutex_; // start() destroys the handler inside where it fails
+    std::shared_ptr<void> timer_;
+};
+
+} // namespace flowguard::detail
+
+#endif
