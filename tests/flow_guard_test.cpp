@@ -243,8 +243,15 @@ TEST_CASE("A task is made only once admitted, and once") {
 TEST_CASE("A callable that makes tasks may be one that can only be moved") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
-    auto make = [number = std::make_unique<int>(6)] { return give(*number); };
-    const auto end = start(context, guard.run(std::move(make)));
+    class six {
+    public:
+        six() : number_(std::make_unique<int>(6)) {}
+        asio::awaitable<int> operator()() const { return give(*number_); }
+
+    private:
+        std::unique_ptr<int> number_;
+    };
+    const auto end = start(context, guard.run(six{}));
     poll(context);
     REQUIRE(end->succeeded());
     CHECK(*end->value == 6);
@@ -1358,7 +1365,7 @@ struct busy {
         ticket granted_to_handler = guard.try_acquire();
         start(*context, guard.run(never_ends(watched)));
         guard.async_acquire([seen = watched](flowguard::error_code, ticket) { ++*seen; });
-        start(*context, guard.run([seen = watched] { return never_ends(seen); }));
+        start(*context, guard.run(never_ends, watched));
         guard.async_acquire([seen = watched](flowguard::error_code, ticket) { ++*seen; });
         poll(*context);
         REQUIRE(guard.in_flight() == 3);

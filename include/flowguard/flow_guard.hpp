@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <optional>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -22,6 +21,8 @@
 #include "flowguard/detail/check.hpp"
 #include "flowguard/detail/guard_state.hpp"
 #include "flowguard/detail/lane_number.hpp"
+#include "flowguard/detail/owning_temporary.hpp"
+#include "flowguard/detail/task_traits.hpp"
 #include "flowguard/detail/wait_operation.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/limit_decision.hpp"
@@ -36,25 +37,40 @@ namespace flowguard {
 namespace detail {
 
 template <class T>
-struct awaited;
+inline constexpr bool is_run_options = false;
+template <class Classifier, class Clock>
+inline constexpr bool is_run_options<run_options<Classifier, Clock>> = true;
 
-template <class T, class Executor>
-struct awaited<asio::awaitable<T, Executor>> {
-    using result = T;
-    using executor = Executor;
-    using attempt = asio::awaitable<std::optional<T>, Executor>;
-};
+template <class T, class Clock>
+inline constexpr bool is_run_options_of = false;
+template <class Classifier, class Clock>
+inline constexpr bool is_run_options_of<run_options<Classifier, Clock>, Clock> = true;
 
-template <class Executor>
-struct awaited<asio::awaitable<void, Executor>> {
-    using result = void;
-    using executor = Executor;
-    using attempt = asio::awaitable<bool, Executor>;
-};
+// Options in the time of that clock.
+template <class T, class Clock>
+concept options_of = is_run_options_of<std::remove_cvref_t<T>, Clock>;
 
-// A callable that makes a task.
+template <class T>
+concept no_options = !is_run_options<std::remove_cvref_t<T>>;
+
+// A callable that makes a task without arguments, and what the task gives.
 template <class F>
-concept task_factory = requires(F& make_task) { typename awaited<std::invoke_result_t<F&>>::result; };
+using task_of = std::invoke_result_t<std::decay_t<F>&>;
+template <class F>
+using result_of = typename awaited<task_of<F>>::result;
+
+// What may follow a callable that needs no arguments.
+template <class T, class F>
+concept how_to_run = is_run_options<std::remove_cvref_t<T>> || classifies_task<std::decay_t<T>, result_of<F>>;
+
+// A callable that is followed by its arguments.
+template <class F, class... Args>
+concept call_with_arguments =
+    sizeof...(Args) != 0 && task_call<F, Args...> && !(sizeof...(Args) == 1 && (how_to_run<Args, F> && ...));
+
+// A callable that is followed by nothing, or by a classifier or options.
+template <class F, class How>
+concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arguments<F, How>;
 
 } // namespace detail
 
@@ -182,54 +198,111 @@ public:
     executor_type get_executor() const noexcept { return executor_; }
 
     /// Waits for a permit, runs the task, and gives its result. The task's exception reaches the
-    /// caller unchanged. How the task ended is told by `classify`; see default_classifier.
+    /// caller unchanged. `classify` tells how the task ended; see default_classifier.
     ///
     /// Throws system_error with `error::shed` when too many wait, or it has waited for too long in a queue that
     /// stands; `error::wait_timeout` when no permit came in time; `error::closed` after close(); `operation_aborted`
-    /// when cancelled while it waits. Throws std::invalid_argument if the task is a moved-from awaitable. The task is
-    /// not started then.
-    template <class T, class Executor, class Classifier = default_classifier>
-    asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier classify = {}) {
-        return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
-                             std::move(classify), plain_call{});
+    /// when cancelled while it waits, or when the guard has gone. Throws std::invalid_argument if the task is a
+    /// moved-from awaitable. The task is not started then.
+    template <class T, class Executor, detail::no_options Classifier = default_classifier>
+    asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier&& classify = {}) {
+        detail::refuse_owning_temporaries<Classifier>();
+        return guarded<true>(call_reference(*this), given(std::move(task)),
+                             std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
     }
 
-    /// The same for a callable that makes the task: it is called once admitted, and not before.
-    template <detail::task_factory F, class Classifier = default_classifier>
-    auto run(F make_task, Classifier classify = {}) -> std::invoke_result_t<F&> {
-        return guarded<true>(std::move(make_task), std::move(classify), plain_call{});
+    /// The same for a callable that makes the task: it is called once admitted, and not before. The call keeps a copy
+    /// of the callable.
+    ///
+    /// g++ before 13 destroys twice what a temporary lambda or aggregate owns, in any co_await expression. There,
+    /// such arguments do not compile. Lambdas that capture references or numbers are not affected.
+    ///
+    ///     co_await guard.run([&] { return query(connection, text); });
+    ///     co_await guard.run([text] { return query(text); });  // text is a string: refused by g++ before 13
+    ///     co_await guard.run(query, text);                     // write this instead
+    template <class F, detail::no_options Classifier = default_classifier>
+        requires detail::call_without_arguments<F, Classifier>
+    auto run(F&& make_task, Classifier&& classify = {}) -> detail::task_of<F> {
+        detail::refuse_owning_temporaries<F, Classifier>();
+        return guarded<true>(call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
+                             std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
+    }
+
+    /// The same for a callable with arguments: `f(args...)` makes the task.
+    ///
+    ///     co_await guard.run(query, connection, std::string("select 1"));
+    ///     co_await guard.run(&client::fetch, &upstream, std::move(request));
+    ///
+    /// The call keeps copies of `f` and `args`, made or moved before run() returns, as std::bind_front does; use
+    /// std::ref for references. Once admitted, it calls std::invoke with these copies as rvalues, and destroys them
+    /// when the task is done.
+    ///
+    /// A second argument is a classifier, or options, if `f()` makes a task and it can be one.
+    template <class F, class... Args>
+        requires detail::call_with_arguments<F, Args...>
+    auto run(F&& f, Args&&... args) {
+        detail::refuse_owning_temporaries<F, Args...>();
+        return guarded<true>(call_reference(*this), detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
+                             default_classifier{}, plain_call{});
     }
 
     /// Runs the task that `make_task()` makes if a permit is free. Never waits for one: else it is
     /// shed, `make_task` is not called, and the result is std::nullopt, or, for a task without a
-    /// result, false. After close(), every call is shed.
-    template <detail::task_factory F, class Classifier = default_classifier>
-    auto try_run(F make_task, Classifier classify = {}) -> typename detail::awaited<std::invoke_result_t<F&>>::attempt {
-        return guarded<false>(std::move(make_task), std::move(classify), plain_call{});
+    /// result, false. After close(), every call is shed. Throws `operation_aborted` when the guard has gone.
+    template <class F, detail::no_options Classifier = default_classifier>
+        requires detail::call_without_arguments<F, Classifier>
+    auto try_run(F&& make_task, Classifier&& classify = {}) ->
+        typename detail::awaited<detail::task_of<F>>::attempt {
+        detail::refuse_owning_temporaries<F, Classifier>();
+        return guarded<false>(call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
+                              std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
     }
 
-    /// The same three with more to say, as in `run(task, {.deadline = d})`. Not started, and ended with
-    /// `error::wait_timeout`, or shed, is also a task whose deadline passes before it can start. Throws
-    /// std::invalid_argument for a partition, or a priority, that there is not.
-    template <class T, class Executor, class Classifier = default_classifier>
-    asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, run_options<Classifier, Clock> options) {
-        if (options.bypass)
-            return unguarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); });
-        return guarded<true>([task = checked(std::move(task))]() mutable { return std::move(task); },
-                             std::move(options.classify), call_of(options));
+    /// The same for a callable with arguments, as for run().
+    template <class F, class... Args>
+        requires detail::call_with_arguments<F, Args...>
+    auto try_run(F&& f, Args&&... args) {
+        detail::refuse_owning_temporaries<F, Args...>();
+        return guarded<false>(call_reference(*this), detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
+                              default_classifier{}, plain_call{});
     }
-    template <detail::task_factory F, class Classifier = default_classifier>
-    auto run(F make_task, run_options<Classifier, Clock> options) -> std::invoke_result_t<F&> {
-        if (options.bypass)
-            return unguarded<true>(std::move(make_task));
-        return guarded<true>(std::move(make_task), std::move(options.classify), call_of(options));
+
+    /// All of these with options: after a task or a callable without arguments, as in `run(task, {.deadline = d})`;
+    /// before a callable with arguments, as in `run({.deadline = d}, query, text)`.
+    ///
+    /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`,
+    /// or is shed, if it is a try_run(). Throws std::invalid_argument for a partition, or a priority, that there is
+    /// not.
+    template <class T, class Executor, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
+    asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Options&& options) {
+        detail::refuse_owning_temporaries<Options>();
+        return told<true>(given(std::move(task)), std::forward<Options>(options));
     }
-    template <detail::task_factory F, class Classifier = default_classifier>
-    auto try_run(F make_task, run_options<Classifier, Clock> options) ->
-        typename detail::awaited<std::invoke_result_t<F&>>::attempt {
-        if (options.bypass)
-            return unguarded<false>(std::move(make_task));
-        return guarded<false>(std::move(make_task), std::move(options.classify), call_of(options));
+    template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
+        requires detail::call_without_arguments<F, Options>
+    auto run(F&& make_task, Options&& options) -> detail::task_of<F> {
+        detail::refuse_owning_temporaries<F, Options>();
+        return told<true>(std::decay_t<F>(std::forward<F>(make_task)), std::forward<Options>(options));
+    }
+    template <detail::options_of<Clock> Options = run_options<default_classifier, Clock>, class F, class... Args>
+        requires detail::task_call<F, Args...>
+    auto run(Options&& options, F&& f, Args&&... args) {
+        detail::refuse_owning_temporaries<Options, F, Args...>();
+        return told<true>(detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
+                          std::forward<Options>(options));
+    }
+    template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
+        requires detail::call_without_arguments<F, Options>
+    auto try_run(F&& make_task, Options&& options) -> typename detail::awaited<detail::task_of<F>>::attempt {
+        detail::refuse_owning_temporaries<F, Options>();
+        return told<false>(std::decay_t<F>(std::forward<F>(make_task)), std::forward<Options>(options));
+    }
+    template <detail::options_of<Clock> Options = run_options<default_classifier, Clock>, class F, class... Args>
+        requires detail::task_call<F, Args...>
+    auto try_run(Options&& options, F&& f, Args&&... args) {
+        detail::refuse_owning_temporaries<Options, F, Args...>();
+        return told<false>(detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
+                           std::forward<Options>(options));
     }
 
     /// Waits for a ticket. Completion signature: `void(error_code, ticket)`; the ticket is empty if
@@ -350,55 +423,106 @@ private:
         }
     };
 
+    // A call's hold on the guard's state, from before it starts: a call that starts when the guard has gone ends there.
+    class call_reference {
+    public:
+        explicit call_reference(flow_guard& guard) noexcept : guard_(&guard), state_(guard.state_) {
+            state_->add_reference();
+        }
+        call_reference(call_reference&& other) noexcept
+            : guard_(other.guard_), state_(std::exchange(other.state_, nullptr)) {}
+        call_reference& operator=(call_reference&&) = delete;
+        ~call_reference() {
+            if (state_ != nullptr)
+                state_->drop_references(1);
+        }
+
+        detail::guard_state<Strategy, Clock>& state() const noexcept { return *state_; }
+        flow_guard& guard() const noexcept { return *guard_; } // has not gone, unless the state is orphaned
+
+        void expect_guard() const {
+            if (state_->is_orphaned())
+                throw system_error(asio::error::operation_aborted);
+        }
+
+        // A ticket, if a permit is free: the permit then has this reference.
+        ticket take(detail::lane_number lane) noexcept {
+            if (!state_->take(lane, false))
+                return ticket();
+            return ticket(*std::exchange(state_, nullptr), lane.partition());
+        }
+
+    private:
+        flow_guard* guard_;
+        detail::guard_state<Strategy, Clock>* state_;
+    };
+
+    template <bool waits, class F, class Options>
+    auto told(F make_task, Options&& options) {
+        if (options.bypass)
+            return unguarded<waits>(call_reference(*this), std::move(make_task));
+        const call how = call_of(options);
+        return guarded<waits>(call_reference(*this), std::move(make_task), std::forward<Options>(options).classify,
+                              how);
+    }
+
     // Admission, the task, and its outcome, in the one coroutine of a call: another frame and another
     // resumption would be a large part of its cost.
+    //
+    // It is called outside any co_await expression, so that g++ before 13 destroys its arguments once.
     template <bool waits, class F, class Classifier, class Call,
               class Traits = detail::awaited<std::invoke_result_t<F&>>>
-    auto guarded(F make_task, Classifier classify, Call how)
+    static auto guarded(call_reference self, F make_task, Classifier classify, Call how)
         -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
         constexpr bool no_result = std::is_void_v<typename Traits::result>;
         static_assert(detail::classifies_task<Classifier, typename Traits::result>,
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
         if (how.is_over()) {
-            state_->refuse(refusal::timed_out);
+            self.expect_guard();
+            self.state().refuse(refusal::timed_out); // may destroy the guard
             if constexpr (waits)
                 throw system_error(error::wait_timeout);
             else
                 co_return typename Traits::attempt::value_type();
         }
-        ticket t = waits ? take(how.lane) : take_or_shed(how);
+        ticket t = self.take(how.lane);
         if (!t) {
+            self.expect_guard();
             if constexpr (waits) {
                 asio::use_awaitable_t<typename Traits::executor> token;
-                t = co_await acquire(how, token);
+                t = co_await self.guard().acquire(how, token);
                 if (how.is_over()) { // the guard may have gone meanwhile
                     t.withdraw();
                     throw system_error(error::wait_timeout);
                 }
             } else {
+                self.state().refuse(refusal::no_permit); // may destroy the guard
                 co_return typename Traits::attempt::value_type();
             }
         }
         try {
             if constexpr (no_result) {
                 co_await checked(make_task());
-                t.finish(detail::classify_by(classify));
+                finish(std::move(t), classify);
                 if constexpr (!waits)
                     co_return true;
             } else {
                 auto result = co_await checked(make_task());
-                t.finish(detail::classify_by(classify, std::as_const(result)));
+                finish(std::move(t), classify, std::as_const(result));
                 co_return std::move(result);
             }
         } catch (...) {
-            t.finish(detail::classify_by(classify, std::current_exception()));
+            if (t) // else it was the classifier that threw
+                finish(std::move(t), classify, std::current_exception());
             throw;
         }
     }
 
     template <bool waits, class F, class Traits = detail::awaited<std::invoke_result_t<F&>>>
-    auto unguarded(F make_task) -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
-        state_->count_bypass();
+    static auto unguarded(call_reference self, F make_task)
+        -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
+        self.expect_guard();
+        self.state().count_bypass();
         if constexpr (!std::is_void_v<typename Traits::result>) {
             co_return co_await checked(make_task());
         } else {
@@ -406,6 +530,18 @@ private:
             if constexpr (!waits)
                 co_return true;
         }
+    }
+
+    // A classifier that throws leaves the ticket to its destructor: ignored.
+    template <class Classifier, class... End>
+    static void finish(ticket t, Classifier& classify, const End&... end) {
+        t.finish(detail::classify_by(classify, end...));
+    }
+
+    // A callable that makes the task which there is already.
+    template <class T, class Executor>
+    static auto given(asio::awaitable<T, Executor>&& task) {
+        return [task = checked(std::move(task))]() mutable { return std::move(task); };
     }
 
     template <class T, class Executor>

@@ -56,9 +56,9 @@ public:
         open(windows_.front(), plan(limit()));
     }
 
-    // A permit for a task, if one is free.
-    bool take(lane_number lane) noexcept {
-        if (!try_take(1, true))
+    // A permit for a task, if one is free; with a reference of its own, unless the caller gives it one.
+    bool take(lane_number lane, bool with_reference = true) noexcept {
+        if (!try_take(1, with_reference))
             return false;
         if (partitioned_)
             shares().enter(lane.partition());
