@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <iostream>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include <asio/co_spawn.hpp>
@@ -36,6 +37,11 @@ asio::awaitable<int> query_database() { // stands for anything that takes a whil
     co_return 1;
 }
 
+asio::awaitable<int> query(std::string statement) {
+    std::cout << statement << '\n';
+    co_return co_await query_database();
+}
+
 template <class Callback>
 void start_query(asio::io_context& context, Callback callback) { // stands for a library with callbacks
     auto timer = std::make_shared<asio::steady_timer>(context, std::chrono::milliseconds(10));
@@ -47,6 +53,12 @@ asio::awaitable<void> answer(flowguard::flow_guard<halve_on_drops>& guard) {
         std::cout << *rows << " rows\n";
     else
         std::cout << "503 Service Unavailable\n";
+}
+
+asio::awaitable<void> with_arguments() {
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}};
+    const int rows = co_await guard.run(query, std::string("select * from orders"));
+    std::cout << rows << " rows\n";
 }
 
 asio::awaitable<void> bounded() {
@@ -86,6 +98,7 @@ int main() {
         asio::detached);
     connections.set_limit(4); // at once: nobody is admitted until fewer than four are in flight
 
+    asio::co_spawn(context, with_arguments(), asio::detached);
     asio::co_spawn(context, bounded(), asio::detached);
     asio::co_spawn(context, by_importance(), asio::detached);
 

@@ -49,7 +49,7 @@ public:
     /// Waits for its turn, then for the answer. Throws asio::system_error when the connection is lost, or there is none
     /// to be had; what the server itself complains about is in the reply.
     asio::awaitable<reply> query(std::string sql) {
-        return guard_.run([this, sql = std::move(sql)] { return perform(sql); }, classify_reply{});
+        return guard_.run(flowguard::run_options{.classify = classify_reply{}}, &pool::perform, this, std::move(sql));
     }
 
     std::size_t idle() const noexcept { return idle_.size(); }

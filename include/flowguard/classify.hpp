@@ -26,7 +26,7 @@ inline outcome classify(const error_code& error) noexcept {
         return outcome::success;
     // An error_code from elsewhere has the condition; that of standalone Asio's own category has not.
     const bool cancelled = error == asio::error::operation_aborted || error == detail::system::errc::operation_canceled;
-    const bool says_nothing = cancelled || error.category() == error_category();
+    const bool says_nothing = cancelled || is_flowguard_error(error);
     return says_nothing ? outcome::ignored : outcome::dropped;
 }
 
@@ -57,8 +57,8 @@ concept expected_like = requires(const T& result) {
 /// A classifier of your own is any callable that takes `const T&`, the result, or
 /// `std::exception_ptr`, or both, or nothing for a task without a result, and returns an outcome. For
 /// what it does not take, this one stands in; one that takes neither does not compile. A generic lambda
-/// is asked whether it takes an exception_ptr, too: constrain it, or name the type. What a classifier
-/// throws reaches the caller, in place of the result or of the task's exception.
+/// is asked whether it takes an exception_ptr, too: constrain it, or name the type. A classifier is asked once. What it
+/// throws reaches the caller, in place of the result or of the task's exception; the task is then ignored.
 ///
 ///     co_await guard.run(fetch(url), [](const response& r) {
 ///         return r.status == 503 ? flowguard::outcome::dropped : flowguard::outcome::success;

@@ -6,10 +6,12 @@
 #define FLOWGUARD_ERROR_HPP
 
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/visibility.hpp"
 
 namespace flowguard {
 
@@ -22,8 +24,12 @@ enum class error {
 };
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.
-inline const detail::system::error_category& error_category() noexcept {
-    class category final : public detail::system::error_category {
+///
+/// It is one object in a program and the shared libraries that it is linked with, even if they hide their symbols
+/// (-fvisibility=hidden). A library that is loaded with dlopen() and RTLD_LOCAL may have a category of its own, unless
+/// g++ compiled it: is_flowguard_error() knows its errors, but they do not compare equal to those of others.
+FLOWGUARD_DETAIL_VISIBLE inline const detail::system::error_category& error_category() noexcept {
+    class FLOWGUARD_DETAIL_VISIBLE category final : public detail::system::error_category {
         const char* name() const noexcept override { return "flowguard"; }
         std::string message(int value) const override {
             switch (static_cast<error>(value)) {
@@ -43,6 +49,11 @@ inline const detail::system::error_category& error_category() noexcept {
 
 inline error_code make_error_code(error e) noexcept {
     return {static_cast<int>(e), error_category()};
+}
+
+/// Whether FlowGuard itself reported this error, a copy of FlowGuard in another shared library included.
+inline bool is_flowguard_error(const error_code& code) noexcept {
+    return code.category() == error_category() || code.category().name() == std::string_view(error_category().name());
 }
 
 } // namespace flowguard

@@ -105,9 +105,15 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// ends with `asio::error::operation_aborted`, and its task is not started. Afterwards it is the task's
 /// affair.
 ///
-/// *Lifetime.* Destroying the guard ends those who wait with `operation_aborted`. Tasks and tickets
-/// may outlive it, as happens when an io_context with coroutines in it is destroyed later; they then
-/// end as usual, and count for nothing. For contexts, see dynamic_semaphore.
+/// *Nested calls.* A task must not wait for a permit of the guard that admitted it: when outer calls hold all the
+/// permits, each waits for the others, for ever. An adaptive limit gets there first in an overload. A guard cannot
+/// notice that by itself. Give the inner call `{.bypass = true}`, since the outer permit counts for both, or give
+/// the inner resource a guard of its own. `guard_options::max_wait` bounds the damage.
+///
+/// *Lifetime.* Destroying the guard ends those who wait with `operation_aborted`. A call that was made before, but
+/// starts later, as in `co_spawn(context, guard.run(task), token)`, ends the same way, and its task is not started.
+/// Tasks and tickets may outlive the guard, as happens when an io_context with coroutines in it is destroyed later;
+/// they then end as usual, and count for nothing. For contexts, see dynamic_semaphore.
 ///
 /// *Strategy.* Any limit_strategy. *Clock.* Any clock in the sense of std::chrono, which measures at best in
 /// nanoseconds; one that is set by hand makes the guard's behaviour reproducible. Deadlines are in its

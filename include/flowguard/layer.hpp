@@ -19,6 +19,7 @@
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/deadline.hpp"
 #include "flowguard/detail/header_value.hpp"
+#include "flowguard/detail/task_traits.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/http_status.hpp"
@@ -138,7 +139,7 @@ private:
                 [&] { return std::invoke(handler_, std::forward<Request>(request), std::forward<Args>(args)...); },
                 how_to_run(std::as_const(request)));
         } catch (const system_error& e) {
-            if (e.code().category() != error_category())
+            if (!is_flowguard_error(e.code()))
                 throw;
         }
         co_return unavailable(retry_after(guard_->stats()));

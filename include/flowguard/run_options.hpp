@@ -31,6 +31,9 @@ struct run_options {
 
     /// Whether the task is to run at once whatever the load, without a permit, and without being a sample: for health
     /// checks and the like. It has no class, partition or deadline then. Without effect on async_acquire().
+    ///
+    /// A call inside an admitted task of the same guard needs it, too: the outer call's permit counts for both. Without
+    /// it, such calls wait for each other when outer calls hold all the permits.
     bool bypass = false;
 
     /// What the end of the task says of load: see default_classifier.
