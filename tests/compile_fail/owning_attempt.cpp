@@ -1,0 +1,23 @@
+// owning_attempt.cpp
+// ~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// The same in an attempt; given as arguments, it compiles.
+// only: g++ before 13
+// expected: may destroy twice what this temporary lambda or aggregate owns
+
+#include <string>
+
+#include <asio/awaitable.hpp>
+
+#include "flowguard.hpp"
+
+asio::awaitable<int> query(std::string text);
+
+asio::awaitable<int> call(flowguard::flow_guard<>& guard, std::string text) {
+#ifdef FLOWGUARD_CONTROL
+    co_return (co_await guard.try_run(query, text)).value_or(0);
+#else
+    co_return (co_await guard.try_run([text] { return query(text); })).value_or(0);
+#endif
+}
