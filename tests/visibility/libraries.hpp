@@ -1,0 +1,21 @@
+// libraries.hpp
+// ~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// What the two shared libraries export, which hide everything else.
+
+#ifndef FLOWGUARD_TESTS_VISIBILITY_LIBRARIES_HPP
+#define FLOWGUARD_TESTS_VISIBILITY_LIBRARIES_HPP
+
+#include <flowguard.hpp>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+// In one library: the error of a call that a guard there sheds; its name is for dlsym().
+extern "C" EXPORTED void shed_a_call(flowguard::error_code& error);
+
+// In the other: how a guard there counts a task that ends with this error, and where it has its category.
+EXPORTED flowguard::guard_stats run_task_that_fails_with(flowguard::error_code error);
+EXPORTED const void* category_of_the_other();
+
+#endif

@@ -1,0 +1,19 @@
+// linked.cpp
+// ~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// A program and the shared libraries that it is linked with have one category of errors.
+
+#include <iostream>
+
+#include "libraries.hpp"
+
+int main() {
+    flowguard::error_code error;
+    shed_a_call(error);
+    const flowguard::guard_stats s = run_task_that_fails_with(error);
+    const bool same = error == flowguard::error::shed && category_of_the_other() == &flowguard::error_category();
+    std::cout << (same ? "one category" : "several categories") << ", " << s.ignored << " ignored, " << s.dropped
+              << " dropped\n";
+    return same && s.ignored == 1 && s.dropped == 0 ? 0 : 1;
+}
