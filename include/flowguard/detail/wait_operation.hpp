@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "flowguard/detail/completion_executor.hpp"
 #include "flowguard/detail/context_service.hpp"
 #include "flowguard/detail/deadline.hpp"
+#include "flowguard/detail/post_attempt.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
 #include "flowguard/detail/shared_claim.hpp"
 #include "flowguard/detail/waiter.hpp"
@@ -78,7 +80,7 @@ private:
 template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
 class wait_operation final : public waiter {
 public:
-    // Starts a wait. If this throws (no memory), nothing was promised and no permit taken.
+    // Starts a wait. If this throws (no memory), the handler is never called, and no permit taken.
     static void start(Handler handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
                       const Timing& timing = {}) {
         pointer op{create(handler, default_executor, delivery, permits, timing)};
@@ -106,15 +108,17 @@ public:
         wait_operation* published = op.release();
         const wait_start started = state.wait(*published);
         if constexpr (has_deadline) {
+            std::optional<keep_alive> kept; // not where it is queued: then the state may be gone
             if (started != wait_start::queued) {
-                const keep_alive kept(state);
+                kept.emplace(state);
                 published->result = result_of(started);
-                state.count_refusal(*refusal_of(published->result));
-                published->complete();
-                state.tell_refusal(*refusal_of(result_of(started)));
+                state.count_refusal(*refusal_of(result_of(started)));
+                static_cast<void>(published->deadline_.completion_through()); // not the last: we are not through yet
             }
             if (published->deadline_.start_through([&] { published->time_out(); }))
-                published->post();
+                published->try_to([&] { published->executor_.post(completion(published)); });
+            if (kept)
+                state.tell_refusal(*refusal_of(result_of(started)));
         } else if (started != wait_start::queued) {
             refuse(pointer{published}, default_executor, result_of(started));
         }
@@ -182,8 +186,10 @@ private:
         completion(completion&& other) noexcept : op_(std::exchange(other.op_, nullptr)) {}
         completion& operator=(completion&&) = delete;
         ~completion() {
-            if (op_ != nullptr)
-                op_->destroy_now();
+            if (op_ == nullptr)
+                return;
+            post_attempt::gone(op_);
+            op_->destroy_now();
         }
 
         allocator_type get_allocator() const noexcept { return op_->executor_.get_allocator(); }
@@ -218,10 +224,7 @@ private:
             wait_operation* op = op_;
             if (!op->deadline_.timer_through([op] { op->time_out(); }))
                 return;
-            if (op->result == wait_result::abandoned)
-                op->destroy_now();
-            else
-                op->invoke(); // on its executor, and later than the initiating call: as good as posted
+            op->invoke(); // on its executor, and later than the initiating call: as good as posted
         }
 
     private:
@@ -236,11 +239,17 @@ private:
         using executor_type = handler_executor;
 
         immediate_completion(wait_operation* op, const handler_executor& executor) noexcept
-            : completion(op), executor_(executor) {}
+            : completion(op), op_(op), executor_(executor) {}
 
         executor_type get_executor() const noexcept { return executor_; }
 
+        void operator()() {
+            post_attempt::gone(op_); // if it is called from inside the attempt, its handler may throw
+            completion::operator()();
+        }
+
     private:
+        wait_operation* op_;
         handler_executor executor_;
     };
 #endif
@@ -281,20 +290,46 @@ private:
         std::allocator_traits<allocator>::deallocate(memory, op, 1);
     }
 
-    // Where its executor takes no allocator, this may fail for want of memory. Nobody is left to be told,
-    // and std::terminate is called, as for any handler that cannot be posted.
+    // Outside of the initiating call. Where its executor takes no allocator, this may fail for want of memory. Nobody is
+    // left to be told, and std::terminate is called, as for any handler that cannot be posted.
     void post() noexcept { executor_.post(completion(this)); }
 
     // Completes from within the initiating call: by a post, or as the handler asks for by its
     // associated immediate executor.
     void complete_immediately([[maybe_unused]] const Executor& default_executor) {
 #if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
-        auto executor = asio::get_associated_executor(handler_, default_executor);
-        auto immediate = asio::get_associated_immediate_executor(handler_, executor);
-        asio::dispatch(immediate, immediate_completion{this, executor});
+        try_to([&] {
+            auto executor = asio::get_associated_executor(handler_, default_executor);
+            auto immediate = asio::get_associated_immediate_executor(handler_, executor);
+            asio::dispatch(immediate, immediate_completion{this, executor});
+        });
 #else
-        post();
+        try_to([this] { executor_.post(completion(this)); });
 #endif
+    }
+
+    // Posts or dispatches from within the initiating call, which throws what that throws. The completion that is posted
+    // returns the permits when it is destroyed; if it is left behind in a queue, permits and handler are taken from it.
+    template <class F>
+    void try_to(F post_or_dispatch) {
+        const post_attempt attempt(this);
+        try {
+            post_or_dispatch();
+        } catch (...) {
+            if (attempt.operation_exists())
+                strip();
+            throw;
+        }
+    }
+
+    // For an operation that was left behind. Its handler goes at once, for it may hold permits of its own, or the
+    // executor that holds the operation.
+    void strip() noexcept {
+        const std::size_t permits = granted();
+        result = wait_result::abandoned;
+        if (permits != 0)
+            delivery_.give_back(permits);
+        const Handler dropped(std::move(handler_));
     }
 
     // Lets the owner of the slot's signal, if there is one, cancel the wait.
@@ -353,6 +388,8 @@ private:
 
     // The memory goes before the handler is called, so that the handler's next operation finds it free.
     void invoke() {
+        if (result == wait_result::abandoned)
+            return destroy_now();
         Handler handler = take_handler();
         const Delivery delivery = delivery_;
         const error_code error = to_error_code(result);
