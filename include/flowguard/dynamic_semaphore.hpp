@@ -36,21 +36,35 @@ namespace flowguard {
 /// every operation is one compare-and-swap.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and
-/// destruction. All operations are lock-free: none blocks or spins on another thread.
+/// destruction. All operations are lock-free: none blocks or spins on another thread. There are two exceptions, which
+/// take short locks: the first wait of each execution context at a semaphore (Asio's lock to find a service, and one of
+/// O(1)), and the destruction of a semaphore, or of its last permit (one of O(1) for each such context).
 ///
 /// *Completion.* A handler is called through its associated executor, by default the semaphore's,
 /// as if by `asio::post`; never from inside the initiating call, release() or set_limit(). (Where Asio
 /// has associated immediate executors, 1.28 and newer, a handler that has one is called through that
 /// if its operation completes at once.) Work is outstanding on its executor while it waits.
 ///
-/// *Memory.* A waiter is one block of 152 bytes with a handler of 8, on 64-bit machines, from the handler's
-/// associated allocator, freed before the handler is called; with a deadline, its timer's operation
-/// besides. It is posted from memory inside the block where the executor takes an allocator. Where it does
-/// not, a failure to allocate calls std::terminate: nobody would be left to be told.
+/// *Memory.* A waiter is one block of 160 bytes with a handler of 8, on 64-bit machines, from the handler's
+/// associated allocator, freed before the handler is called. With a deadline, its timer's operation comes
+/// besides; with a connected cancellation slot, 24 bytes, which are freed when the slot is used again or its signal
+/// goes, and not before the waiter. A waiter is posted from memory inside the block where the executor takes an
+/// allocator.
+///
+/// If an initiating function fails to allocate, it throws std::bad_alloc; then its handler is never called, and it holds
+/// no permit. (A strand of Asio that fails to post is stuck from then on, for others too.) If a waiter cannot be
+/// posted later, because its executor takes no allocator, or needs more than one piece of memory as a strand does,
+/// std::terminate is called: nobody would be left to be told.
 ///
 /// *Cancellation.* Operations support all types of per-operation cancellation: terminal, partial and
 /// total. A cancelled waiter completes with `asio::error::operation_aborted` and has not consumed a
 /// permit; one that has been granted its permit already completes with it.
+///
+/// A slot is used by the initiating function alone; the operation does not touch it later. So its signal may be
+/// emitted, used for another operation or destroyed at any time after that function has returned: while the operation
+/// completes on another thread, after it has completed, and after its semaphore or its execution context has gone. As
+/// always in Asio, two threads may not use one signal or its slot at the same time. An emission is then like any
+/// other use of the semaphore: it may complete waiters of others, never from inside.
 ///
 /// *Deadlines* are kept by a timer in the context of the handler's executor. One that has no context, such
 /// as a promise's, waits and completes through the semaphore's, which then has to run.
@@ -58,7 +72,7 @@ namespace flowguard {
 /// *Lifetime.* Destroying the semaphore ends its waiters with `operation_aborted`. Permits may outlive
 /// it. An execution context may be destroyed before or after the semaphore; handlers that wait in it
 /// are then destroyed uncalled. While that happens, no other thread may use a semaphore that callers
-/// of that context still wait for; afterwards, no signal may be emitted to them.
+/// of that context still wait for. A context that was used keeps no semaphore in memory.
 template <class Executor>
 class basic_dynamic_semaphore {
 public:

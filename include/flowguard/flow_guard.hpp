@@ -103,7 +103,7 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 ///
 /// *Cancellation.* While it waits for a permit, a call supports all types of cancellation; it then
 /// ends with `asio::error::operation_aborted`, and its task is not started. Afterwards it is the task's
-/// affair.
+/// affair. When a signal may be emitted, used again or destroyed: see dynamic_semaphore.
 ///
 /// *Nested calls.* A task must not wait for a permit of the guard that admitted it: when outer calls hold all the
 /// permits, each waits for the others, for ever. An adaptive limit gets there first in an overload. A guard cannot
