@@ -148,7 +148,8 @@ TEST_CASE("Tickets that are handed from one to the next allocate nothing") {
 
 namespace {
 
-// Two coroutines that hand one permit to and fro, each waiting for it every time. With `signals`, each can be cancelled.
+// Two coroutines that hand one permit to and fro, each waiting for it every time. With `signals`, each can be
+// cancelled.
 template <class Acquire>
 std::uint64_t allocations_of_hand_over(asio::io_context& context, Acquire acquire,
                                        std::array<asio::cancellation_signal, 2>* signals = nullptr) {

@@ -19,6 +19,7 @@
 #include "flowguard/fixed_limit.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/permit.hpp"
+#include "flowguard/refusal.hpp"
 #include "support/asio.hpp"
 #include "support/counting_new.hpp"
 

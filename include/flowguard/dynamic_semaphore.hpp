@@ -51,9 +51,9 @@ namespace flowguard {
 /// goes, and not before the waiter. A waiter is posted from memory inside the block where the executor takes an
 /// allocator.
 ///
-/// If an initiating function fails to allocate, it throws std::bad_alloc; then its handler is never called, and it holds
-/// no permit. (A strand of Asio that fails to post is stuck from then on, for others too.) If a waiter cannot be
-/// posted later, because its executor takes no allocator, or needs more than one piece of memory as a strand does,
+/// If an initiating function fails to allocate, it throws std::bad_alloc; then its handler is never called, and it
+/// holds no permit. (A strand of Asio that fails to post is stuck from then on, for others too.) If a waiter cannot
+/// be posted later, because its executor takes no allocator, or needs more than one piece of memory as a strand does,
 /// std::terminate is called: nobody would be left to be told.
 ///
 /// *Cancellation.* Operations support all types of per-operation cancellation: terminal, partial and

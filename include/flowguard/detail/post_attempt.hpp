@@ -12,9 +12,9 @@ namespace flowguard::detail {
 // Tells whether an operation still exists after an attempt to post it has thrown.
 //
 // Most executors destroy a function that they cannot take, and the operation with it. Asio's strand does not: it queues
-// the function first, and then asks its inner executor to run the queue. If that fails, for want of memory, the function
-// stays in the queue for as long as the strand exists. The operation cannot hold the answer, since it may be gone;
-// neither can the function, which may outlive the attempt. So the attempt is known to the thread.
+// the function first, and then asks its inner executor to run the queue. If that fails, for want of memory, the
+// function stays in the queue for as long as the strand exists. The operation cannot hold the answer, since it may be
+// gone; neither can the function, which may outlive the attempt. So the attempt is known to the thread.
 class post_attempt {
 public:
     explicit post_attempt(const void* operation) noexcept

@@ -309,7 +309,8 @@ private:
     }
 
     // Posts or dispatches from within the initiating call, which throws what that throws. The completion that is posted
-    // returns the permits when it is destroyed; if it is left behind in a queue, permits and handler are taken from it.
+    // returns the permits when it is destroyed; if it is left behind in a queue, permits and handler are taken from
+    // it.
     template <class F>
     void try_to(F post_or_dispatch) {
         const post_attempt attempt(this);
@@ -329,7 +330,7 @@ private:
         result = wait_result::abandoned;
         if (permits != 0)
             delivery_.give_back(permits);
-        const Handler dropped(std::move(handler_));
+        [[maybe_unused]] const Handler dropped(std::move(handler_));
     }
 
     // Lets the owner of the slot's signal, if there is one, cancel the wait.

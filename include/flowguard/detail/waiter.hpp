@@ -88,7 +88,8 @@ public:
     // it, once, and without an atomic step.
     void make_cancellable() noexcept { claim_.store(claim_state::free, std::memory_order_relaxed); }
 
-    // Before it is queued: lets the handler in its cancellation slot claim it, and its deadline. Takes over a reference.
+    // Before it is queued: lets the handler in its cancellation slot claim it, and its deadline. Takes over a
+    // reference.
     void share_claim(shared_claim& claim) noexcept { shared_claim_ = &claim; }
 
     // Decides, once, between being granted (or closed) and being cancelled. Relaxed: the loser does
