@@ -54,16 +54,17 @@ struct guard_options {
     /// How many of the latest decisions on the limit flow_guard::trace() tells, at 96 bytes each; in [0, 1'000'000].
     std::size_t trace = 256;
 
-    /// Observers. They are called where the thing happens, in the thread of whoever made it happen, so that they
-    /// have to be quick; they must not throw, else std::terminate is called. They may look at the guard, but one that
-    /// tries again to get a permit may be refused again, without end. Where other threads use the guard until it goes,
-    /// a last call may come a little later, so that they had better own what they need. Not called are those that are
-    /// empty.
+    /// Observers. An observer is called by the thread that made the thing happen, in the middle of its own work, so it
+    /// should be quick: a slow one delays that thread, and no other caller. What it throws is discarded. It may use the
+    /// guard, and may destroy it; but a call from inside on_refusal that is refused again calls it again, without end.
     ///
-    /// Of decisions on the limit, one at a time, when the limit has been set.
+    /// Observers are destroyed with the guard, or, if another thread is in one at that moment, when that thread is
+    /// through. No call begins afterwards. Empty observers are not called.
+    ///
+    /// After a decision on the limit, when the limit has been set. One at a time.
     std::function<void(const limit_decision&)> on_decision{};
-    /// Of each call that is not admitted. Several at a time; while it is called, others who come to wait, or give a
-    /// permit back, leave that to the thread that calls it.
+    /// After each call that is not admitted, when its caller has been told; for try_run() and try_acquire(), before
+    /// they return. Several at a time.
     std::function<void(refusal)> on_refusal{};
 };
 

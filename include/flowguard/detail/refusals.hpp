@@ -17,6 +17,15 @@
 
 namespace flowguard::detail {
 
+// Calls an observer, which has nobody to throw to.
+template <class Observer, class Event>
+void call_observer(Observer& observer, const Event& event) noexcept {
+    try {
+        observer(event);
+    } catch (...) {
+    }
+}
+
 // Some refusals, by reason.
 class refusal_tally {
 public:
@@ -54,10 +63,10 @@ public:
     bool is_observed() const noexcept { return observed_; }
 
     // Calls the observer, unless it has been retired. The observer may destroy the guard: the caller holds a reference
-    // to whatever *this is a part of.
+    // to whatever *this is a part of. What it throws is discarded, for the thread that calls it may be any caller's.
     void tell(refusal why) noexcept {
         if (const auto observer = observer_.enter())
-            (*observer)(why);
+            call_observer(*observer, why);
     }
 
     // From now on the observer is not called any more. It is destroyed here, or by the last thread that is in it.
