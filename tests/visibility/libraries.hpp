@@ -11,11 +11,14 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-// In one library: the error of a call that a guard there sheds; its name is for dlsym().
+// C names are for dlsym().
+
+// In one library: the error of a call that a guard there sheds, and the same error with the category as seen from there.
 extern "C" EXPORTED void shed_a_call(flowguard::error_code& error);
+extern "C" EXPORTED void make_an_error(flowguard::error_code& error);
 
 // In the other: how a guard there counts a task that ends with this error, and where it has its category.
-EXPORTED flowguard::guard_stats run_task_that_fails_with(flowguard::error_code error);
+extern "C" EXPORTED void run_task_that_fails_with(flowguard::error_code error, flowguard::guard_stats& stats);
 EXPORTED const void* category_of_the_other();
 
 #endif

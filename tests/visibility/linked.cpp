@@ -11,7 +11,8 @@
 int main() {
     flowguard::error_code error;
     shed_a_call(error);
-    const flowguard::guard_stats s = run_task_that_fails_with(error);
+    flowguard::guard_stats s;
+    run_task_that_fails_with(error, s);
     const bool same = error == flowguard::error::shed && category_of_the_other() == &flowguard::error_category();
     std::cout << (same ? "one category" : "several categories") << ", " << s.ignored << " ignored, " << s.dropped
               << " dropped\n";

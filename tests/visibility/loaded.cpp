@@ -2,7 +2,8 @@
 // ~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The errors of a library are known, though it was loaded so that it shares no symbols: its path is the argument.
+// Two libraries know each other's errors, though they were loaded so that they share no symbols. Their paths are the
+// arguments: first that of the one which makes the error.
 
 #include <iostream>
 
@@ -10,16 +11,31 @@
 
 #include "libraries.hpp"
 
+namespace {
+
+// A function of a library, or null.
+template <class F>
+F* load(const char* path, const char* name) {
+    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void* function = library != nullptr ? dlsym(library, name) : nullptr;
+    if (function == nullptr)
+        std::cout << dlerror() << '\n';
+    return reinterpret_cast<F*>(function);
+}
+
+} // namespace
+
 int main(int argc, char** argv) {
-    void* library = argc == 2 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : nullptr;
-    void* found = library != nullptr ? dlsym(library, "shed_a_call") : nullptr;
-    if (found == nullptr) {
-        std::cout << "shed_a_call is not found: " << dlerror() << '\n';
+    if (argc != 3)
         return 1;
-    }
+    const auto make = load<decltype(make_an_error)>(argv[1], "make_an_error");
+    const auto judge = load<decltype(run_task_that_fails_with)>(argv[2], "run_task_that_fails_with");
+    if (make == nullptr || judge == nullptr)
+        return 1;
     flowguard::error_code error;
-    reinterpret_cast<decltype(&shed_a_call)>(found)(error);
-    const flowguard::guard_stats s = run_task_that_fails_with(error);
+    make(error);
+    flowguard::guard_stats s;
+    judge(error, s);
     std::cout << error.message() << ", " << s.ignored << " ignored, " << s.dropped << " dropped\n";
     return flowguard::is_flowguard_error(error) && s.ignored == 1 && s.dropped == 0 ? 0 : 1;
 }

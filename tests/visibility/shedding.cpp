@@ -20,3 +20,7 @@ void shed_a_call(flowguard::error_code& error) {
     });
     context.run();
 }
+
+void make_an_error(flowguard::error_code& error) {
+    error.assign(static_cast<int>(flowguard::error::shed), flowguard::error_category());
+}
