@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/clock_time.hpp"
 
 namespace flowguard::detail {
 
@@ -24,10 +25,7 @@ struct until {
 
 template <class Clock>
 until<Clock> after(typename Clock::duration length) noexcept {
-    const auto now = Clock::now();
-    const auto most = Clock::time_point::max();
-    const bool before_epoch = now < typename Clock::time_point(); // most - now would overflow, and the sum does not
-    return {before_epoch || length < most - now ? now + length : most};
+    return {typename Clock::time_point(saturated_sum(Clock::now().time_since_epoch(), length))};
 }
 
 // The timer of a wait with a deadline, part of its operation.

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "flowguard/detail/clock_time.hpp"
+
 namespace flowguard::detail {
 
 // Tells a queue that stands from one that is only a burst, by how long whoever is first in line has waited: it stands
@@ -21,8 +23,8 @@ public:
 
     // Now the first in line has waited for so long.
     void look(std::chrono::nanoseconds waited, std::chrono::nanoseconds now) noexcept {
-        confirmed_at_ = std::min(confirmed_at_, now); // clocks may step back
-        if (is_too_long(waited) != stands_ && now - confirmed_at_ >= interval_)
+        confirmed_at_ = std::min(confirmed_at_, now); // clocks may be set back: the interval begins anew
+        if (is_too_long(waited) != stands_ && saturated_difference(now, confirmed_at_) >= interval_)
             stands_ = !stands_;
         if (is_too_long(waited) == stands_)
             confirmed_at_ = now;
@@ -35,7 +37,8 @@ public:
 private:
     const std::chrono::nanoseconds target_;
     const std::chrono::nanoseconds interval_;
-    std::chrono::nanoseconds confirmed_at_{}; // the latest look that spoke for what it is now
+    // The latest look that spoke for what it is now; the first look begins the first interval.
+    std::chrono::nanoseconds confirmed_at_ = std::chrono::nanoseconds::max();
     bool stands_ = false;
 };
 
