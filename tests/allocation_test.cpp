@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/flow_guard.hpp"
@@ -17,6 +19,7 @@
 #include "flowguard/vegas_strategy.hpp"
 #include "support/asio.hpp"
 #include "support/counting_new.hpp"
+#include "support/manual_clock.hpp"
 #include "support/scripted_strategy.hpp"
 
 namespace {
@@ -91,6 +94,49 @@ TEST_CASE("Tickets allocate nothing") {
     for (int i = 0; i < calls; ++i)
         guard.try_acquire().success();
     CHECK(allocations.load() == before);
+}
+
+namespace {
+
+// A high limit, and windows of four.
+struct many_small_windows {
+    static constexpr std::size_t limit = 200'000;
+
+    std::size_t current_limit() const noexcept { return limit; }
+    flowguard::plan update(const flowguard::window&) noexcept { return {limit, 4}; }
+};
+
+} // namespace
+
+TEST_CASE("Windows that are closed without their stragglers allocate nothing, however many run on") {
+    using std::chrono::milliseconds;
+    using guard_type = flowguard::flow_guard<many_small_windows, support::manual_clock>;
+    support::manual_clock::at = {};
+    guard_type guard{many_small_windows{}};
+    constexpr std::uint64_t stragglers = 50'000;
+    std::vector<guard_type::ticket> held;
+    held.reserve(stragglers);
+    for (std::size_t i = 0; i < many_small_windows::limit * 3 / 2; ++i) // the first window is a usual one
+        guard.try_acquire().success();
+    REQUIRE(guard.stats().windows == 1);
+    const std::uint64_t before = allocations.load();
+    for (std::uint64_t i = 0; i < stragglers; ++i) {
+        held.push_back(guard.try_acquire());
+        for (int n = 0; n < 3; ++n)
+            guard.try_acquire().success();
+        support::manual_clock::at += milliseconds(2);
+        guard.try_acquire().success(); // closes the window
+    }
+    CHECK(guard.stats().windows == 1 + stragglers);
+    while (!held.empty()) { // those of windows that were opened again, and of some that were not
+        held.back().success();
+        held.pop_back();
+    }
+    CHECK(allocations.load() == before);
+    CHECK(guard.in_flight() == 0);
+    for (int n = 0; n < 4 * 10; ++n)
+        guard.try_acquire().success();
+    CHECK(guard.stats().windows == 1 + stragglers + 10);
 }
 
 TEST_CASE("A permit of a semaphore allocates nothing when it is free") {

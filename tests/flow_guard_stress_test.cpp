@@ -71,15 +71,16 @@ private:
             ++updates;
             found.updates.store(updates, std::memory_order_relaxed);
             const std::size_t after = sizes(random) % 2 == 0 ? limits(random) : 0;
-            const plan next{limits(random), sizes(random), after};
+            const plan next{limits(random), sizes(random), after, sizes(random) * 1ms};
             inside.store(false, std::memory_order_relaxed);
             return next;
         }
 
-        // A straggler that ends while its window is closed may be missing, or count twice.
+        // A straggler that ends while its window is closed may be missing, or count twice. A dip that ends in time may
+        // be without members.
         static bool is_possible(const window& w) noexcept {
             const std::size_t done = w.samples + w.dropped + w.ignored;
-            return w.admitted > 0 && w.limit > 0 && w.max_in_flight > 0 && done <= w.admitted + threads &&
+            return w.limit > 0 && (w.admitted == 0 || w.max_in_flight > 0) && done <= w.admitted + threads &&
                    done + threads >= w.admitted && is_length(w.length) && is_length(w.admitting) &&
                    is_length(w.mean_rtt) && is_length(w.dropped_mean_rtt) && w.mean_in_flight >= 0;
         }
@@ -95,6 +96,12 @@ private:
     };
 
     std::unique_ptr<state> state_;
+};
+
+// Keeps its limit.
+struct steady_limit {
+    std::size_t current_limit() const noexcept { return 8; }
+    std::size_t update(const window&) const noexcept { return 8; }
 };
 
 // Stands still for a while, and then jumps, so that many requests seem to take far too long.
@@ -357,6 +364,73 @@ TEST_CASE("Windows are closed one by one, whatever straggles") {
     CHECK(found.impossible_windows == 0);
     CHECK(found.updates > 1000);
     CHECK(s.windows == found.updates);
+}
+
+TEST_CASE("The number of the admitted never goes down, and is hardly ahead") {
+    flow_guard guard{steady_limit{}, guard_options{.min_window = 10}};
+    std::atomic<bool> done{false};
+    std::atomic<std::uint64_t> admitted{0};
+    std::vector<std::thread> workers;
+    for (std::size_t i = 0; i < threads - 1; ++i)
+        workers.emplace_back([&] {
+            while (!done)
+                if (auto t = guard.try_acquire()) {
+                    t.success();
+                    ++admitted;
+                }
+        });
+    std::uint64_t last = 0;
+    std::uint64_t fell = 0;
+    for (int i = 0; i < 20'000 || last < 10'000; ++i) {
+        const std::uint64_t now = guard.stats().admitted;
+        fell += now < last ? 1 : 0;
+        last = now;
+    }
+    done = true;
+    for (std::thread& w : workers)
+        w.join();
+    CHECK(fell == 0);
+    CHECK(last <= admitted + 2 * threads);
+    CHECK(guard.stats().admitted >= admitted);
+    CHECK(guard.stats().admitted <= admitted + threads);
+}
+
+TEST_CASE("The strategy and the observer of a guard that goes are destroyed once no thread is in them") {
+    struct watched {
+        std::size_t current_limit() const noexcept { return 4; }
+        plan update(const window&) noexcept {
+            ++*updates; // no atomic: a race with another update, or with the destructor, would show
+            return {4, 1};
+        }
+        std::shared_ptr<std::uint64_t> updates = std::make_shared<std::uint64_t>(0);
+    };
+    for (int round = 0; round < 200; ++round) {
+        auto observed = std::make_shared<std::uint64_t>(0);
+        watched strategy;
+        const std::weak_ptr<std::uint64_t> of_strategy = strategy.updates;
+        const std::weak_ptr<std::uint64_t> of_observer = observed;
+        std::optional<flow_guard<watched>> guard;
+        guard.emplace(std::move(strategy), guard_options{.min_window = 1, .on_decision = [observed](const auto&) {
+                                                             ++*observed;
+                                                         }});
+        observed.reset();
+        std::vector<flow_guard<watched>::ticket> tickets[threads];
+        for (auto& some : tickets)
+            some.push_back(guard->try_acquire());
+        std::latch ready{threads + 1};
+        std::vector<std::thread> workers;
+        for (auto& some : tickets)
+            workers.emplace_back([&] {
+                ready.arrive_and_wait();
+                some.front().success();
+            });
+        ready.arrive_and_wait();
+        guard.reset();
+        for (std::thread& w : workers)
+            w.join();
+        REQUIRE(of_strategy.expired());
+        REQUIRE(of_observer.expired());
+    }
 }
 
 TEST_CASE("The trace of a guard is read while its limit changes") {

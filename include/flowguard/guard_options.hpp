@@ -79,7 +79,9 @@ struct guard_stats {
 
     // Since the guard was made. Every call comes to be admitted, shed, timed out, cancelled, closed, or bypassed,
     // unless it is destroyed with its context.
-    std::uint64_t admitted = 0; ///< calls that got a permit: the next three, and what is in flight
+    /// Calls that got a permit: the next three, and what is in flight. Never less than an earlier value. It may be
+    /// ahead by calls that were just ending as it was read, one for each thread, or got a permit after their deadline.
+    std::uint64_t admitted = 0;
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0; ///< … with outcome::ignored
     std::uint64_t dropped = 0; ///< … with outcome::dropped

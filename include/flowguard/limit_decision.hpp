@@ -17,7 +17,7 @@ namespace flowguard {
 
 /// What a strategy answered to a window, for those who ask why the limit is what it is: see flow_guard::trace().
 struct limit_decision {
-    duration at{};          ///< since the epoch of the guard's Clock
+    duration at{};          ///< since the epoch of the guard's Clock, or the most that fits, 292 years
     std::size_t before = 0; ///< the limit of the window
     std::size_t limit = 0;  ///< the new one; in a dip, the one after it
     std::size_t dip = 0;    ///< the limit of the dip that comes first; 0 for none

@@ -48,7 +48,7 @@ struct rtt_summary {
 /// is closed when all of them are done. A window of the requests that *completed* in some interval
 /// would be biased towards short ones, most of all just after the limit changed.
 struct window {
-    std::size_t admitted = 0;  ///< size of the cohort
+    std::size_t admitted = 0;  ///< size of the cohort; less than planned, even 0, for a dip that plan::within ended
     std::size_t samples = 0;   ///< successes, with an RTT each; stragglers, with their age, included
     std::size_t dropped = 0;   ///< ended with outcome::dropped
     std::size_t ignored = 0;   ///< ended with outcome::ignored
@@ -57,7 +57,9 @@ struct window {
     duration mean_rtt{};       ///< mean RTT of the successes
     duration dropped_mean_rtt{}; ///< mean time from admission to being dropped
 
-    std::size_t limit = 0;         ///< the limit under which the cohort was admitted
+    // Calls that run so long that their window was closed without them, such as streams, are in neither of the next
+    // two: what remains of the limit is what the cohort could use.
+    std::size_t limit = 0;         ///< the limit under which the cohort was admitted; in a dip, that of the plan
     std::size_t max_in_flight = 0; ///< most permits held at any admission of the cohort, itself included
     double mean_in_flight = 0;     ///< by Little's law: rate of admission × mean time in flight
 
@@ -86,12 +88,19 @@ struct plan {
 
     /// The limit as soon as `admissions` requests have been admitted, without waiting for them to
     /// complete; 0 keeps `limit`. With it, `limit` is a *dip*: a short lowering, to see the RTT with
-    /// less in flight.
+    /// less in flight. Calls that run for very long are not to stop a dip: the guard adds those that it knows
+    /// of to `limit`, up to `then`.
     std::size_t then = 0;
 
+    /// How long a dip may last, from when it begins; at least 0, by default without a bound. If calls in flight
+    /// hold all permits of the dip, nothing is admitted, and only this ends it. Then the limit is `then`, and the
+    /// window has fewer members, perhaps none: see window::admitted.
+    duration within = duration::max();
+
     constexpr plan(std::size_t new_limit) noexcept : limit(new_limit) {} // NOLINT(google-explicit-constructor)
-    constexpr plan(std::size_t new_limit, std::size_t next_admissions, std::size_t limit_after = 0) noexcept
-        : limit(new_limit), admissions(next_admissions), then(limit_after) {}
+    constexpr plan(std::size_t new_limit, std::size_t next_admissions, std::size_t limit_after = 0,
+                   duration longest = duration::max()) noexcept
+        : limit(new_limit), admissions(next_admissions), then(limit_after), within(longest) {}
 
     friend constexpr bool operator==(const plan&, const plan&) = default;
 };
@@ -118,6 +127,10 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 ///
 /// *Thread safety.* None is needed: calls are sequenced, each happens before the next, though not
 /// always on the same thread.
+///
+/// *Liveness.* A window is closed when its members are done, and `update` is called only then. So a lower limit is
+/// safe where calls end; but a limit below the number of calls that never end admits nothing, and nothing raises it
+/// again. A dip has a bound in time for that reason: plan::within.
 ///
 /// *Exceptions.* `update` must not throw: it runs when some caller's task completes, where nobody
 /// could handle it; if it does, std::terminate is called.

@@ -62,7 +62,8 @@ struct vegas_options {
 /// RTTs are means of whole cohorts, and its baseline is not the shortest RTT ever seen but the mean at low
 /// concurrency. Varying demand shows that one for free. Where demand pins the limit, the strategy *dips*: it
 /// lowers the limit to a third for a moment. A dip also tells a queue, whose RTT falls with the concurrency,
-/// from a service that became slower, whose RTT stays; so it comes before any big cut.
+/// from a service that became slower, whose RTT stays; so it comes before any big cut. A dip has a bound in time, for
+/// calls that run on and on may hold all of its permits; where it saw too little by then, it changes nothing.
 ///
 /// A guard that has a small share of its service learns little from dips, for the others keep the queue up. But
 /// a wait behind their requests raises the mean of the RTTs and hardly the spread, where a slower service
@@ -106,11 +107,14 @@ public:
     /// Linear in the number of buckets of the histogram; does not allocate.
     plan update(const window& w) noexcept {
         const std::size_t dipped = std::exchange(dip_limit_, 0);
+        const bool was_dip = dipped != 0 && w.limit == dipped;
         why_ = "nothing was measured";
+        if (was_dip && (w.samples + w.dropped == 0 || 2 * w.admitted < dip_admissions(dipped)))
+            return after_failed_dip(w);
         if (w.samples == 0 && w.dropped == 0)
             return next_window();
         const sample now = sample_of(w);
-        if (dipped != 0 && w.limit == dipped)
+        if (was_dip)
             return after_dip(now, dipped);
         since_dip_ += now.length;
         learn_from_low(w);
@@ -127,7 +131,7 @@ public:
         // Time for measures, not for measuring; and a big window of time-outs would take long.
         if (excess_drops(now) > 0.5)
             return {current_limit(), std::max<std::size_t>(current_limit(), 10)};
-        if (can_dip(now) && (dip_is_due(now) || quick_start_needs_dip(now) ||
+        if (may_dip(now) && (dip_is_due(now) || quick_start_needs_dip(now) ||
                              (is_rested(now) && (overloaded || queue_ > 2 * slack() + limit_ / 10))))
             return dip(now);
         if (!overloaded)
@@ -224,7 +228,7 @@ private:
             regain_faith();
         else if (s.bound)
             ++above_baseline_;
-        if (above_baseline_ >= patience && !can_dip(s)) {
+        if (above_baseline_ >= patience && !may_dip(s)) {
             start_over(s);
             low_is_known_ = false;
         }
@@ -363,6 +367,9 @@ private:
     // Less than a halving would show too little.
     bool can_dip(const sample& s) const noexcept { return 2 * static_cast<double>(dip_limit(s)) <= concurrency(s); }
 
+    // Not soon after a dip that failed.
+    bool may_dip(const sample& s) const noexcept { return since_dip_ >= pause_ && can_dip(s); }
+
     bool is_rested(const sample& s) const noexcept { return since_dip_ >= 8 * dip_length(s); }
 
     // Where demand pins the limit, by a schedule; a tighter one while the baseline is not yet known to 5 %.
@@ -385,7 +392,24 @@ private:
         why_ = "a look at the RTT with less in flight";
         before_dip_ = now;
         dip_limit_ = dip_limit(now);
-        return {dip_limit_, dip_admissions(dip_limit_), current_limit()};
+        return {dip_limit_, dip_admissions(dip_limit_), current_limit(), longest_dip(now)};
+    }
+
+    // Three times what the admissions of a dip should take by the RTT now, and ten RTTs for what was in flight before
+    // to end; at least what a guard grants stragglers.
+    duration longest_dip(const sample& now) const noexcept {
+        const double rtt = std::max(baseline_.rtt, now.rtt);
+        const double rounds = static_cast<double>(dip_admissions(dip_limit_)) / static_cast<double>(dip_limit_);
+        return duration{static_cast<duration::rep>(std::clamp((3 * rounds + 10) * rtt, 1e6, 1e18))};
+    }
+
+    // Calls that run on and on held the permits of the dip, or nobody came: that says nothing of the RTT. The limit
+    // is as it was before, and what such dips cost remains the share of the time that dips may take.
+    plan after_failed_dip(const window& w) noexcept {
+        why_ = "a look at the RTT with less in flight saw too little";
+        rest_from_dips();
+        pause_ = detail::nanoseconds(w.length) / options_.dip_share;
+        return next_window();
     }
 
     plan after_dip(const sample& low, std::size_t reached) noexcept {
@@ -393,6 +417,7 @@ private:
         const sample high = before_dip_;
         const bool deeper = can_dip(low) && !confirms_baseline(low);
         rest_from_dips();
+        pause_ = 0;
         usual_drops_ = std::min(low.drops, most_usual_drops);
         if (deeper && only_queued(high, low)) {
             quick_start_ = false;
@@ -519,6 +544,7 @@ private:
     std::size_t dip_limit_ = 0; // of the dip whose window is next; 0 when that is an ordinary one
     sample before_dip_;
     double since_dip_ = std::numeric_limits<double>::infinity(); // nanoseconds
+    double pause_ = 0; // nanoseconds since the latest dip before there may be another, for it failed
     double dip_jitter_ = 1;
     double low_seen_ = 0; // samples at low concurrency that demand gave since the latest dip
     std::uint64_t random_;

@@ -11,16 +11,17 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <forward_list>
 #include <functional>
 #include <utility>
 #include <vector>
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/check.hpp"
+#include "flowguard/detail/clock_time.hpp"
 #include "flowguard/detail/deadline.hpp"
 #include "flowguard/detail/decision_trace.hpp"
 #include "flowguard/detail/lane_number.hpp"
+#include "flowguard/detail/retirable.hpp"
 #include "flowguard/detail/sample_window.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
@@ -33,14 +34,29 @@ namespace flowguard::detail {
 struct membership {
     sample_window* window = nullptr; // none: came after the window was full, and is no sample
     std::chrono::nanoseconds admitted_at{};
+    std::uint32_t generation = 0; // of the window
     bool low = false;
     std::uint8_t partition = 0;
 };
 
 // Everything of a guard but its executor: the semaphore, the strategy, and the window between them.
 //
-// There is one window at a time. Whoever closes it is the only one to touch the strategy and the
-// unused windows, until it opens the next one: to be the closer is handed on by the window itself.
+// There is one window at a time. The thread that closes it is the only one to touch the strategy and the unused
+// windows, until it opens the next one: to be the closer is handed on by the window itself.
+//
+// *Windows* come from a pool that is made with the guard. A window that was closed early is not used again until its
+// stragglers have left, unless each is in that state; then the one that was closed first is opened again, and its
+// stragglers, being of an earlier generation, leave nothing.
+//
+// *What ends each state, even if nothing completes any more.* Nothing here has a timer: states are looked at by calls.
+//   - A window with slots left, under an ordinary limit, ends with its last admission. Its limit is the one that the
+//     strategy wants, and stands meanwhile: without demand nothing is missed.
+//   - A dip, whose limit is lowered, ends with its last admission, or plan::within after it began: look() ends it then,
+//     and each call does that which is admitted, fails to get a permit, begins to wait, or ends.
+//   - A dip that look() has ended is settled by the next call that is admitted or ends. Its limit is back already.
+//   - A full window is closed by its last member, or, once a member is done and the others straggle, by the next
+//     admission. Without a member done, or without an admission, the limit stands.
+//   - If calls that never end hold all permits of an ordinary limit, only the end of one of them admits another.
 template <class Strategy, class Clock>
 class guard_state : public semaphore_state {
 public:
@@ -48,21 +64,33 @@ public:
         : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
                           policy_of(options)),
           max_wait_(check_least("guard_options::max_wait", options.max_wait, 0)),
-          strategy_(std::move(strategy)),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
-          trace_(check_range("guard_options::trace", options.trace, 0, 1'000'000)),
-          on_decision_(std::move(options.on_decision)) {
-        windows_.emplace_front();
-        open(windows_.front(), plan(limit()));
+          control_(std::in_place, std::move(strategy),
+                   check_range("guard_options::trace", options.trace, 0, 1'000'000), std::move(options.on_decision)) {
+        open(windows_.front(), plan(limit()), limit());
+    }
+
+    // The guard is gone. So are its strategy and its observer of decisions, though tickets may keep *this for long; if
+    // another thread is inside them now, it destroys them as it leaves. May destroy *this.
+    void orphan() noexcept {
+        control_.retire();
+        semaphore_state::orphan();
     }
 
     // A permit for a task, if one is free; with a reference of its own, unless the caller gives it one.
     bool take(lane_number lane, bool with_reference = true) noexcept {
-        if (!try_take(1, with_reference))
+        if (!try_take(1, with_reference) && !(look() && try_take(1, with_reference)))
             return false;
         if (partitioned_)
             shares().enter(lane.partition());
         return true;
+    }
+
+    // Ends a dip that has lasted for plan::within: true if this call did, and so has raised the limit. From any thread,
+    // at any time; calls no observer; a load where there is no dip.
+    bool look() noexcept {
+        sample_window& w = *current_.load(std::memory_order_acquire);
+        return w.needs_a_look() && end_if_overdue(w, now());
     }
 
     // Returns a task's permit. May destroy *this.
@@ -77,8 +105,9 @@ public:
         membership m;
         m.partition = static_cast<std::uint8_t>(partition);
         m.admitted_at = now();
-        sample_window& w = *current_.load(std::memory_order_acquire); // sees the object, see sample_window
-        switch (w.enter(m.admitted_at, in_flight(), m.low)) {
+        settle_if_overdue(m.admitted_at);
+        sample_window& w = *current_.load(std::memory_order_acquire); // sees what the closer did before
+        switch (w.enter(m.admitted_at, in_flight(), m.low, m.generation)) {
         case sample_window::place::last:
             if (const std::size_t after = w.limit_after(); after != 0)
                 set_limit(after); // before the window can be closed, lest it overwrite the next one's limit
@@ -88,8 +117,10 @@ public:
             m.window = &w;
             break;
         case sample_window::place::none:
-            if (w.close_if_straggling(m.admitted_at))
+            if (const std::size_t stragglers = w.close_if_straggling(m.admitted_at); stragglers != 0) {
+                long_running_.fetch_add(static_cast<std::int64_t>(stragglers), std::memory_order_relaxed);
                 update(w, m.admitted_at);
+            }
             break;
         }
         return m;
@@ -97,8 +128,7 @@ public:
 
     // For a task that is done: records how, and gives its permit back. May destroy *this.
     void finish(const membership& m, outcome how) noexcept {
-        if (m.window != nullptr)
-            record(m, how);
+        end(m, how);
         count_[static_cast<std::size_t>(how)].fetch_add(1, std::memory_order_relaxed);
         give_back(m.partition);
     }
@@ -107,35 +137,38 @@ public:
     void withdraw(const membership& m) noexcept {
         if (!is_orphaned())
             refuse(refusal::timed_out);
-        if (m.window != nullptr)
-            record(m, outcome::ignored);
+        end(m, outcome::ignored);
         give_back(m.partition);
     }
 
-    // When whoever comes now and would be interested until `deadline` must have its permit.
-    typename Clock::time_point end_of_wait(typename Clock::time_point deadline) const noexcept {
+    // A caller begins to wait that is interested until `deadline`. Returns the latest time for its permit.
+    typename Clock::time_point end_of_wait(typename Clock::time_point deadline) noexcept {
+        look();
         if (max_wait_ == duration::max())
             return deadline;
-        return std::min(deadline, after<Clock>(std::chrono::ceil<typename Clock::duration>(max_wait_)).time);
+        return std::min(deadline, after<Clock>(saturated_cast<typename Clock::duration>(max_wait_)).time);
     }
 
     void count_bypass() noexcept { bypassed_.fetch_add(1, std::memory_order_relaxed); }
 
-    std::vector<limit_decision> trace() const { return trace_.read(); }
+    std::vector<limit_decision> trace() const {
+        const auto c = control_.enter();
+        return c ? c->trace.read() : std::vector<limit_decision>();
+    }
 
     guard_stats stats() const noexcept {
         guard_stats s;
         s.limit = limit();
         s.limit_reason = reason_.load(std::memory_order_relaxed);
         s.available_permits = available();
-        s.in_flight = in_flight();
         s.waiting = waiting();
         for (std::size_t i = 0; i < s.waiting_by_class.size(); ++i)
             s.waiting_by_class[i] = waiting_of(static_cast<priority>(i));
         s.succeeded = count_of(outcome::success);
         s.ignored = count_of(outcome::ignored);
         s.dropped = count_of(outcome::dropped);
-        s.admitted = s.succeeded + s.ignored + s.dropped + s.in_flight;
+        s.in_flight = in_flight(); // after the counts, so that a call which ends in between is not counted twice
+        s.admitted = never_less(s.succeeded + s.ignored + s.dropped + s.in_flight);
         s.shed_at_once = refused().of(refusal::no_permit);
         s.shed_from_full = refused().of(refusal::queue_full);
         s.shed_as_overdue = refused().of(refusal::overdue);
@@ -160,7 +193,7 @@ private:
                 .interval = check_least("guard_options::interval", o.interval, 0),
                 .ageing = check_least("guard_options::ageing", o.ageing, 1),
                 .shares = checked_shares(o.partitions),
-                .now = &guard_state::now,
+                .now = &time_now<Clock>,
                 .on_refusal = o.on_refusal};
     }
 
@@ -175,56 +208,114 @@ private:
         return shares;
     }
 
-    static std::chrono::nanoseconds now() noexcept {
-        return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch());
-    }
+    static std::chrono::nanoseconds now() noexcept { return time_now<Clock>(); }
 
     std::uint64_t count_of(outcome how) const noexcept {
         return count_[static_cast<std::size_t>(how)].load(std::memory_order_relaxed);
     }
 
-    void record(const membership& m, outcome how) noexcept {
-        const auto done_at = now();
-        const auto rtt = std::max(done_at - m.admitted_at, std::chrono::nanoseconds{}); // clocks may step back
-        switch (how) {
-        case outcome::success:
-            m.window->succeed(rtt, m.low);
-            break;
-        case outcome::dropped:
-            m.window->drop(rtt);
-            break;
-        case outcome::ignored:
-            m.window->ignore();
-            break;
+    // The most that `admitted` has been. Relaxed: a number to look at.
+    std::uint64_t never_less(std::uint64_t admitted) const noexcept {
+        std::uint64_t most = most_admitted_.load(std::memory_order_relaxed);
+        while (most < admitted && !most_admitted_.compare_exchange_weak(most, admitted, std::memory_order_relaxed)) {
         }
-        if (m.window->leave())
-            update(*m.window, done_at);
+        return std::max(most, admitted);
     }
 
-    // For the one who closed the window.
+    bool end_if_overdue(sample_window& w, std::chrono::nanoseconds at) noexcept {
+        if (is_orphaned() || !w.end_if_overdue(at))
+            return false;
+        set_limit(w.limit_after()); // before the window can be closed
+        w.leave_to_settle();
+        return true;
+    }
+
+    // Like look(), and closes the window if that is all it waited for. The caller holds a reference, for an observer of
+    // the decision may destroy the guard.
+    void settle_if_overdue(std::chrono::nanoseconds at) noexcept {
+        sample_window& w = *current_.load(std::memory_order_acquire);
+        if (!w.needs_a_look())
+            return;
+        end_if_overdue(w, at);
+        after_leaving(w, w.settle(at), at);
+    }
+
+    // What a task's end says, before its permit goes back.
+    void end(const membership& m, outcome how) noexcept {
+        if (m.window != nullptr) {
+            const auto done_at = now();
+            record(m, how, done_at);
+            settle_if_overdue(done_at);
+        } else if (current_.load(std::memory_order_acquire)->needs_a_look()) {
+            settle_if_overdue(now());
+        }
+    }
+
+    void record(const membership& m, outcome how, std::chrono::nanoseconds done_at) noexcept {
+        sample_window& w = *m.window;
+        if (w.is_open(m.generation)) {
+            const auto rtt = saturated_difference(done_at, m.admitted_at);
+            switch (how) {
+            case outcome::success:
+                w.succeed(rtt, m.low);
+                break;
+            case outcome::dropped:
+                w.drop(rtt);
+                break;
+            case outcome::ignored:
+                w.ignore();
+                break;
+            }
+        }
+        after_leaving(w, w.leave(m.generation), done_at);
+    }
+
+    void after_leaving(sample_window& w, sample_window::leaving how, std::chrono::nanoseconds at) noexcept {
+        if (how == sample_window::leaving::last)
+            update(w, at);
+        else if (how == sample_window::leaving::straggler)
+            long_running_.fetch_sub(1, std::memory_order_relaxed);
+    }
+
+    // For the one who closed the window, with a reference: an observer may destroy the guard. Does not allocate.
     void update(sample_window& closed, std::chrono::nanoseconds at) noexcept {
-        if (is_orphaned())
+        const auto c = control_.enter();
+        if (!c)
             return;
         window w;
         closed.summarize(at, w);
-        const plan next = strategy_.update(std::as_const(w));
-        updates_.store(updates_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        const plan next = c->strategy.update(std::as_const(w));
+        const std::uint64_t number = updates_.load(std::memory_order_relaxed) + 1;
+        updates_.store(number, std::memory_order_relaxed);
         rtt_mean_.store(w.mean_rtt.count(), std::memory_order_relaxed);
         rtt_p50_.store(w.quantile(0.5).count(), std::memory_order_relaxed);
         rtt_p99_.store(w.quantile(0.99).count(), std::memory_order_relaxed);
         if constexpr (requires(const Strategy& s) { duration{s.baseline()}; })
-            baseline_.store(duration{std::as_const(strategy_).baseline()}.count(), std::memory_order_relaxed);
-        const limit_decision decision = decision_on(w, next, at);
-        trace_.add(decision);
+            baseline_.store(duration{std::as_const(c->strategy).baseline()}.count(), std::memory_order_relaxed);
+        const limit_decision decision = decision_on(std::as_const(c->strategy), w, next);
+        c->trace.add(decision);
         reason_.store(decision.reason, std::memory_order_relaxed);
-        set_limit(std::clamp<std::size_t>(next.limit, 1, max_limit));
-        if (on_decision_)
-            on_decision_(decision); // before the next window, so one at a time
-        open(unused_window(closed), next);
+        const std::size_t limit = std::clamp<std::size_t>(next.limit, 1, max_limit);
+        set_limit(next.then == 0 ? limit : dip_limit(limit, next.then));
+        if (c->on_decision)
+            c->on_decision(decision); // before the next window, so one at a time
+        closed_as_[index_of(closed)] = number;
+        open(unused_window(closed), next, limit);
     }
 
-    limit_decision decision_on(const window& w, const plan& next, std::chrono::nanoseconds at) const noexcept {
-        limit_decision d{.at = at,
+    // Long-running calls hold some permits, and must not hold all of a dip.
+    std::size_t dip_limit(std::size_t limit, std::size_t after) const noexcept {
+        return std::max(limit, std::min({limit + long_running(), after, max_limit}));
+    }
+
+    // Calls in flight whose window was closed without them. There may be more, that were admitted to no window.
+    std::size_t long_running() const noexcept {
+        // A straggler may leave before it was counted.
+        return static_cast<std::size_t>(std::max<std::int64_t>(long_running_.load(std::memory_order_relaxed), 0));
+    }
+
+    limit_decision decision_on(const Strategy& strategy, const window& w, const plan& next) const noexcept {
+        limit_decision d{.at = saturated_cast<duration>(Clock::now().time_since_epoch()),
                          .before = w.limit,
                          .limit = std::clamp<std::size_t>(next.then != 0 ? next.then : next.limit, 1, max_limit),
                          .dip = next.then != 0 ? std::clamp<std::size_t>(next.limit, 1, max_limit) : 0,
@@ -235,43 +326,69 @@ private:
                          .mean_rtt = w.mean_rtt,
                          .baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)}};
         if constexpr (requires(const Strategy& s, const char*& reason) { reason = s.reason(); })
-            if (const char* reason = std::as_const(strategy_).reason())
+            if (const char* reason = strategy.reason())
                 d.reason = reason;
         return d;
     }
 
-    // Stragglers hold on to their window, so there is another one for each of those: few.
-    sample_window& unused_window(sample_window& preferred) {
+    // Its stragglers keep a window that was closed early, unless all are kept: then the one closed first is taken.
+    sample_window& unused_window(sample_window& preferred) noexcept {
         if (preferred.is_left())
             return preferred;
         for (sample_window& w : windows_)
             if (w.is_left())
                 return w;
-        return windows_.emplace_front();
+        const auto first = std::min_element(closed_as_.begin(), closed_as_.end());
+        return windows_[static_cast<std::size_t>(first - closed_as_.begin())];
     }
 
-    void open(sample_window& w, const plan& next) noexcept {
-        const std::size_t limit = std::clamp<std::size_t>(next.limit, 1, max_limit);
+    std::size_t index_of(const sample_window& w) const noexcept {
+        return static_cast<std::size_t>(&w - windows_.data());
+    }
+
+    void open(sample_window& w, const plan& next, std::size_t limit) noexcept {
         // At least 1.5 × the limit, so that a cohort outlives the one before it; little where the limit is low,
         // for there it takes longest.
         const std::size_t usual = std::max(std::min(min_window_, 10 * limit), limit + limit / 2);
         const std::size_t size = next.admissions != 0 ? std::min(next.admissions, max_limit) : usual;
-        // Opened first: until then nobody finds a place in it. Release publishes a new object.
-        w.open(size, limit, next.then == 0 ? 0 : std::min(next.then, max_limit), now());
+        sample_window::opening o{.size = size, .limit = limit, .long_running = long_running()};
+        if (next.then != 0) {
+            o.limit_after = std::min(next.then, max_limit);
+            o.within = std::max(next.within, duration{});
+        } else {
+            o.limit -= std::min(o.long_running, limit - 1); // a dip's was raised by as many
+        }
+        // Opened first: until then nobody finds a slot in it. Release: whoever finds it sees what the closer did.
+        w.open(o, now());
         current_.store(&w, std::memory_order_release);
     }
 
+    // What goes with the guard.
+    struct control {
+        control(Strategy s, std::size_t traced, std::function<void(const limit_decision&)> observer)
+            : strategy(std::move(s)), trace(traced), on_decision(std::move(observer)) {}
+
+        Strategy strategy;
+        decision_trace trace;
+        const std::function<void(const limit_decision&)> on_decision;
+    };
+
+    // At 2.7 KB each. More than one, so that stragglers of a window that is opened again have had the time of some
+    // windows since they were let go of: see sample_window.
+    static constexpr std::size_t pool = 4;
+
     const duration max_wait_;
-    Strategy strategy_;
     const std::size_t min_window_;
-    std::forward_list<sample_window> windows_;
-    decision_trace trace_;
-    const std::function<void(const limit_decision&)> on_decision_;
+    mutable retirable<control> control_;
+    std::array<sample_window, pool> windows_;
+    std::array<std::uint64_t, pool> closed_as_{}; // the number of the update that closed each last; the closer's
     std::atomic<sample_window*> current_{nullptr};
     const bool partitioned_ = shares().enabled(); // here, where every admission looks anyway
 
     // Written by every completion: not in the line that every admission reads current_ from.
     alignas(64) std::array<std::atomic<std::uint64_t>, 3> count_{};
+    mutable std::atomic<std::uint64_t> most_admitted_{0};
+    std::atomic<std::int64_t> long_running_{0};
     std::atomic<std::uint64_t> bypassed_{0};
     std::atomic<std::uint64_t> updates_{0};
     std::atomic<std::int64_t> rtt_mean_{0};

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flowguard/detail/clock_time.hpp"
 #include "flowguard/detail/rtt_histogram.hpp"
 #include "flowguard/limit_strategy.hpp"
 
@@ -19,28 +20,59 @@ namespace flowguard::detail {
 
 // Collects the samples of one cohort, from any number of threads.
 //
-// A window has `size` places. A request that gets one at its admission is a member, and leaves it when
-// it is done; the last member to leave closes the window, alone. When one of them takes far too long,
-// somebody else may close the window before (try_close); the straggler then still finds this object,
-// because it is not opened again until every member has left.
+// A window has `size` slots. A request that gets one at its admission is a member, and leaves the window when it is
+// done; the last member to leave closes the window, alone.
 //
-// Memory orders. open() is published by the store to `places_`, which each member acquires by taking a
-// place. What members record is published by leaving, release, and acquired by the last to leave.
-// All other counters are relaxed. A window that is closed early is read while its stragglers may be
-// leaving: it is then one sample more or less, which no strategy can tell.
+// *Early ends.* When members take far too long, another thread may close the window before they are done
+// (close_if_straggling). When nobody takes the slots of a bounded window in time, another thread may take all that are
+// left (end_if_overdue); the window then is that much smaller.
+//
+// *Generations.* A window may be opened again as soon as it is closed, even while stragglers of an earlier opening have
+// not left. Each opening has a number, its generation; members carry it, and leave only the opening that they belong
+// to. So the count of members is exact. A straggler records nothing: it was counted by its age.
+//
+// Memory orders. open() is published by the store to `slots_`, which each member acquires by taking a slot. What
+// members record is published by leaving, release, and acquired by the last to leave. All other counters are relaxed:
+//  - A window that is closed early is read while its stragglers may be leaving. A straggler that was just recording
+//    may be missing, or count twice: one sample, which no strategy can tell.
+//  - A member that stalls between the look at its generation and its recording, while the window is closed early and
+//    opened again, adds its one sample to a later cohort; as does the `in_flight` of one that stalls as it enters.
 class sample_window {
 public:
-    using time = std::chrono::nanoseconds; // since the clock's epoch
+    using time = std::chrono::nanoseconds; // as of time_now()
 
     enum class place : std::uint8_t { none, member, last };
 
+    // What a member did by leaving.
+    enum class leaving : std::uint8_t {
+        one_of_many, // nothing more: others have yet to leave
+        last,        // closed the window
+        straggler    // nothing, for the window had been closed without it
+    };
+
+    static constexpr time unbounded = time::max();
+
+    struct opening {
+        std::size_t size = 1;
+        std::size_t limit = 1;        // less those of `long_running`
+        std::size_t limit_after = 0;  // when all slots are taken; 0: the same
+        std::size_t long_running = 0; // calls in flight that do not count
+        time within = unbounded;      // slots that are left then may be ended
+    };
+
     // For the one who closed it, or before it is shared.
-    void open(std::size_t size, std::size_t limit, std::size_t limit_after, time now) noexcept {
-        limit_ = limit;
-        limit_after_ = limit_after;
+    void open(const opening& o, time now) noexcept {
+        limit_ = o.limit;
+        limit_after_ = o.limit_after;
         opened_at_ = now;
-        low_threshold_ = std::max<std::size_t>(limit / 3, 1);
-        size_.store(static_cast<std::int64_t>(size), std::memory_order_relaxed);
+        within_.store(o.within.count(), std::memory_order_relaxed);
+        ends_at_.store(o.within == unbounded ? never : saturated_sum(now, o.within).count(), std::memory_order_relaxed);
+        long_running_.store(o.long_running, std::memory_order_relaxed);
+        low_threshold_.store(std::max<std::size_t>(o.limit / 3, 1), std::memory_order_relaxed);
+        most_rtt_.store(most_rtt_of(o.size).count(), std::memory_order_relaxed);
+        size_.store(static_cast<std::int64_t>(o.size), std::memory_order_relaxed);
+        untaken_.store(0, std::memory_order_relaxed);
+        first_at_.store(not_yet, std::memory_order_relaxed);
         last_at_.store(not_yet, std::memory_order_relaxed);
         max_in_flight_.store(0, std::memory_order_relaxed);
         ignored_.store(0, std::memory_order_relaxed);
@@ -48,86 +80,152 @@ public:
         dropped_sum_.store(0, std::memory_order_relaxed);
         for (tally& t : successes_)
             t.reset();
-        const std::uint64_t generation = (state_.load(std::memory_order_relaxed) / closed_bit | 1) + 1;
-        state_.store(generation * closed_bit | size, std::memory_order_release);
-        places_.store(static_cast<std::int64_t>(size), std::memory_order_release);
+        const std::uint32_t generation = next(generation_of(state_.load(std::memory_order_relaxed)));
+        state_.store(generation * generation_unit | o.size, std::memory_order_release);
+        slots_.store(slots(generation, static_cast<std::int64_t>(o.size)), std::memory_order_release);
     }
 
-    // Admission with `in_flight` permits held, its own included. `low` becomes whether they are few. Whoever
-    // gets the last place calls fill() next.
-    place enter(time now, std::size_t in_flight, bool& low) noexcept {
-        if (places_.load(std::memory_order_relaxed) <= 0)
+    // Admission with `in_flight` permits held, its own and those of long-running calls included. `low` becomes whether
+    // they are few, `generation` what the member has to say as it leaves. The caller that gets the last slot calls
+    // fill() next.
+    place enter(time now, std::size_t in_flight, bool& low, std::uint32_t& generation) noexcept {
+        if (count_of(slots_.load(std::memory_order_relaxed)) <= 0)
             return place::none;
-        const std::int64_t left = places_.fetch_sub(1, std::memory_order_acquire);
-        if (left <= 0)
+        const std::uint64_t found = slots_.fetch_sub(1, std::memory_order_acquire);
+        const std::int64_t count = count_of(found);
+        if (count <= 0)
             return place::none;
-        if (left == size_.load(std::memory_order_relaxed))
+        generation = static_cast<std::uint32_t>(found >> 32);
+        if (count == size_.load(std::memory_order_relaxed))
             first_at_.store(now.count(), std::memory_order_relaxed);
+        in_flight = std::max<std::size_t>(in_flight, 1);
+        in_flight -= std::min(long_running_.load(std::memory_order_relaxed), in_flight - 1); // some may have ended
         std::size_t most = max_in_flight_.load(std::memory_order_relaxed);
         while (in_flight > most && !max_in_flight_.compare_exchange_weak(most, in_flight, std::memory_order_relaxed)) {
         }
-        low = in_flight <= low_threshold_;
-        return left > 1 ? place::member : place::last;
+        low = in_flight <= low_threshold_.load(std::memory_order_relaxed);
+        if (count > 1)
+            return place::member;
+        if (ends_at_.load(std::memory_order_relaxed) != never)
+            ends_at_.store(never, std::memory_order_relaxed);
+        return place::last;
     }
 
-    // All places are taken. Not before that, and what its caller did before, is the window closed: it is left
-    // later, and straggling counts from here.
+    // All slots are taken. The window is closed only after this, and after what the caller did before it: the caller
+    // leaves later, and straggling counts from here.
     void fill(time now) noexcept {
         last_at_.store(now.count(), std::memory_order_release); // publishes what the caller did
     }
 
-    void succeed(time rtt, bool low) noexcept { successes_[low ? 1 : 0].add(rtt); }
+    // Whether there is something to do about a bound: end_if_overdue(), or settle(). A mere look.
+    bool needs_a_look() const noexcept { return ends_at_.load(std::memory_order_relaxed) != never; }
+
+    // Takes all slots that are left, true for one caller, if that is overdue. Until settle() is called the caller, or
+    // whoever settles for it, counts as a member: the window stays open and as it is.
+    [[nodiscard]] bool end_if_overdue(time now) noexcept {
+        // Acquire: the bound that is read next belongs to this opening, for it stays open while it has slots left.
+        std::uint64_t found = slots_.load(std::memory_order_acquire);
+        do {
+            if (count_of(found) <= 0 || !is_overdue(now))
+                return false;
+        } while (!slots_.compare_exchange_weak(found, slots(generation_of_slots(found), 0), std::memory_order_acquire,
+                                               std::memory_order_acquire));
+        const std::int64_t taken = count_of(found);
+        untaken_.store(taken, std::memory_order_relaxed);
+        // All but one leave at once; not the last, so that nothing is closed here.
+        state_.fetch_sub(static_cast<std::uint64_t>(taken - 1), std::memory_order_relaxed);
+        return true;
+    }
+
+    // For the caller of end_if_overdue(), when it has done what must precede closing: from here on any thread may
+    // settle.
+    void leave_to_settle() noexcept { ends_at_.store(unsettled, std::memory_order_release); }
+
+    // Ends what end_if_overdue() began, if that is due: the window counts as filled, and its last slot leaves.
+    leaving settle(time now) noexcept {
+        std::int64_t due = unsettled;
+        // Acquire: after what was done before leave_to_settle().
+        if (!ends_at_.compare_exchange_strong(due, never, std::memory_order_acquire, std::memory_order_relaxed))
+            return leaving::one_of_many;
+        // Nobody has closed the window, for this slot has not been left: its generation is this one.
+        const std::uint32_t generation = generation_of(state_.load(std::memory_order_relaxed));
+        fill(now);
+        return leave(generation);
+    }
+
+    // Whether a member of that generation is a sample: the window has not been closed without it.
+    bool is_open(std::uint32_t generation) const noexcept {
+        return (state_.load(std::memory_order_relaxed) & ~members_mask) == generation * generation_unit;
+    }
+
+    void succeed(time rtt, bool low) noexcept { successes_[low ? 1 : 0].add(within_reach(rtt)); }
     void drop(time rtt) noexcept {
         dropped_.fetch_add(1, std::memory_order_relaxed);
-        dropped_sum_.fetch_add(rtt.count(), std::memory_order_relaxed);
+        dropped_sum_.fetch_add(within_reach(rtt).count(), std::memory_order_relaxed);
     }
     void ignore() noexcept { ignored_.fetch_add(1, std::memory_order_relaxed); }
 
-    // True for the last member, unless the window was closed before: it closes the window. One step,
-    // for as soon as nobody is left the window may be opened again.
-    [[nodiscard]] bool leave() noexcept {
-        return (state_.fetch_sub(1, std::memory_order_acq_rel) & (closed_bit | members_mask)) == 1;
+    // One step, for as soon as nobody is left the window may be opened again. A compare-exchange: a member of an
+    // earlier opening must leave this one as it is.
+    leaving leave(std::uint32_t generation) noexcept {
+        std::uint64_t state = state_.load(std::memory_order_relaxed);
+        do {
+            if (generation_of(state) != generation)
+                return leaving::straggler;
+        } while (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel, std::memory_order_relaxed));
+        if ((state & closed_bit) != 0)
+            return leaving::straggler;
+        return (state & members_mask) == 1 ? leaving::last : leaving::one_of_many;
     }
 
-    // Closes the window early, true for one caller, if all places are taken and the members that are left
-    // take absurdly long: ten times the mean of the others that were timed, and as long again for each per
-    // cent of the window, for many are no stragglers but of a slower kind, and wanted in the mean.
-    [[nodiscard]] bool close_if_straggling(time now) noexcept {
+    // Closes the window early if all slots are taken and the members that are left take absurdly long: ten times the
+    // mean of the others that were timed, and as long again for each per cent of the window, for many are no
+    // stragglers but of a slower kind, and wanted in the mean. For one caller, the number of those members; else 0.
+    [[nodiscard]] std::size_t close_if_straggling(time now) noexcept {
         // Acquire: what is read next belongs to this opening, or the last step fails.
         std::uint64_t state = state_.load(std::memory_order_acquire);
-        const std::uint64_t opening = state & ~members_mask;
-        const std::int64_t last = last_at_.load(std::memory_order_acquire); // pairs with fill()
+        const std::uint64_t this_one = state & ~members_mask;
+        std::int64_t last = last_at_.load(std::memory_order_acquire); // pairs with fill()
         if ((state & closed_bit) != 0 || last == not_yet)
-            return false;
-        const std::int64_t size = size_.load(std::memory_order_relaxed);
+            return 0;
+        if (now.count() < last) {
+            // The clock was set back: time is measured anew from here. Release, as in fill(), which this replaces; it
+            // fails where another thread has just done the same, or opened the window again.
+            last_at_.compare_exchange_strong(last, now.count(), std::memory_order_release, std::memory_order_relaxed);
+            return 0;
+        }
+        const std::int64_t size = members_at_most();
         const auto left = static_cast<std::int64_t>(state & members_mask);
         const std::int64_t done = size - left;
+        if (done <= 0)
+            return 0;
         const std::int64_t timed = done - ignored_.load(std::memory_order_relaxed);
         const std::int64_t total =
             successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
-        const std::int64_t usual = timed > 0 ? total / timed : 0;
-        const std::int64_t patience = 10 * usual + 1000 * usual / size * left;
-        if (done <= 0 || now.count() - last <= std::max<std::int64_t>(patience, 1'000'000))
-            return false;
-        while ((state & ~members_mask) == opening && (state & members_mask) != 0)
+        const std::int64_t usual = timed > 0 ? std::clamp<std::int64_t>(total / timed, 0, longest_rtt.count()) : 0;
+        const time patience{std::max<std::int64_t>(10 * usual + 1000 * usual / size * left, 1'000'000)};
+        if (saturated_difference(now, time{last}) <= patience)
+            return 0;
+        while ((state & ~members_mask) == this_one && (state & members_mask) != 0)
             if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acq_rel,
                                              std::memory_order_relaxed))
-                return true;
-        return false;
+                return static_cast<std::size_t>(state & members_mask);
+        return 0;
     }
 
-    // For the one who closed it: whether it may be opened again.
+    // For the one who closed it: whether every member has left.
     bool is_left() const noexcept { return members() == 0; }
 
     std::size_t limit_after() const noexcept { return limit_after_; }
 
     // For the one who closed it. Members that have not left count with their age.
     void summarize(time now, window& w) const noexcept {
-        w.admitted = static_cast<std::size_t>(size_.load(std::memory_order_relaxed));
+        w.admitted = static_cast<std::size_t>(members_at_most());
         w.limit = limit_;
-        w.length = std::max(now - opened_at_, time{});
-        w.admitting = time{std::max<std::int64_t>(
-            last_at_.load(std::memory_order_relaxed) - first_at_.load(std::memory_order_relaxed), 0)};
+        w.length = std::max(saturated_difference(now, opened_at_), time{});
+        const time last{last_at_.load(std::memory_order_relaxed)};
+        if (const std::int64_t first = first_at_.load(std::memory_order_relaxed); first != not_yet)
+            w.admitting = std::max(saturated_difference(last, time{first}), time{});
         w.ignored = static_cast<std::size_t>(ignored_.load(std::memory_order_relaxed));
         w.max_in_flight = max_in_flight_.load(std::memory_order_relaxed);
 
@@ -138,7 +236,7 @@ public:
         w.rtts = w.low.histogram;
         std::int64_t sum = low_sum + successes_[0].summarize(w.rtts);
         if (const std::int64_t stragglers = members(); stragglers > 0) {
-            const time age = std::max(now - time{last_at_.load(std::memory_order_relaxed)}, time{});
+            const time age = within_reach(saturated_difference(now, last));
             w.rtts.add(age, static_cast<std::uint32_t>(stragglers));
             sum += age.count() * stragglers;
         }
@@ -155,8 +253,57 @@ public:
 
 private:
     static constexpr std::int64_t not_yet = INT64_MIN;
+    static constexpr std::int64_t never = INT64_MAX;
+    static constexpr std::int64_t unsettled = INT64_MIN;
     static constexpr std::uint64_t members_mask = (std::uint64_t{1} << 32) - 1;
     static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 32; // closed before all had left
+    static constexpr std::uint64_t generation_unit = std::uint64_t{1} << 33;
+    static constexpr std::uint32_t most_generations = std::uint32_t{1} << 31;
+    static constexpr std::int64_t no_slots = std::int64_t{1} << 31; // so that those who come too late borrow no bit
+    static constexpr time longest_rtt{std::int64_t{1} << 42};       // 73 minutes, where the histogram ends
+
+    static std::uint32_t generation_of(std::uint64_t state) noexcept {
+        return static_cast<std::uint32_t>(state / generation_unit);
+    }
+    // Round again after 2³¹ openings: no straggler stays that long.
+    static std::uint32_t next(std::uint32_t generation) noexcept { return (generation + 1) % most_generations; }
+
+    static std::uint64_t slots(std::uint32_t generation, std::int64_t count) noexcept {
+        return std::uint64_t{generation} << 32 | static_cast<std::uint64_t>(no_slots + count);
+    }
+    static std::uint32_t generation_of_slots(std::uint64_t slots) noexcept {
+        return static_cast<std::uint32_t>(slots >> 32);
+    }
+    static std::int64_t count_of(std::uint64_t slots) noexcept {
+        return static_cast<std::int64_t>(slots & 0xffff'ffff) - no_slots;
+    }
+
+    // So short that the sum of so many does not overflow.
+    static time most_rtt_of(std::size_t size) noexcept {
+        return std::min(longest_rtt, time{INT64_MAX / static_cast<std::int64_t>(std::max<std::size_t>(size, 1))});
+    }
+
+    // Clocks may be set, by years or back: an RTT is then some RTT, but never one that spoils the sums.
+    time within_reach(time rtt) const noexcept {
+        return std::clamp(rtt, time{}, time{most_rtt_.load(std::memory_order_relaxed)});
+    }
+
+    bool is_overdue(time now) noexcept {
+        std::int64_t ends_at = ends_at_.load(std::memory_order_relaxed);
+        if (ends_at == never || ends_at == unsettled)
+            return false;
+        if (now.count() >= ends_at)
+            return true;
+        const time within{within_.load(std::memory_order_relaxed)};
+        if (saturated_difference(time{ends_at}, now) > within) // the clock was set back: the bound counts from here
+            ends_at_.compare_exchange_strong(ends_at, saturated_sum(now, within).count(), std::memory_order_relaxed);
+        return false;
+    }
+
+    // The size, less the slots that nobody took.
+    std::int64_t members_at_most() const noexcept {
+        return size_.load(std::memory_order_relaxed) - untaken_.load(std::memory_order_relaxed);
+    }
 
     std::int64_t members() const noexcept {
         return static_cast<std::int64_t>(state_.load(std::memory_order_acquire) & members_mask);
@@ -192,7 +339,7 @@ private:
     };
 
     static time mean(std::int64_t sum, std::size_t count) noexcept {
-        return time{count > 0 ? sum / static_cast<std::int64_t>(count) : 0};
+        return time{count > 0 ? std::max<std::int64_t>(sum / static_cast<std::int64_t>(count), 0) : 0};
     }
 
     // J. D. C. Little, "A Proof for the Queuing Formula L = λW", Operations Research 9(3), 1961.
@@ -204,17 +351,22 @@ private:
         return std::min(rate * static_cast<double>(mean_time_in_flight.count()), most);
     }
 
-    std::atomic<std::int64_t> places_{0};  // not taken yet; below 0 by those who came too late
-    // Bits 0..31: members that have not left yet. Bit 32: closed early. Above: counts openings, so that
-    // nobody closes another opening than the one that it looked at.
+    // Bits 0..31: slots that are left, plus no_slots; below that by those who came too late. Above: the generation.
+    std::atomic<std::uint64_t> slots_{static_cast<std::uint64_t>(no_slots)};
+    // Bits 0..31: members that have not left yet. Bit 32: closed early. Above: the generation.
     std::atomic<std::uint64_t> state_{0};
     std::atomic<std::int64_t> size_{0};
+    std::atomic<std::int64_t> untaken_{0}; // slots that were ended
     std::atomic<std::size_t> max_in_flight_{0};
-    std::atomic<std::int64_t> first_at_{0};
+    std::atomic<std::int64_t> first_at_{not_yet};
     std::atomic<std::int64_t> last_at_{not_yet};
+    std::atomic<std::int64_t> ends_at_{never}; // of slots that are left; or unsettled
+    std::atomic<std::int64_t> within_{never};
+    std::atomic<std::size_t> low_threshold_{0};
+    std::atomic<std::size_t> long_running_{0};
+    std::atomic<std::int64_t> most_rtt_{0};
     std::size_t limit_ = 0;
     std::size_t limit_after_ = 0;
-    std::size_t low_threshold_ = 0;
     time opened_at_{};
     std::atomic<std::int64_t> ignored_{0};
     std::atomic<std::int64_t> dropped_{0};
