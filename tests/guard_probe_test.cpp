@@ -105,6 +105,95 @@ TEST_CASE("A dip that is blocked by what was in flight ends in time") {
     CHECK(t.strategy.windows()[1].length == 100ms);
 }
 
+TEST_CASE("A dip ends in time although all that is in flight hangs, all others wait, and no call comes") {
+    blocked_dip t;
+    asio::io_context context;
+    std::vector<ticket> served;
+    const auto wait = [&] {
+        t.guard->async_acquire(
+            asio::bind_executor(context, [&](flowguard::error_code, ticket granted) { served.push_back(std::move(granted)); }));
+    };
+    const auto poll = [&] {
+        context.restart();
+        context.poll();
+    };
+
+    SECTION("for a caller that waits on a context") {
+        wait();
+        support::pass(context, 100ms - 1ns);
+        CHECK(served.empty());
+        support::pass(context, 1ns); // the timer
+        CHECK(t.guard->current_limit() == 10);
+        poll();
+        CHECK(served.size() == 1);
+    }
+    SECTION("for a caller whose wait has a deadline") {
+        t.guard->async_acquire({.deadline = manual_clock::time_point(manual_clock::at + 1h)},
+                               asio::bind_executor(context, [&](flowguard::error_code, ticket granted) {
+                                   served.push_back(std::move(granted));
+                               }));
+        support::pass(context, 100ms);
+        poll();
+        CHECK(served.size() == 1);
+    }
+    SECTION("also when the context of the timer goes before") {
+        auto going = std::make_unique<asio::io_context>();
+        t.guard->async_acquire(asio::bind_executor(*going, [](flowguard::error_code, ticket) {}));
+        wait();
+        going.reset();
+        CHECK(t.guard->waiting() == 1);
+        support::pass(context, 100ms);
+        poll();
+        CHECK(served.size() == 1);
+    }
+    SECTION("and the timer does not outlive the guard's dip") {
+        wait();
+        t.held.clear(); // in_flight() is 0: the waiter is served, and the dip goes on
+        poll();
+        REQUIRE(served.size() == 1);
+        for (int i = 0; i < 19; ++i)
+            t.guard->try_acquire().success();
+        served.clear(); // the last member: the dip is over
+        CHECK(t.guard->current_limit() == 10);
+        context.restart();
+        context.run(); // does not wait for a timer
+    }
+    SECTION("and the timer does not outlive the guard") {
+        wait();
+        t.guard.reset();
+        context.restart();
+        context.run();
+        CHECK(served.size() == 1); // aborted
+        CHECK_FALSE(served.front());
+    }
+}
+
+TEST_CASE("A dip that begins while callers wait ends in time, too") {
+    manual_clock::at = 9h;
+    asio::io_context context;
+    scripted_strategy strategy{10, {plan(3, 20, 10, 100ms), plan(10, 2)}};
+    guard_type guard{strategy, small_windows};
+    for (int i = 0; i < 14; ++i)
+        guard.try_acquire().success();
+    ticket last = guard.try_acquire();
+    std::vector<ticket> held;
+    for (int i = 0; i < 9; ++i)
+        held.push_back(guard.try_acquire());
+    std::vector<ticket> served;
+    for (int i = 0; i < 2; ++i)
+        guard.async_acquire(
+            asio::bind_executor(context, [&](flowguard::error_code, ticket granted) { served.push_back(std::move(granted)); }));
+    last.success(); // the dip begins, below what is in flight
+    REQUIRE(guard.current_limit() == 3);
+    context.poll();
+    CHECK(served.empty());
+    support::pass(context, 100ms);
+    context.restart();
+    context.poll();
+    CHECK(guard.current_limit() == 10);
+    CHECK(served.size() == 1);
+}
+
 TEST_CASE("A dip that ends in time has the members that it got") {
     blocked_dip t;
     t.held.resize(1);

@@ -399,6 +399,11 @@ private:
         detail::lane_number lane() const noexcept { return place; }
         bool take(std::size_t) const noexcept { return of->take(place); }
         void give_back(std::size_t) const noexcept { of->give_back(place.partition()); }
+        template <class TimerExecutor>
+        void watch(const TimerExecutor& executor) const {
+            of->watch(executor);
+        }
+        void watch_in_vain() const noexcept { of->watch_in_vain(); }
 
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits) const {

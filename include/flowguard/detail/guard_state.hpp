@@ -21,6 +21,7 @@
 #include "flowguard/detail/deadline.hpp"
 #include "flowguard/detail/decision_trace.hpp"
 #include "flowguard/detail/lane_number.hpp"
+#include "flowguard/detail/probe_watch.hpp"
 #include "flowguard/detail/retirable.hpp"
 #include "flowguard/detail/sample_window.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
@@ -48,11 +49,12 @@ struct membership {
 // stragglers have left, unless each is in that state; then the one that was closed first is opened again, and its
 // stragglers, being of an earlier generation, leave nothing.
 //
-// *What ends each state, even if nothing completes any more.* Nothing here has a timer: states are looked at by calls.
+// *What ends each state, even if nothing completes any more.* States are looked at by calls.
 //   - A window with slots left, under an ordinary limit, ends with its last admission. Its limit is the one that the
 //     strategy wants, and stands meanwhile: without demand nothing is missed.
 //   - A dip, whose limit is lowered, ends with its last admission, or plan::within after it began: look() ends it then,
-//     and each call does that which is admitted, fails to get a permit, begins to wait, or ends.
+//     and each call does that which is admitted, fails to get a permit, begins to wait, or ends. In case none of that
+//     happens while callers wait, the executor of one of them keeps a timer: see watch().
 //   - A dip that look() has ended is settled by the next call that is admitted or ends. Its limit is back already.
 //   - A full window is closed by its last member, or, once a member is done and the others straggle, by the next
 //     admission. Without a member done, or without an admission, the limit stands.
@@ -73,6 +75,7 @@ public:
     // The guard is gone. So are its strategy and its observer of decisions, though tickets may keep *this for long; if
     // another thread is inside them now, it destroys them as it leaves. May destroy *this.
     void orphan() noexcept {
+        watch_.cancel();
         control_.retire();
         semaphore_state::orphan();
     }
@@ -91,6 +94,21 @@ public:
     bool look() noexcept {
         sample_window& w = *current_.load(std::memory_order_acquire);
         return w.needs_a_look() && end_if_overdue(w, now());
+    }
+
+    // For the queue's owner, by way of the first waiter: keeps a timer on that waiter's executor, which ends a dip as
+    // look() does. Throws what a timer throws.
+    template <class Executor>
+    void watch(const Executor& executor) {
+        const sample_window& w = *current_.load(std::memory_order_acquire);
+        if (const auto left = w.time_left(now()))
+            watch_.start<Clock>(executor, after<Clock>(saturated_cast<typename Clock::duration>(*left)).time,
+                                end_of_watch(*this));
+    }
+
+    // The same where no timer can be had: rather no dip than one without an end.
+    void watch_in_vain() noexcept {
+        end_if_overdue(*current_.load(std::memory_order_acquire), std::chrono::nanoseconds::max());
     }
 
     // Returns a task's permit. May destroy *this.
@@ -186,6 +204,27 @@ public:
     }
 
 private:
+    // The timer of a watch has expired, or its context is being destroyed. Where the dip goes on, because it is another
+    // one or the clock was set, another waiter shall watch.
+    class end_of_watch {
+    public:
+        explicit end_of_watch(guard_state& state) noexcept : state_(&state) { state.add_reference(); }
+        end_of_watch(end_of_watch&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+        end_of_watch& operator=(end_of_watch&&) = delete;
+        ~end_of_watch() {
+            if (state_ != nullptr)
+                state_->drop_references(1);
+        }
+
+        void operator()() const noexcept {
+            if (!state_->look() && state_->current_.load(std::memory_order_acquire)->time_left(now()))
+                state_->want_watch();
+        }
+
+    private:
+        guard_state* state_;
+    };
+
     static wait_policy policy_of(const guard_options& o) {
         return {.max_waiters = o.max_waiters,
                 .order = o.order,
@@ -298,9 +337,13 @@ private:
         const std::size_t limit = std::clamp<std::size_t>(next.limit, 1, max_limit);
         set_limit(next.then == 0 ? limit : dip_limit(limit, next.then));
         if (c->on_decision)
-            c->on_decision(decision); // before the next window, so one at a time
+            call_observer(c->on_decision, decision); // before the next window, so one at a time
         closed_as_[index_of(closed)] = number;
+        if (closed.limit_after() != 0)
+            watch_.cancel();
         open(unused_window(closed), next, limit);
+        if (next.then != 0)
+            want_watch();
     }
 
     // Long-running calls hold some permits, and must not hold all of a dip.
@@ -383,6 +426,7 @@ private:
     std::array<sample_window, pool> windows_;
     std::array<std::uint64_t, pool> closed_as_{}; // the number of the update that closed each last; the closer's
     std::atomic<sample_window*> current_{nullptr};
+    probe_watch watch_;
     const bool partitioned_ = shares().enabled(); // here, where every admission looks anyway
 
     // Written by every completion: not in the line that every admission reads current_ from.

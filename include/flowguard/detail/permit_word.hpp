@@ -110,6 +110,12 @@ public:
     // new limit.
     bool set_limit_and_refer(std::size_t limit) noexcept {
         limit_.store(static_cast<std::uint32_t>(limit), std::memory_order_relaxed);
+        return refer_and_look();
+    }
+
+    // Takes a reference for the caller, and tells whether callers wait. If not, then an owner that begins to wait for a
+    // permit later sees what the caller wrote before this.
+    bool refer_and_look() noexcept {
         return (word_.fetch_add(reference, std::memory_order_release) & waiting_bits) != 0;
     }
 

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "flowguard/detail/clock_time.hpp"
 #include "flowguard/detail/rtt_histogram.hpp"
@@ -119,6 +120,14 @@ public:
 
     // Whether there is something to do about a bound: end_if_overdue(), or settle(). A mere look.
     bool needs_a_look() const noexcept { return ends_at_.load(std::memory_order_relaxed) != never; }
+
+    // How long the bound is still away; nothing if there is none, or it has had its effect.
+    std::optional<time> time_left(time now) const noexcept {
+        const std::int64_t ends_at = ends_at_.load(std::memory_order_relaxed);
+        if (ends_at == never || ends_at == unsettled)
+            return std::nullopt;
+        return std::max(saturated_difference(time{ends_at}, now), time{});
+    }
 
     // Takes all slots that are left, true for one caller, if that is overdue. Until settle() is called the caller, or
     // whoever settles for it, counts as a member: the window stays open and as it is.

@@ -235,10 +235,14 @@ public:
 protected:
     virtual ~semaphore_state() = default;
 
-    // The limit is about to be lowered for some time only. The owner will ask the first waiter to watch() for the end,
-    // as soon as there is one. Relaxed: an owner that meets a waiter because of the lower limit, or is told of it, has
-    // synchronized with the change of the limit, which comes later: see permit_word::set_limit_and_refer().
-    void want_watch() noexcept { wants_watch_.store(true, std::memory_order_relaxed); }
+    // The limit was lowered for some time only. The owner will ask the first waiter to watch() for the end of that, as
+    // soon as there is one. Relaxed: published by the next step.
+    void want_watch() noexcept {
+        wants_watch_.store(true, std::memory_order_relaxed);
+        if (word_.refer_and_look())
+            tell_owner();
+        drop_references(1);
+    }
 
 private:
     static constexpr std::uintptr_t owned = 1;
