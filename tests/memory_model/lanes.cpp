@@ -1,0 +1,77 @@
+// lanes.cpp
+// ~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// The same as queue.cpp, where waiters have priorities and partitions, age, and are shed, and where an observer of
+// refusals uses the semaphore. See semaphore_scenario.hpp.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "memory_model/runtime/check.hpp"
+#include "memory_model/runtime/choices.hpp"
+#include "memory_model/semaphore_scenario.hpp"
+
+namespace {
+
+using flowguard::detail::wait_policy;
+using memory_model::choose;
+
+std::shared_ptr<memory_model::semaphore_scenario> current;
+bool has_partitions = false;
+
+// Goes on with each look.
+std::chrono::nanoseconds ticking_clock() noexcept {
+    static std::int64_t ticks = 0;
+    return std::chrono::nanoseconds(++ticks);
+}
+
+wait_policy make_policy() {
+    wait_policy policy;
+    policy.now = &ticking_clock;
+    switch (choose(4)) {
+    case 0: // priorities alone
+        break;
+    case 1:
+        policy.max_waiters = choose(2);
+        break;
+    case 2:
+        policy.order = flowguard::wait_order::adaptive;
+        policy.target = std::chrono::nanoseconds(1);
+        policy.interval = std::chrono::nanoseconds(2);
+        break;
+    case 3:
+        policy.shares = {0.5, 0.5};
+        policy.ageing = std::chrono::nanoseconds(3);
+        policy.max_waiters = 1;
+        break;
+    }
+    has_partitions = !policy.shares.empty();
+    if (choose(2) == 0)
+        policy.on_refusal = [](flowguard::refusal) {
+            memory_model::count("refusals told");
+            current->use_a_permit();
+        };
+    return policy;
+}
+
+flowguard::detail::lane_number lane_of(std::size_t waiter) {
+    return flowguard::detail::lane_number(has_partitions ? waiter : 0, static_cast<flowguard::priority>(choose(4)));
+}
+
+memory_model::scenario make_scenario() {
+    memory_model::semaphore_choices choices;
+    choices.hands_down = false; // the next holder may be shed, and then does not take over
+    current = std::make_shared<memory_model::semaphore_scenario>(choices, make_policy, lane_of);
+    return memory_model::semaphore_scenario::make(current);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    return memory_model::check(argc, argv,
+                               {"granted", "aborted", "timed out", "closed", "shed", "overdue", "abandoned",
+                                "newcomers", "refusals told"},
+                               make_scenario);
+}

@@ -1,0 +1,20 @@
+// mutexes.hpp
+// ~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_TESTS_MEMORY_MODEL_RUNTIME_MUTEXES_HPP
+#define FLOWGUARD_TESTS_MEMORY_MODEL_RUNTIME_MUTEXES_HPP
+
+// Mutexes of the code under test. A lock acquires what the last unlock released.
+namespace memory_model {
+
+// Forgets all of them, at the beginning of an execution.
+void reset_mutexes();
+
+void lock(const void* mutex);
+bool try_lock(const void* mutex);
+void unlock(const void* mutex);
+
+} // namespace memory_model
+
+#endif

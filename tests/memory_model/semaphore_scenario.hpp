@@ -1,0 +1,338 @@
+// semaphore_scenario.hpp
+// ~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_TESTS_MEMORY_MODEL_SEMAPHORE_SCENARIO_HPP
+#define FLOWGUARD_TESTS_MEMORY_MODEL_SEMAPHORE_SCENARIO_HPP
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "flowguard/detail/semaphore_state.hpp"
+#include "memory_model/runtime/check.hpp"
+#include "memory_model/runtime/choices.hpp"
+#include "memory_model/test_waiter.hpp"
+
+// Scenarios on one semaphore_state: its permits are held in the beginning; some callers wait for them, the holders
+// give them back, and others disturb that.
+namespace memory_model {
+
+// Something that happens to the whole semaphore meanwhile.
+enum class disturbance { none, close, cancel_all, limits, abandon };
+
+inline const char* name_of(disturbance d) noexcept {
+    constexpr std::array names{"none", "close", "cancel_all", "limits", "abandon"};
+    return names[static_cast<std::size_t>(d)];
+}
+
+struct semaphore_choices {
+    std::size_t limit = 1 + (choose(3) == 0 ? 1 : 0);
+    std::size_t waiters = 1 + choose(2);
+    bool heavy = limit == 2 && choose(2) == 0; // the first waiter wants two permits
+    bool bare = choose(3) == 0;                // permits do not keep the state alive
+    bool cancellable = choose(2) == 0;
+    bool cancelled = cancellable && choose(2) == 0; // somebody cancels the first waiter
+    bool newcomer = choose(2) == 0;                 // somebody tries to overtake
+    bool try_first = choose(2) == 0;                // callers try to take a permit before they wait
+    bool apart = choose(2) == 0;                    // a waiter's handler runs on another thread than its caller
+    disturbance disturbs = static_cast<disturbance>(choose(5));
+    bool second_resizer = disturbs == disturbance::limits && choose(2) == 0;
+
+    // A holder leaves the semaphore's handle alone before it gives its permit back, and so may others, so that
+    // the state ends while the permit is being given back.
+    bool leaves_early = choose(4) != 0;
+
+    // The same with bare permits, where the handle may go as soon as the last permit is on its way: the next holder
+    // may destroy the state, while we are still inside.
+    bool hands_down = leaves_early && bare && limit == 1 && disturbs == disturbance::none && !cancelled && !newcomer &&
+                      choose(2) == 0;
+
+    bool holders_use_handle() const noexcept { return !leaves_early || (bare && !hands_down); }
+
+    // Only one thread may be between a take and the next give.
+    bool is_exclusive() const noexcept { return limit == 1 && disturbs != disturbance::limits; }
+
+    std::size_t highest_limit() const noexcept { return disturbs == disturbance::limits ? limit + 1 : limit; }
+
+    std::string describe() const {
+        return std::string("limit ") + std::to_string(limit) + ", " + std::to_string(waiters) + " waiting" +
+               (heavy ? ", the first for two" : "") + (bare ? ", bare" : "") + (cancellable ? ", cancellable" : "") +
+               (cancelled ? ", cancelled" : "") + (newcomer ? ", a newcomer" : "") +
+               (try_first ? ", tries first" : "") + (apart ? ", handlers apart" : "") +
+               (leaves_early ? ", leaves early" : "") + (hands_down ? ", hands down" : "") +
+               (second_resizer ? ", two resize" : "") + ", disturbance: " + name_of(disturbs);
+    }
+};
+
+class semaphore_scenario {
+public:
+    // `policy` is called while the scenario is set up. `lane` says where the waiter of a number waits.
+    semaphore_scenario(const semaphore_choices& choices, std::function<flowguard::detail::wait_policy()> policy,
+                       std::function<flowguard::detail::lane_number(std::size_t)> lane)
+        : choices_(choices), policy_(std::move(policy)), lane_(std::move(lane)) {}
+
+    static scenario make(std::shared_ptr<semaphore_scenario> s) {
+        scenario made{s->choices_.describe(), {}};
+        made.steps.set_up = [s] { s->set_up(); };
+        made.steps.finish = [s] { s->finish(); };
+        s->add_threads(s, made.steps.threads);
+        return made;
+    }
+
+    // For an observer: takes a permit and gives it back.
+    void use_a_permit() {
+        if (state_->try_take(1, true))
+            state_->give_with_reference(1);
+    }
+
+private:
+    // The state, and whether it was destroyed.
+    class state : public flowguard::detail::semaphore_state {
+    public:
+        state(std::size_t limit, const flowguard::detail::wait_policy& policy, int& destroyed)
+            : semaphore_state(limit, policy), destroyed_(destroyed) {}
+        ~state() override { ++destroyed_; }
+
+    private:
+        int& destroyed_;
+    };
+
+    // What the threads have in common, besides the semaphore; plain members are checked for races.
+    struct shared {
+        std::atomic<std::size_t> users{0};   // who may still use the handle
+        std::atomic<std::size_t> holding{0}; // permits
+        bool occupied = false;               // by a thread that is exclusive
+        int turns = 0;                       // of those
+    };
+
+    struct caller {
+        static constexpr int waits = 1; // the call has returned
+        static constexpr int took = 2;  // without waiting
+
+        test_waiter* waiter = nullptr;
+        std::atomic<int>* progress = nullptr;
+        std::atomic<bool>* left_alone = nullptr; // nobody is going to cancel it any more
+        int endings = 0;
+        int turn = -1; // when it was granted
+    };
+
+    void set_up() {
+        state_ = new state(choices_.limit, policy_(), destroyed_);
+        shared_ = new shared;
+        shared_->users.store(user_count(), std::memory_order_relaxed);
+        for (std::size_t i = 0; i < choices_.limit; ++i)
+            if (!state_->try_take(1, !choices_.bare))
+                fail("a permit is not there");
+        for (std::size_t i = 0; i < choices_.waiters; ++i) {
+            const bool is_doomed = choices_.disturbs == disturbance::abandon && i == 0;
+            caller& c = callers_[i];
+            c.waiter = new test_waiter(choices_.heavy && i == 0 ? 2 : 1, lane_(i), is_doomed ? doomed_context() : nullptr);
+            if (choices_.cancellable)
+                c.waiter->make_cancellable();
+            c.progress = new std::atomic<int>(0);
+            c.left_alone = new std::atomic<bool>(!(choices_.cancelled && i == 0));
+        }
+    }
+
+    void add_threads(const std::shared_ptr<semaphore_scenario>& self, std::vector<std::function<void()>>& threads) {
+        for (std::size_t i = 0; i < choices_.waiters; ++i) {
+            if (choices_.apart) {
+                threads.emplace_back([self, i] { self->call(self->callers_[i]); });
+                threads.emplace_back([self, i] { self->handle(self->callers_[i]); });
+            } else {
+                threads.emplace_back([self, i] {
+                    self->call(self->callers_[i]);
+                    self->handle(self->callers_[i]);
+                });
+            }
+        }
+        for (std::size_t i = 0; i < choices_.limit; ++i)
+            threads.emplace_back([self] { self->give_back_first_permit(); });
+        if (choices_.newcomer)
+            threads.emplace_back([self] { self->try_to_overtake(); });
+        if (choices_.cancelled)
+            threads.emplace_back([self] { self->cancel(self->callers_[0]); });
+        if (choices_.disturbs != disturbance::none)
+            threads.emplace_back([self] { self->disturb(); });
+        if (choices_.second_resizer)
+            threads.emplace_back([self] { self->resize(self->choices_.limit == 1 ? 2 : 1); });
+    }
+
+    std::size_t user_count() const noexcept {
+        return choices_.waiters + (choices_.holders_use_handle() ? choices_.limit : 0) + (choices_.newcomer ? 1 : 0) +
+               (choices_.disturbs != disturbance::none ? 1 : 0) + (choices_.second_resizer ? 1 : 0);
+    }
+
+    // The last user destroys the handle; true for that one.
+    bool leave_handle() {
+        if (shared_->users.fetch_sub(1, std::memory_order_acq_rel) != 1)
+            return false;
+        state_->orphan();
+        return true;
+    }
+
+    // What a holder does with its permits.
+    int hold(std::size_t permits) {
+        if (shared_->holding.fetch_add(permits, std::memory_order_relaxed) + permits > choices_.highest_limit())
+            fail("more permits are held than the highest limit");
+        shared_->holding.fetch_sub(permits, std::memory_order_relaxed);
+        if (!choices_.is_exclusive())
+            return 0;
+        if (shared_->occupied)
+            fail("two hold one permit");
+        shared_->occupied = true;
+        const int turn = shared_->turns++;
+        shared_->occupied = false;
+        return turn;
+    }
+
+    void call(caller& c) {
+        test_waiter& w = *c.waiter;
+        int progress = caller::waits;
+        if (choices_.try_first && state_->try_take(w.wanted, true)) {
+            w.result = flowguard::detail::wait_result::granted;
+            w.complete();
+            progress |= caller::took;
+        } else if (!state_->wait(w)) {
+            w.end_refused();
+        }
+        c.progress->store(progress, std::memory_order_release);
+    }
+
+    // The waiter's handler, on its executor.
+    void handle(caller& c) {
+        while (!c.waiter->has_ended())
+            pause();
+        const bool granted = c.waiter->was_granted();
+        const std::size_t permits = c.waiter->wanted;
+        ++c.endings;
+        if (granted)
+            c.turn = hold(permits);
+        count(granted ? "granted" : c.waiter->name_of_result());
+        while (!c.left_alone->load(std::memory_order_acquire))
+            pause();
+        delete c.waiter;
+        if (!granted)
+            leave_handle();
+        else if (choices_.hands_down)
+            hand_down(permits);
+        else
+            give_back_granted(permits);
+    }
+
+    void give_back_granted(std::size_t permits) {
+        if (choices_.bare) {
+            state_->drop_references(1);
+            state_->give(permits);
+            leave_handle();
+        } else if (choices_.leaves_early) {
+            leave_handle();
+            state_->give_with_reference(permits);
+        } else {
+            state_->give_with_reference(permits);
+            leave_handle();
+        }
+    }
+
+    void hand_down(std::size_t permits) {
+        state_->drop_references(1);
+        if (!leave_handle())
+            state_->give(permits); // somebody else waits for it, and is a user
+    }
+
+    // What was taken while the scenario was set up.
+    void give_back_first_permit() {
+        hold(1);
+        if (choices_.bare)
+            state_->give(1);
+        else
+            state_->give_with_reference(1);
+        if (choices_.holders_use_handle())
+            leave_handle();
+    }
+
+    void try_to_overtake() {
+        for (std::size_t i = 0; i < choices_.waiters; ++i)
+            was_ahead_[i] = callers_[i].progress->load(std::memory_order_acquire) == caller::waits;
+        if (state_->try_take(1, true)) {
+            newcomers_turn_ = hold(1);
+            state_->give_with_reference(1);
+            count("newcomers");
+        }
+        leave_handle();
+    }
+
+    // As a cancellation slot does: once the wait has begun, and if nobody else has decided on it.
+    void cancel(caller& c) {
+        int progress = 0;
+        while ((progress = c.progress->load(std::memory_order_acquire)) == 0)
+            pause();
+        if ((progress & caller::took) == 0 && c.waiter->claim())
+            state_->cancel_claimed(*c.waiter, flowguard::detail::wait_result::timed_out);
+        c.left_alone->store(true, std::memory_order_release);
+    }
+
+    void resize(std::size_t other_limit) {
+        state_->set_limit(other_limit);
+        state_->set_limit(choices_.limit);
+        leave_handle();
+    }
+
+    void disturb() {
+        switch (choices_.disturbs) {
+        case disturbance::none:
+            return;
+        case disturbance::close:
+            state_->close();
+            break;
+        case disturbance::cancel_all:
+            state_->cancel_all();
+            break;
+        case disturbance::limits:
+            return resize(choices_.limit + 1);
+        case disturbance::abandon:
+            state_->abandon(*doomed_context());
+            break;
+        }
+        leave_handle();
+    }
+
+    void finish() {
+        if (destroyed_ != 1)
+            fail("the state was not destroyed once");
+        for (std::size_t i = 0; i < choices_.waiters; ++i) {
+            if (callers_[i].endings != 1)
+                fail("a waiter did not end once");
+            if (choices_.is_exclusive() && was_ahead_[i] && newcomers_turn_ >= 0 && callers_[i].turn > newcomers_turn_)
+                fail("a newcomer overtook a waiter");
+        }
+    }
+
+    // An address is enough: a semaphore only compares it.
+    static asio::execution_context* doomed_context() noexcept {
+        static char place[1];
+        return reinterpret_cast<asio::execution_context*>(place);
+    }
+
+    static constexpr std::size_t most_waiters = 2;
+
+    const semaphore_choices choices_;
+    const std::function<flowguard::detail::wait_policy()> policy_;
+    const std::function<flowguard::detail::lane_number(std::size_t)> lane_;
+
+    state* state_ = nullptr;
+    shared* shared_ = nullptr;
+    std::array<caller, most_waiters> callers_;
+    std::array<bool, most_waiters> was_ahead_{}; // of the newcomer
+    int newcomers_turn_ = -1;
+    int destroyed_ = 0;
+};
+
+} // namespace memory_model
+
+#endif
