@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Checks that the harnesses notice a memory order, or a step, that is weaker than it must be. Each mutation replaces
+# one place in a copy of include/; the harness that it names, built with that, must then fail.
+#
+#   ./mutations.sh            all mutations of the table
+#   ./mutations.sh TEXT       those whose header or replacement contains TEXT
+#   ./mutations.sh unnoticed  those which no harness can notice, after the table, to see whether one now does
+#
+# Needs g++ (CXX is respected), with CPPFLAGS to find Asio. EXECUTIONS is how many a harness gets, 60000 by default.
+# RUNTIME may name the runtime's library, where it is built already.
+
+set -euo pipefail
+export LC_ALL=C
+
+here=$(cd "$(dirname "$0")" && pwd)
+tests=$(dirname "$here")
+include=$(dirname "$tests")/include
+executions=${EXECUTIONS:-60000}
+selected=${1:-}
+read -ra compiler <<<"${CXX:-g++} -std=c++20 -O1 -g1 -w -no-pie"
+read -ra asio <<<"${CPPFLAGS:--DASIO_STANDALONE}"
+# As in memory_model.cmake.
+checked=(-fsanitize=thread -fno-access-control -DASIO_DISABLE_STD_ALIGNED_ALLOC
+    -DASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=0)
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+fail() {
+    echo "mutations.sh: $*" >&2
+    exit 1
+}
+
+build_runtime() {
+    local source
+    for source in "$here"/runtime/*.cpp; do
+        "${compiler[@]}" -O2 "-I$tests" -c "$source" -o "$scratch/$(basename "$source").o"
+    done
+    ar rcs "$scratch/runtime.a" "$scratch"/*.o
+    echo "$scratch/runtime.a"
+}
+
+# What all harnesses include and no mutation changes is compiled once.
+build_prefix() {
+    printf '#include <%s>\n' array atomic chrono forward_list functional memory string thread vector >"$scratch/prefix.hpp"
+    echo '#include "flowguard/detail/asio.hpp"' >>"$scratch/prefix.hpp"
+    "${compiler[@]}" "${checked[@]}" "-I$include" "${asio[@]}" -x c++-header "$scratch/prefix.hpp" -o "$scratch/prefix.hpp.gch"
+}
+
+# Replaces the only occurrence of a text in a header's copy.
+replace() {
+    local header=$1 from=$2 to=$3 text rest
+    rm -rf "$scratch/include"
+    cp -r "$include" "$scratch/include"
+    text=$(<"$include/flowguard/$header")
+    [[ $text == *"$from"* ]] || fail "$header does not contain: $from"
+    rest=${text#*"$from"}
+    [[ $rest != *"$from"* ]] || fail "$header contains more than once: $from"
+    printf '%s\n' "${text%%"$from"*}$to$rest" >"$scratch/include/flowguard/$header"
+}
+
+# True if the harness fails; what it says is left in $scratch/out.
+is_noticed() {
+    local harness=$1 status=0
+    "${compiler[@]}" "${checked[@]}" -include "$scratch/prefix.hpp" "-I$scratch/include" "-I$tests" \
+        "${asio[@]}" "$here/$harness.cpp" "$runtime" -pthread -o "$scratch/$harness" || fail "a mutation does not compile"
+    "$scratch/$harness" "$executions" >"$scratch/out" 2>&1 || status=$?
+    ((status != 2)) || fail "$(<"$scratch/out")"
+    ((status != 0))
+}
+
+is_selected() {
+    [[ -z $selected || "$1 $2 $3" == *"$selected"* ]]
+}
+
+# Harness, header, what stands there, and what is put in its place.
+mutation() {
+    local harness=$1 header=$2 from=$3 to=$4
+    is_selected "$header" "$to" "$harness" || return 0
+    replace "$header" "$from" "$to"
+    is_noticed "$harness" || fail "$harness does not notice, in $header, this in place of another: $to"
+    printf '%-10s %-28s %s\n' "$harness" "$(basename "$header")" "$(head -1 "$scratch/out")"
+}
+
+# The same where no harness notices, and why. It is made sure that the place still exists.
+unnoticed() {
+    local harness=$1 header=$2 from=$3 to=$4
+    replace "$header" "$from" "$to"
+    [[ $selected == unnoticed ]] || return 0
+    if is_noticed "$harness"; then
+        fail "$harness notices, in $header: $to"
+    fi
+    printf '%-10s %-28s not noticed: %s\n' "$harness" "$(basename "$header")" "$to"
+}
+
+runtime=${RUNTIME:-$(build_runtime)}
+build_prefix
+# shellcheck source=mutations_table.sh
+source "$here/mutations_table.sh"
