@@ -5,8 +5,8 @@
 # one place in a copy of include/; the harness that it names, built with that, must then fail.
 #
 #   ./mutations.sh            all mutations of the table
-#   ./mutations.sh TEXT       those whose header or replacement contains TEXT
-#   ./mutations.sh unnoticed  those which no harness can notice, after the table, to see whether one now does
+#   ./mutations.sh TEXT       those whose harness, header or replacement contains TEXT
+#   ./mutations.sh unnoticed  those which no harness can notice, to see whether one does by now
 #
 # Needs g++ (CXX is respected), with CPPFLAGS to find Asio. EXECUTIONS is how many a harness gets, 60000 by default.
 # RUNTIME may name the runtime's library, where it is built already.
@@ -19,7 +19,7 @@ tests=$(dirname "$here")
 include=$(dirname "$tests")/include
 executions=${EXECUTIONS:-60000}
 selected=${1:-}
-read -ra compiler <<<"${CXX:-g++} -std=c++20 -O1 -g1 -w -no-pie"
+read -ra compiler <<<"${CXX:-g++} -std=c++20 -O1 -g1 -w -no-pie -pthread"
 read -ra asio <<<"${CPPFLAGS:--DASIO_STANDALONE}"
 # As in memory_model.cmake.
 checked=(-fsanitize=thread -fno-access-control -DASIO_DISABLE_STD_ALIGNED_ALLOC
@@ -65,34 +65,42 @@ replace() {
 is_noticed() {
     local harness=$1 status=0
     "${compiler[@]}" "${checked[@]}" -include "$scratch/prefix.hpp" "-I$scratch/include" "-I$tests" \
-        "${asio[@]}" "$here/$harness.cpp" "$runtime" -pthread -o "$scratch/$harness" || fail "a mutation does not compile"
+        "${asio[@]}" "$here/$harness.cpp" "$runtime" -o "$scratch/$harness" || fail "a mutation does not compile"
     "$scratch/$harness" "$executions" >"$scratch/out" 2>&1 || status=$?
     ((status != 2)) || fail "$(<"$scratch/out")"
     ((status != 0))
 }
 
-is_selected() {
-    [[ -z $selected || "$1 $2 $3" == *"$selected"* ]]
+# Sets `weaker` to a text with its memory order replaced.
+weaken_text() {
+    local order=$1 text=$2
+    [[ $text =~ ^(.*memory_order_)[a-z_]+(.*)$ ]] || fail "there is no memory order in: $text"
+    weaker=${BASH_REMATCH[1]}$order${BASH_REMATCH[2]}
 }
 
 # Harness, header, what stands there, and what is put in its place.
 mutation() {
     local harness=$1 header=$2 from=$3 to=$4
-    is_selected "$header" "$to" "$harness" || return 0
     replace "$header" "$from" "$to"
-    is_noticed "$harness" || fail "$harness does not notice, in $header, this in place of another: $to"
-    printf '%-10s %-28s %s\n' "$harness" "$(basename "$header")" "$(head -1 "$scratch/out")"
+    [[ -z $selected || "$harness $header $to" == *"$selected"* ]] || return 0
+    is_noticed "$harness" || fail "$harness does not notice, in $header: $to"
+    printf '%-10s %-20s %s\n' "$harness" "$(basename "$header")" "$to"
+    printf '           %s\n' "$(head -1 "$scratch/out")"
 }
 
-# The same where no harness notices, and why. It is made sure that the place still exists.
+# Harness, header, the weaker order, and the place that has the stronger.
+weaken() {
+    weaken_text "$3" "$4"
+    mutation "$1" "$2" "$4" "$weaker"
+}
+
+# The same where no harness notices. It is made sure that the place exists.
 unnoticed() {
-    local harness=$1 header=$2 from=$3 to=$4
-    replace "$header" "$from" "$to"
+    weaken_text "$3" "$4"
+    replace "$2" "$4" "$weaker"
     [[ $selected == unnoticed ]] || return 0
-    if is_noticed "$harness"; then
-        fail "$harness notices, in $header: $to"
-    fi
-    printf '%-10s %-28s not noticed: %s\n' "$harness" "$(basename "$header")" "$to"
+    ! is_noticed "$1" || fail "$1 does notice, in $2: $weaker"
+    printf '%-10s %-20s not noticed: %s\n' "$1" "$(basename "$2")" "$weaker"
 }
 
 runtime=${RUNTIME:-$(build_runtime)}

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+#
+# The mutations; see mutations.sh. `weaken` replaces the memory order in a place by a weaker one, `mutation` replaces
+# any text. Each names the harness that notices.
+
+# shellcheck shell=bash
+
+# ---- the permits of a semaphore ----
+word=detail/permit_word.hpp
+weaken queue $word relaxed 'compare_exchange_weak(w, w - step, std::memory_order_acquire'
+weaken queue $word relaxed 'compare_exchange_weak(w, next, std::memory_order_acquire'
+weaken queue $word relaxed 'w + (permits * unit - reference), std::memory_order_release'
+weaken queue $word relaxed 'w + permits * unit, std::memory_order_release'
+weaken queue $word relaxed 'fetch_add(permits * unit, std::memory_order_release'
+weaken queue $word relaxed 'fetch_add(permits * unit + reference, std::memory_order_release'
+weaken queue $word acquire 'fetch_sub(references, std::memory_order_acq_rel'
+weaken queue $word release 'fetch_sub(references, std::memory_order_acq_rel'
+
+# ---- the queue and its owner ----
+state=detail/semaphore_state.hpp
+weaken queue $state acquire 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
+weaken queue $state release 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
+weaken queue $state relaxed 'compare_exchange_strong(idle, idle & ~owned, std::memory_order_release'
+weaken queue $state release 'taken & (for_good | owned), std::memory_order_acq_rel'
+
+# try_take() looks at the inbox, then takes from the permit word; the owner sets `contended` in the permit word, then
+# takes the messages from the inbox. C++20 lets either pair become visible in the other order without these. The checker
+# carries out a thread's exchanges one after the other, and all operations on the permit word are exchanges, which read
+# the latest value: so it never sees them in another order.
+unnoticed queue $state relaxed 'if ((inbox_.load(std::memory_order_acquire) & ~'
+unnoticed queue $state acquire 'taken & (for_good | owned), std::memory_order_acq_rel'
