@@ -70,8 +70,8 @@ memory_model::scenario make_scenario() {
 } // namespace
 
 int main(int argc, char** argv) {
-    return memory_model::check(argc, argv,
-                               {"granted", "aborted", "timed out", "closed", "shed", "overdue", "abandoned",
-                                "newcomers", "refusals told"},
-                               make_scenario);
+    return memory_model::check(
+        argc, argv,
+        {"granted", "aborted", "timed out", "closed", "shed", "overdue", "abandoned", "newcomers", "refusals told"},
+        make_scenario);
 }

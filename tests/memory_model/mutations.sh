@@ -44,9 +44,10 @@ build_runtime() {
 
 # What all harnesses include and no mutation changes is compiled once.
 build_prefix() {
-    printf '#include <%s>\n' array atomic chrono forward_list functional memory string thread vector >"$scratch/prefix.hpp"
-    echo '#include "flowguard/detail/asio.hpp"' >>"$scratch/prefix.hpp"
-    "${compiler[@]}" "${checked[@]}" "-I$include" "${asio[@]}" -x c++-header "$scratch/prefix.hpp" -o "$scratch/prefix.hpp.gch"
+    local prefix=$scratch/prefix.hpp
+    printf '#include <%s>\n' array atomic chrono forward_list functional memory string thread vector >"$prefix"
+    echo '#include "flowguard/detail/asio.hpp"' >>"$prefix"
+    "${compiler[@]}" "${checked[@]}" "-I$include" "${asio[@]}" -x c++-header "$prefix" -o "$prefix.gch"
 }
 
 # Replaces the only occurrence of a text in a header's copy.

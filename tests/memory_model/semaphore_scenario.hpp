@@ -131,7 +131,8 @@ private:
         for (std::size_t i = 0; i < choices_.waiters; ++i) {
             const bool is_doomed = choices_.disturbs == disturbance::abandon && i == 0;
             caller& c = callers_[i];
-            c.waiter = new test_waiter(choices_.heavy && i == 0 ? 2 : 1, lane_(i), is_doomed ? doomed_context() : nullptr);
+            c.waiter =
+                new test_waiter(choices_.heavy && i == 0 ? 2 : 1, lane_(i), is_doomed ? doomed_context() : nullptr);
             if (choices_.cancellable)
                 c.waiter->make_cancellable();
             c.progress = new std::atomic<int>(0);

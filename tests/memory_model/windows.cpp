@@ -34,11 +34,11 @@ constexpr std::size_t most_updates = 512;
 
 struct window_choices {
     std::size_t workers = 2 + choose(2);
-    bool straggler = choose(2) == 0;              // one worker's calls take very long
-    bool jumps = straggler || choose(2) == 0;     // the clock does, so that windows may be closed early
+    bool straggler = choose(2) == 0;                      // one worker's calls take very long
+    bool jumps = choose(2) == 0;                          // the clock does, so that windows may be closed early
     std::size_t rounds = (straggler ? 6 : 3) + choose(8); // of a worker: a call begins or ends
-    bool reader = choose(2) == 0;       // a thread reads the decisions
-    bool orphaned = choose(4) == 0;     // the guard goes while calls are in flight
+    bool reader = choose(2) == 0;                         // a thread reads the decisions
+    bool orphaned = choose(4) == 0;                       // the guard goes while calls are in flight
 
     std::string describe() const {
         return std::to_string(workers) + " workers, " + std::to_string(rounds) + " rounds" +
@@ -69,8 +69,8 @@ struct random_clock {
 // What the strategy has decided in this execution. The number of an update is its decision's baseline and reason.
 struct decided {
     std::size_t updates = 0;
-    std::size_t limit_now = 0;                             // by the latest plan, as soon as its window is full
-    std::size_t dip = 0;                                   // until then
+    std::size_t limit_now = 0; // by the latest plan, as soon as its window is full
+    std::size_t dip = 0;       // until then
     std::array<std::size_t, most_updates> limit_of{};
 };
 decided log_of_updates;
@@ -204,7 +204,7 @@ private:
         options.min_window = 1 + choose(3);
         options.trace = 1 + choose(3);
         options.on_decision = [this](const flowguard::limit_decision& d) { check_decision(d); };
-        guard = new state(random_strategy(choices_.straggler ? 2 : 1, !choices_.jumps), options, destroyed_);
+        guard = new state(random_strategy(choices_.straggler ? 2 : 1, !choices_.jumps && !choices_.straggler), options, destroyed_);
     }
 
     void check_decision(const flowguard::limit_decision& d) {
@@ -251,7 +251,7 @@ private:
             call c;
             if (!begin(c))
                 continue;
-            const std::size_t jump_at = choose(40);
+            const std::size_t jump_at = choose(20);
             // Long enough for the others to fill its window, and then to close it.
             for (std::size_t pauses = 0; pauses < 40; ++pauses) {
                 memory_model::pause();
@@ -312,5 +312,6 @@ memory_model::scenario make_scenario() {
 
 int main(int argc, char** argv) {
     memory_model::keep_buckets_quiet();
-    return memory_model::check(argc, argv, {"admitted", "windows closed", "windows closed early", "decisions read"}, make_scenario);
+    return memory_model::check(argc, argv, {"admitted", "windows closed", "windows closed early", "decisions read"},
+                               make_scenario);
 }

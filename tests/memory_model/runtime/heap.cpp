@@ -91,7 +91,8 @@ std::size_t used() noexcept {
 }
 
 std::size_t live_blocks() noexcept {
-    return static_cast<std::size_t>(std::count_if(blocks.begin(), blocks.end(), [](const block& b) { return b.is_live; }));
+    return static_cast<std::size_t>(
+        std::count_if(blocks.begin(), blocks.end(), [](const block& b) { return b.is_live; }));
 }
 
 std::size_t size_of(const void* address) noexcept {

@@ -154,20 +154,36 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 
 #define DEFINE_PLAIN_HOOKS(size)                                                                                       \
-    void __tsan_read##size(void* p) { plain(p, size, model::access::plain_read, CALLER); }                             \
-    void __tsan_write##size(void* p) { plain(p, size, model::access::plain_write, CALLER); }                           \
-    void __tsan_unaligned_read##size(void* p) { plain(p, size, model::access::plain_read, CALLER); }                   \
-    void __tsan_unaligned_write##size(void* p) { plain(p, size, model::access::plain_write, CALLER); }
+    void __tsan_read##size(void* p) {                                                                                  \
+        plain(p, size, model::access::plain_read, CALLER);                                                             \
+    }                                                                                                                  \
+    void __tsan_write##size(void* p) {                                                                                 \
+        plain(p, size, model::access::plain_write, CALLER);                                                            \
+    }                                                                                                                  \
+    void __tsan_unaligned_read##size(void* p) {                                                                        \
+        plain(p, size, model::access::plain_read, CALLER);                                                             \
+    }                                                                                                                  \
+    void __tsan_unaligned_write##size(void* p) {                                                                       \
+        plain(p, size, model::access::plain_write, CALLER);                                                            \
+    }
 DEFINE_PLAIN_HOOKS(1)
 DEFINE_PLAIN_HOOKS(2)
 DEFINE_PLAIN_HOOKS(4)
 DEFINE_PLAIN_HOOKS(8)
 DEFINE_PLAIN_HOOKS(16)
 
-void __tsan_vptr_update(void* p, void*) { plain(p, sizeof(void*), model::access::plain_write, CALLER); }
-void __tsan_vptr_read(void* p) { plain(p, sizeof(void*), model::access::plain_read, CALLER); }
-void __tsan_read_range(void* p, std::size_t size) { plain(p, size, model::access::plain_read, CALLER); }
-void __tsan_write_range(void* p, std::size_t size) { plain(p, size, model::access::plain_write, CALLER); }
+void __tsan_vptr_update(void* p, void*) {
+    plain(p, sizeof(void*), model::access::plain_write, CALLER);
+}
+void __tsan_vptr_read(void* p) {
+    plain(p, sizeof(void*), model::access::plain_read, CALLER);
+}
+void __tsan_read_range(void* p, std::size_t size) {
+    plain(p, size, model::access::plain_read, CALLER);
+}
+void __tsan_write_range(void* p, std::size_t size) {
+    plain(p, size, model::access::plain_write, CALLER);
+}
 
 // Atomic operations.
 #define DEFINE_MODIFICATION(bits, name, update)                                                                        \

@@ -49,8 +49,8 @@ namespace {
 
 struct location {
     std::size_t number = 0;
-    std::size_t size = 0;            // in bytes
-    std::vector<message*> messages;  // the modification order
+    std::size_t size = 0;           // in bytes
+    std::vector<message*> messages; // the modification order
 };
 
 // Messages and locations are used again by the next execution, with the memory that their vectors have.

@@ -22,8 +22,8 @@ bool is_observing = false;
 
 namespace {
 
-constexpr std::size_t stack_size = 256 * 1024;    // bytes
-constexpr std::uint64_t most_steps = 60'000;      // of one execution; usual are some hundred
+constexpr std::size_t stack_size = 256 * 1024; // bytes
+constexpr std::uint64_t most_steps = 60'000;   // of one execution; usual are some hundred
 constexpr std::size_t most_kept_variables = 4;
 
 struct fiber {
