@@ -62,12 +62,13 @@ replace() {
     printf '%s\n' "${text%%"$from"*}$to$rest" >"$scratch/include/flowguard/$header"
 }
 
-# True if the harness fails; what it says is left in $scratch/out.
+# True if the harness fails; what it says is left in $scratch/out. Linked on its own, without libtsan.
 is_noticed() {
-    local harness=$1 status=0
-    "${compiler[@]}" "${checked[@]}" -include "$scratch/prefix.hpp" "-I$scratch/include" "-I$tests" \
-        "${asio[@]}" "$here/$harness.cpp" "$runtime" -o "$scratch/$harness" || fail "a mutation does not compile"
-    "$scratch/$harness" "$executions" >"$scratch/out" 2>&1 || status=$?
+    local harness=$1 program=$scratch/$1 status=0
+    "${compiler[@]}" "${checked[@]}" -include "$scratch/prefix.hpp" "-I$scratch/include" "-I$tests" "${asio[@]}" \
+        -c "$here/$harness.cpp" -o "$program.o" || fail "a mutation does not compile"
+    "${compiler[@]}" "$program.o" "$runtime" -o "$program" || fail "a mutation does not link"
+    "$program" "$executions" >"$scratch/out" 2>&1 || status=$?
     ((status != 2)) || fail "$(<"$scratch/out")"
     ((status != 0))
 }

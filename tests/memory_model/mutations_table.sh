@@ -32,7 +32,6 @@ unnoticed queue $state acquire 'taken & (for_good | owned), std::memory_order_ac
 
 # ---- windows ----
 window=detail/sample_window.hpp
-weaken windows $window relaxed 'state_.store(generation * closed_bit | size, std::memory_order_release'
 weaken windows $window relaxed 'places_.store(static_cast<std::int64_t>(size), std::memory_order_release'
 weaken windows $window relaxed 'places_.fetch_sub(1, std::memory_order_acquire'
 weaken windows $window acquire 'state_.fetch_sub(1, std::memory_order_acq_rel'
