@@ -76,7 +76,9 @@ TEST_CASE("What a callable, a classifier or an argument owns is destroyed once")
     guard_type guard{fixed_limit{1}};
     std::optional<guard_type::ticket> busy;
     SECTION("with a permit free") {}
-    SECTION("after a wait") { busy = guard.try_acquire(); }
+    SECTION("after a wait") {
+        busy = guard.try_acquire();
+    }
 
     auto caller = [&]() -> asio::awaitable<std::size_t> {
         std::size_t n = 0;
@@ -219,9 +221,8 @@ TEST_CASE("A call that starts when its guard has gone ends with operation_aborte
     const auto tried = start(context, guard->try_run([&] { return count(calls); }));
     const auto bypassing = start(context, guard->run(count(calls), {.bypass = true}));
     const auto past = start(context, guard->run(count(calls), {.deadline = manual_clock::now()}));
-    const auto owning = start(
-        context,
-        guard->run([](const std::shared_ptr<int>&) -> asio::awaitable<void> { co_return; }, watched));
+    const auto owning =
+        start(context, guard->run([](const std::shared_ptr<int>&) -> asio::awaitable<void> { co_return; }, watched));
     guard.reset();
     poll(context);
     CHECK(task->code() == asio::error::operation_aborted);

@@ -65,8 +65,8 @@ concept how_to_run = is_run_options<std::remove_cvref_t<T>> || classifies_task<s
 
 // A callable that is followed by its arguments.
 template <class F, class... Args>
-concept call_with_arguments =
-    sizeof...(Args) != 0 && task_call<F, Args...> && !(sizeof...(Args) == 1 && (how_to_run<Args, F> && ...));
+concept call_with_arguments = sizeof...(Args) != 0 && task_call<F, Args...> &&
+                              !(sizeof...(Args) == 1 && (how_to_run<Args, F> && ...));
 
 // A callable that is followed by nothing, or by a classifier or options.
 template <class F, class How>
@@ -257,8 +257,7 @@ public:
     /// result, false. After close(), every call is shed. Throws `operation_aborted` when the guard has gone.
     template <class F, detail::no_options Classifier = default_classifier>
         requires detail::call_without_arguments<F, Classifier>
-    auto try_run(F&& make_task, Classifier&& classify = {}) ->
-        typename detail::awaited<detail::task_of<F>>::attempt {
+    auto try_run(F&& make_task, Classifier&& classify = {}) -> typename detail::awaited<detail::task_of<F>>::attempt {
         detail::refuse_owning_temporaries<F, Classifier>();
         return guarded<false>(call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
                               std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});

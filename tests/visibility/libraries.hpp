@@ -13,7 +13,7 @@
 
 // C names are for dlsym().
 
-// In one library: the error of a call that a guard there sheds, and the same error with the category as seen from there.
+// In one library: the error of a call that a guard there sheds, and the same error with the category of that library.
 extern "C" EXPORTED void shed_a_call(flowguard::error_code& error);
 extern "C" EXPORTED void make_an_error(flowguard::error_code& error);
 

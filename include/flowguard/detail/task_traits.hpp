@@ -50,8 +50,7 @@ public:
     explicit bound_task(std::in_place_t, From&&... parts) : parts_(std::forward<From>(parts)...) {}
 
     auto operator()() {
-        return std::apply(
-            [](F& f, Args&... args) { return std::invoke(std::move(f), std::move(args)...); }, parts_);
+        return std::apply([](F& f, Args&... args) { return std::invoke(std::move(f), std::move(args)...); }, parts_);
     }
 
 private:
