@@ -92,6 +92,8 @@ struct scene {
     void abandon(const asio::execution_context& context) {
         abandon_message message(context);
         queue.apply(message, done);
+        CHECK_FALSE(message.applied.load()); // those decided on before are not completed yet
+        queue.confirm_abandoned();
         CHECK(message.applied.load());
         while (waiter* w = message.abandoned.pop_front())
             done.push_back(*w);
@@ -874,6 +876,27 @@ TEST_CASE("A waiter aside that can be served is not held up by another one that 
     s.serve();
     CHECK(s.decided() == "h+ ");
     CHECK(s.queue.has_aside());
+}
+
+TEST_CASE("Waiters aside come back in the order in which they went") {
+    caller first{'f', 2}, second{'s', 2}, a{'a'};
+    scene s;
+    s.hand.limit = 1;
+    s.arrive(first);
+    s.arrive(second);
+    s.arrive(a);
+    s.serve();
+    s.hand.limit = 2;
+    s.hand.free = 1;
+    s.serve(); // not enough for the first
+    s.serve(); // and the second does not get in front of it
+    CHECK(s.decided().empty());
+    s.hand.free = 2;
+    s.serve();
+    CHECK(s.decided() == "f+ ");
+    s.hand.free = 3;
+    s.serve();
+    CHECK(s.decided() == "s+ a+ ");
 }
 
 TEST_CASE("A waiter aside can be cancelled, closed and abandoned") {

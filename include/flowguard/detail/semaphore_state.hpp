@@ -217,7 +217,7 @@ public:
 
     // A context is being destroyed: ends the waiters whose handlers would run there, uncalled. The caller holds a
     // reference. When this returns, no thread completes a waiter there any more. Unlike everything else it waits for
-    // the owner, if there is one, until that has read the message: for a round.
+    // the owner, if there is one: for two rounds at most.
     void abandon(const asio::execution_context& context) noexcept {
         abandon_message message(context);
         leave_or_work(&message, 0);
@@ -420,14 +420,17 @@ private:
             queue_.shed(o.done);
         }
         o.put_back();
-        if (queue_.empty() && (o.inbox & closing) == 0 && word_.contended())
-            word_.clear_contended();
+        // From here until the next round, `contended` is set just if a waiter is in line, or the semaphore is closed.
+        const bool contends = !queue_.empty() || (o.inbox & closing) != 0;
+        if (contends != word_.contended())
+            contends ? word_.set_contended() : word_.clear_contended();
         if (!queue_.has_aside() && word_.has_aside())
             word_.clear_aside();
         waiting_.store(queue_.size(), std::memory_order_relaxed);
         if (wants_watch_.load(std::memory_order_relaxed))
             ask_for_watch();
         complete(o);
+        queue_.confirm_abandoned();
         return !more;
     }
 
@@ -497,8 +500,10 @@ private:
     // Other threads have kept the owner busy for long. Leaves the queue to the next thread that comes; true if one has
     // come, or has done all that there was.
     bool hand_on(ownership& o) noexcept {
-        add_reference(); // for the look afterwards
-        ++o.references;
+        if (o.references == 0) { // for the look afterwards
+            add_reference();
+            ++o.references;
+        }
         // Relaxed: read with the next step. The next owner has to look at the permits, too.
         inbox_.fetch_or(dirty, std::memory_order_relaxed);
         // Release: the next owner must see the queue as we leave it.

@@ -116,10 +116,21 @@ public:
         case queue_message::kind::abandon: {
             auto& abandon = static_cast<abandon_message&>(message);
             end_those_of(abandon.context, abandon.abandoned);
-            // Release: the thread that waits for it sees the list. The message may be gone from here on.
-            abandon.applied.store(true, std::memory_order_release);
+            abandon.next = unconfirmed_;
+            unconfirmed_ = &abandon;
             break;
         }
+        }
+    }
+
+    // For the owner when it has completed all that it has decided on: tells the threads that destroy contexts that no
+    // waiter of theirs is left. Not earlier, for a waiter may have been decided on just before its context was abandoned.
+    void confirm_abandoned() noexcept {
+        for (queue_message* m = std::exchange(unconfirmed_, nullptr); m != nullptr;) {
+            queue_message* const next = m->next;
+            // Release: the thread that waits for it sees the list, and what completing did. The message may be gone next.
+            static_cast<abandon_message*>(m)->applied.store(true, std::memory_order_release);
+            m = next;
         }
     }
 
@@ -205,8 +216,9 @@ private:
         w.where = waiter::position::aside;
     }
 
-    // The first waiter that went aside, of those that can be served one day now, comes back in front of the line. Linear
-    // in the number of waiters aside, but only where one of them is in reach, or was before it went.
+    // The first waiter that went aside, of those that can be served one day now, comes back in front of the line; one at
+    // a time, so that the next one does not overtake it. Linear in the number of waiters aside, but only where one of
+    // them is in reach, or was before it went.
     template <class Hand>
     void bring_back(Hand& hand) noexcept {
         if (aside_.empty())
@@ -214,11 +226,14 @@ private:
         const std::size_t reach = hand.reach();
         if (reach < least_aside_)
             return;
+        if (const waiter* first = line_.next(); first != nullptr && first->where == waiter::position::back_in_line)
+            return;
         std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
         for (waiter* w = aside_.front(); w != nullptr; w = w->behind) {
             if (w->wanted <= reach) {
                 aside_.remove(*w);
                 line_.push_front(*w);
+                w->where = waiter::position::back_in_line;
                 return;
             }
             least = std::min(least, w->wanted);
@@ -236,6 +251,7 @@ private:
     void decide(waiter& w, wait_result result, waiter_list& done) noexcept {
         switch (w.where) {
         case waiter::position::in_line:
+        case waiter::position::back_in_line:
             line_.remove(w);
             break;
         case waiter::position::aside:
@@ -255,6 +271,7 @@ private:
     waiter_list aside_;
     std::uint32_t least_aside_ = 0; // no waiter aside wants less
     std::size_t size_ = 0;
+    queue_message* unconfirmed_ = nullptr; // abandon messages
 };
 
 } // namespace flowguard::detail

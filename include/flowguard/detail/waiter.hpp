@@ -102,7 +102,7 @@ public:
     }
 
     wait_result result = wait_result::aborted;
-    enum class position : std::uint8_t { nowhere, in_line, aside };
+    enum class position : std::uint8_t { nowhere, in_line, aside, back_in_line };
     position where = position::nowhere; // as the queue's owner knows it
 
     const std::uint32_t wanted; // permits, all at once
@@ -168,7 +168,7 @@ struct abandon_message : queue_message {
 
     const asio::execution_context& context;
     waiter_list abandoned;             // written by the owner
-    std::atomic<bool> applied{false}; // released by the owner, after its last access to this message
+    std::atomic<bool> applied{false}; // released by the owner, when it has completed all that it has decided on
 };
 
 } // namespace flowguard::detail
