@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_PROBE_WATCH_HPP
 #define FLOWGUARD_DETAIL_PROBE_WATCH_HPP
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -35,8 +36,9 @@ public:
         if (timer_ != nullptr)
             return;
         auto timer = std::make_shared<timer_type>(executor, end);
-        timer->async_wait(expiry<F>(*this, timer.get(), std::move(on_end)));
+        timer->async_wait(expiry<F>(*this, number_ + 1, std::move(on_end)));
         timer_ = std::move(timer);
+        ++number_;
     }
 
     // The probe has ended. Idempotent.
@@ -51,10 +53,10 @@ private:
     template <class F>
     class expiry {
     public:
-        expiry(probe_watch& watch, const void* timer, F on_end)
-            : watch_(&watch), timer_(timer), on_end_(std::move(on_end)) {}
+        expiry(probe_watch& watch, std::uint64_t number, F on_end)
+            : watch_(&watch), number_(number), on_end_(std::move(on_end)) {}
         expiry(expiry&& other) noexcept
-            : watch_(std::exchange(other.watch_, nullptr)), timer_(other.timer_), on_end_(std::move(other.on_end_)) {}
+            : watch_(std::exchange(other.watch_, nullptr)), number_(other.number_), on_end_(std::move(other.on_end_)) {}
         expiry& operator=(expiry&&) = delete;
         ~expiry() { end(); }
 
@@ -63,20 +65,20 @@ private:
     private:
         void end() noexcept {
             probe_watch* const watch = std::exchange(watch_, nullptr);
-            if (watch != nullptr && watch->take(timer_))
+            if (watch != nullptr && watch->take(number_))
                 on_end_();
         }
 
         probe_watch* watch_;
-        const void* timer_; // only to be compared
+        std::uint64_t number_; // of the timer
         F on_end_;
     };
 
-    // Whether that timer was still the one.
-    bool take(const void* timer) noexcept {
+    // Whether the timer with that number was still the one: a later one may have its address.
+    bool take(std::uint64_t number) noexcept {
         std::shared_ptr<void> gone;
         const std::lock_guard lock(mutex_);
-        if (timer_.get() != timer)
+        if (timer_ == nullptr || number_ != number)
             return false;
         gone.swap(timer_);
         return true;
@@ -84,6 +86,7 @@ private:
 
     std::recursive_mutex mutex_; // start() destroys the handler inside where it fails
     std::shared_ptr<void> timer_;
+    std::uint64_t number_ = 0; // of the latest timer
 };
 
 } // namespace flowguard::detail
