@@ -71,8 +71,13 @@ namespace flowguard {
 ///
 /// *Lifetime.* Destroying the semaphore ends its waiters with `operation_aborted`. Permits may outlive
 /// it. An execution context may be destroyed before or after the semaphore; handlers that wait in it
-/// are then destroyed uncalled. While that happens, no other thread may use a semaphore that callers
-/// of that context still wait for. A context that was used keeps no semaphore in memory.
+/// are then destroyed uncalled, while other threads, and callers of other contexts, go on using the semaphore. What
+/// must not happen meanwhile is the usual in Asio: no thread starts or cancels an operation of the context that is
+/// being destroyed. A context that was used keeps no semaphore in memory.
+///
+/// *Liveness.* A waiter that is granted its permits is posted to its executor before the operation that granted them
+/// returns, or within one round, of at most 64 grants, of the thread that serves the queue at that moment. A thread
+/// that serves the queue for others hands that on after a bounded time, however many operations arrive.
 template <class Executor>
 class basic_dynamic_semaphore {
 public:
@@ -107,9 +112,11 @@ public:
     // ---- Waiting ----
     //
     // `n`, where there is one, is how many permits are wanted, all at once, in [1, max_limit]; else
-    // std::invalid_argument is thrown, before anything else. Who wants more than the others is served in its
-    // turn nevertheless: nobody overtakes it while the permits for it come together. More than the limit
-    // are waited for until the limit is raised. What has `_for` or `_until` in its name ends with
+    // std::invalid_argument is thrown, before anything else. A waiter for many permits is served in its turn: no
+    // other waiter, and no newcomer, overtakes it while the permits for it come together. A waiter for more permits
+    // than the limit lets all others pass, until the limit is raised, or that many permits are available because
+    // some were released beyond the limit; then it has its turn, first. (With a limit of 0 permits come from
+    // release() alone, and each waiter has its turn.) What has `_for` or `_until` in its name ends with
     // `error::wait_timeout` when no permit has come in time.
 
     /// Waits for permits and holds them: `permit p = co_await s.acquire();`. Does not suspend when they
@@ -201,17 +208,18 @@ public:
 
     /// Changes how many permits exist, in [1, max_limit]; else throws std::invalid_argument. More than
     /// before are available, or granted to waiters, at once. If fewer, no holder loses its permit:
-    /// what is in flight above the limit is debt, which releases pay before anyone is admitted.
+    /// what is in flight above the limit is debt, which releases pay before anyone is admitted. Lock-free; O(1) for each
+    /// waiter that is granted permits.
     void set_limit(std::size_t limit) { state_->set_limit(detail::check_range("limit", limit, 1, max_limit)); }
 
     /// How many permits exist. Any of these four counters may be out of date when it is returned, and
     /// does not show what calls that other threads are in have not finished yet.
     std::size_t current_limit() const noexcept { return state_->limit(); }
 
-    /// How many permits try_acquire() could take now; 0 while somebody waits.
+    /// How many permits try_acquire() could take now; 0 while a caller waits for no more than the limit.
     std::size_t available_permits() const noexcept { return state_->available(); }
 
-    /// How many permits are held, or on their way to a waiter: the limit less what is available. So permits that
+    /// How many permits are held, or on their way to a waiter: at some instant during this call, exactly. Permits that
     /// were released beyond the limit hide as many that are held.
     std::size_t in_flight() const noexcept { return state_->in_flight(); }
 

@@ -85,7 +85,8 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 ///
 /// Each call is admitted when a permit is free, first come, first served, and is timed from then on. A
 /// *window* of such samples goes to the strategy, which answers with a new limit. All of this happens
-/// inside the calls: the guard has no thread and no timer of its own, and an idle one costs nothing.
+/// inside the calls: the guard has no thread, and an idle one costs nothing. It has one timer at most, on the executor
+/// of a caller that waits, and only while a strategy has lowered the limit for a bounded time: see plan::within.
 /// An admitted call is one compare-and-swap, a clock read, the task, a clock read, a few relaxed
 /// atomic additions, and one compare-and-swap; it allocates nothing, and does not suspend if a permit
 /// is free.
@@ -97,9 +98,10 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// has no associated executor is called through the guard's.
 ///
 /// *Waiting* can be bounded, in number and in time, and its order can be by class, by share, and adapt to
-/// overload: see guard_options, and run_options for one call. Whoever finds a permit free takes it, whatever
-/// the class: nobody waits then. Time-outs are kept by timers in the waiters' own operations, as for
-/// dynamic_semaphore.
+/// overload: see guard_options, and run_options for one call. If a permit is free, any caller gets it; priorities
+/// matter only once callers wait. A call that finds the queue full is refused before it enters the queue, so that a
+/// flood of calls costs those who make them, and delays nobody else. Time-outs are kept by timers in the waiters' own
+/// operations, as for dynamic_semaphore.
 ///
 /// *Cancellation.* While it waits for a permit, a call supports all types of cancellation; it then
 /// ends with `asio::error::operation_aborted`, and its task is not started. Afterwards it is the task's
