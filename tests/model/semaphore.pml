@@ -10,41 +10,54 @@
  *     ./check.sh                 every configuration, exhaustively, and every mutation
  *     ./check.sh resize close    only these configurations, no mutations
  *
- * Modelled: both atomic words, limit_, the waiters' claims, the owner's line; try_take,
- * give_with_reference and give with their direct hand-over, wait, cancellation of a waiter (from a slot
- * or by a deadline), cancel_all, close, orphan, set_limit, and the owner's work() with its last touch
- * and the completions after it. A waiter asks for one permit, HEAVY for two.
+ * Modelled: both atomic words, limit_, reserved_, the waiters' claims, the owner's line and those aside;
+ * try_take, give_with_reference and give with their direct hand-over, wait with a bounded number of
+ * waiters, cancellation of a waiter (from a slot or by a deadline), cancel_all, close, orphan, set_limit,
+ * abandon, and the owner's work() in rounds, with its completions, hand_on, and its last touch; then it
+ * tells the observer of refusals. A waiter asks for one permit, those of HEAVY for more.
  *
  * Steps. Each access to an atomic is one step. What an owner does with its line is part of the access
- * before it or after it, and so are completions. A loop of a load and a compare-and-swap that decides
- * from nothing but the value read is by default one step: the exchange that succeeds, or the load that
- * decides against it; other loads, and exchanges that fail, change nothing. With STEPWISE these loads
- * are steps of their own, and what they read is kept.
+ * before it or after it. So are completions, but they are never part of the step that ends the
+ * ownership. A loop of a load and a compare-and-swap that decides from nothing but the value read is by
+ * default one step: the exchange that succeeds, or the load that decides against it; other loads, and
+ * exchanges that fail, change nothing. With STEPWISE these loads are steps of their own, and what they
+ * read is kept. Where the limit changes, the load of the limit is always a step of its own; without
+ * STEPWISE the word may change after it, which allows more than the code does.
  *
  * Checked:
- *   - permits available, held, in hand, and on their way between limit_ and the word, never fewer than
- *     none, add up to limit_ before each step; see `moving`
+ *   - permits that callers hold and those in the owner's hand add up to the word's `held` before each step
  *   - nobody touches the state after its last reference has gone
  *   - each waiter is completed exactly once, and after that no owner touches it
- *   - waiters are granted in the order of their enqueueing exchanges, and no newcomer takes a permit past
- *     a waiter who was in line when the newcomer began; see `ahead_of_newcomers`
+ *   - waiters are granted in the order of their enqueueing exchanges, but for those that went aside; one
+ *     that comes back is served before all who are in line then. No newcomer takes a permit past a waiter
+ *     who was in line when the newcomer began; see `ahead_of_newcomers`
  *   - permits that are brought while there is debt pay it before anyone is admitted; see `in_debt`
+ *   - no more than MAX_WAITERS have a place, and who is refused came when as many were not completed yet
+ *   - after abandon() no owner completes a waiter of that context
  *   - when nothing moves any more, nobody owns the queue, no message and no `dirty` is left; the first in
- *     line, if any, asks for more than is available; `contended` is set just if somebody waits or the
- *     semaphore is closed; nobody waits after close; every reference is accounted for
+ *     line, if any, asks for more than is available, but at most the limit; who is aside asks for more than
+ *     the limit; `contended` is set just if somebody is in line or the semaphore is closed, and `aside` if
+ *     somebody is aside; nobody waits after close; every reference and reservation is accounted for
  *   - in the end, handle and permits being gone, so are the waiters and the state
+ *   - FLOOD: each waiter is completed although messages come for ever, under a scheduler that is weakly
+ *     fair. It is checked as a temporal formula, since then it never comes to a rest.
  *
- * Two things that the code does are not needed for any of this. An owner that completed waiters before
- * it leaves would find the state alive: orphan() leaves the handle's reference to it. And a waiter who is
- * not refused after close would be ended by the next owner.
+ * FLOOD does not check that an owner is relieved: whether a thread comes while the owner yields is left to
+ * the scheduler.
+ *
+ * One thing that the code does is not needed for any of this: a waiter who is not refused after close would
+ * be ended by the next owner.
  *
  * Not modelled: memory orders (memory is sequentially consistent here; the orders are argued in the
- * code and tested under ThreadSanitizer), exchanges that fail spuriously (they change nothing),
- * execution contexts (link, abandon, is_retired), permits released beyond the limit, overflow, and
- * waiters that cannot be cancelled (for them the claim is no atomic access).
+ * code, and checked by tests/memory_model), exchanges that fail spuriously (they change nothing), link and
+ * is_retired, permits released beyond the limit (for these alone releases look at `aside`), overflow, shedding
+ * and eviction (what an owner decides by itself, and a reservation too many), classes and partitions,
+ * `least_aside_` and would_wait() (which save work), and waiters that cannot be cancelled (for them the
+ * claim is no atomic access).
  *
  * Assumed of callers: who calls give, set_limit, close, cancel_all or try_take keeps the handle until the
- * call has had its effect, no longer; a waiter is not cancelled before it was put in line, or refused.
+ * call has had its effect, no longer; a waiter is not cancelled before it was put in line, or refused. While
+ * a context is destroyed nobody starts or cancels a wait there; earlier cancellations may still be unread.
  */
 
 /* ---- configuration ---- */
@@ -59,7 +72,10 @@
 #define WAITERS 2     /* at most 3 */
 #endif
 #ifndef HEAVY
-#define HEAVY 9       /* the waiter who asks for two permits */
+#define HEAVY 0       /* a set of waiters, who ask for WEIGHT permits */
+#endif
+#ifndef WEIGHT
+#define WEIGHT 2
 #endif
 #ifndef RELEASERS
 #define RELEASERS 2
@@ -91,98 +107,170 @@
 #ifndef OTHER
 #define OTHER (LIMIT + 1)
 #endif
+#ifndef CONTEXT
+#define CONTEXT 0     /* a set of waiters, whose context is destroyed */
+#endif
 /* TRY_FIRST    callers try_take before they wait
  * BARE         permits are held without references, and given back with give()
  * KEEP         waiters who are granted permits keep them until all is quiet
  * ORPHAN       the handle goes as soon as nobody needs it any more, else when all is quiet
+ * MAX_WAITERS  that many may wait
+ * MOST_GRANTS  that many waiters are served in a round; otherwise, as many as can be
+ * HAND_ON      an owner may hand the queue on after any round; otherwise, after none
+ * OBSERVED     an observer is told of refusals
+ * FLOOD        somebody tells the owner of permits, or leaves messages, for ever
  * STEPWISE     see above
  * MUTATION_x   something is broken, and must be noticed; see check.sh */
 
-#define MESSAGES (WAITERS + CANCELLERS + CANCEL_ALLS)
+#if HEAVY && RESIZERS > 0
+#define ASIDE
+#endif
+#if CONTEXT
+#define ABANDONERS 1
+#else
+#define ABANDONERS 0
+#endif
+
+#ifdef FLOOD
+#define FLOODERS 1
+#else
+#define FLOODERS 0
+#endif
+
+#define MESSAGES (WAITERS + CANCELLERS + CANCEL_ALLS + ABANDONERS + FLOODERS)
 #define no_message 0
 #define enqueue_message(w) (1 + (w))
 #define cancel_message(w) (1 + WAITERS + (w))
-#define cancel_all_message (1 + 2 * WAITERS)
+#define empty_message (1 + 2 * WAITERS)
+#define cancel_all_message (2 + 2 * WAITERS)
+#define abandon_message (3 + 2 * WAITERS)
 
 #define mask(w) (1 << (w))
 #define everybody (mask(WAITERS) - 1)
-#define wanted(w) ((w) == HEAVY -> 2 : 1)
+#define number_of(set) (((set) & 1) + (((set) >> 1) & 1) + (((set) >> 2) & 1))
+#define wanted(w) ((HEAVY & mask(w)) != 0 -> WEIGHT : 1)
+#define no_limit 9
 
 /* ---- the state ---- */
 
 /* permit_word */
-short available;
-bool contended;
+short held;
+bool contended, aside;
 byte references;
+byte limit_;
 
 /* inbox_; messages from the oldest to the newest */
 byte inbox[MESSAGES];
 byte messages;
 bool owned, dirty, closing, orphaned;
 
-byte limit_;
+byte reserved_;
 byte claimed;             /* a set of waiters */
+bool applied;             /* of the abandon message */
 
 /* The owner's. waiting_ is a copy of size_ for others. */
 byte line_[WAITERS];
 byte length;              /* of line_ */
+#ifdef ASIDE
+byte aside_[WAITERS];
+byte aside_length;
+byte brought_back;        /* a set of waiters in line */
+#else
+#define aside_length 0
+#endif
 byte size_;
 bool handle_dropped_;
 
 /* ownership. There is one owner at a time, so this is shared, except for what it takes along when it
- * leaves: done and references. */
+ * leaves, and what it has decided on. */
 byte permits_;            /* in hand, with one reference */
 bool o_closing, o_orphaned;
+#if RESIZERS > 0
+byte o_held;
+#endif
 byte batch[MESSAGES];     /* messages taken and not applied yet */
 byte batched;
-byte place;               /* of end_all() in the line */
+byte place;               /* of end_all() in the line, and behind it those aside */
+byte abandoned;           /* a set of waiters */
+bool to_confirm;          /* an abandon message was applied, and its sender is to be told */
+#ifdef ASIDE
+bool looked;              /* bring_back() was called for the first in line */
+#endif
+#ifdef MOST_GRANTS
+byte grants;
+bool more;                /* what do_round() returns, negated */
+#endif
 
 /* What the C++ code does not have, for the properties' sake. */
 bool destroyed;
-byte held;                /* permits that callers hold */
-short moving;             /* withdrawn before limit_ is lowered, or to be given after it was raised */
+byte taken;               /* permits that callers hold */
 bool in_debt;             /* there was debt when the owner brought permits, and has been ever since */
 byte users;               /* parties that need the handle still */
 byte published;           /* sets of waiters */
 byte granted;
 byte completed;
-byte before_me[WAITERS];  /* who was in line when this waiter came */
+#ifdef MAX_WAITERS
+byte reserved, freed;     /* whose reservation was made, and freed */
+#ifdef MUTATION_RESERVE_AFTER_LOOKING
+byte looking;
+#endif
+#endif
+#ifdef ASIDE
+byte are_aside;
+#endif
+byte before_me[WAITERS];  /* who is to be served before this waiter, unless claimed */
 /* Waiters whom no newcomer overtakes: from when its message is left, or, if it became the owner with
- * that, from when it has looked for permits in vain; until it is claimed, or, being the only one, until
- * permits have been taken for it. */
+ * that, from when it has looked for permits in vain; until it is claimed, or goes aside, or, being the
+ * only one, until permits have been taken for it. */
 byte ahead_of_newcomers;
 bool all_quiet;
 byte begun, brought;      /* callers and releasers that began: see callers_turn */
+#if CONTEXT
+bool context_goes;        /* nobody cancels a waiter there any more */
+byte cancelling;          /* cancellers that have claimed a waiter, and left no message yet */
+#endif
+
+#ifdef FLOOD
+bool flooded;             /* there is a message of the flooder's */
+#endif
 
 hidden byte i_, w_;       /* for use within a step */
 
 /* Before each access. */
 #define touch()                                                                                         \
     assert(!destroyed);                                                                                 \
-    assert(moving >= 0 && available + held + permits_ + moving == limit_)
+    assert(held == taken + permits_)
 
 #define LOCALS                                                                                          \
     byte at;                                                                                            \
-    byte o_done, o_references LOADED
+    byte o_done, o_references LOADED LIMIT_LOADED OBSERVES
+
+#ifdef OBSERVED
+#define OBSERVES ; bool o_observes
+#define observes o_observes
+#else
+#define OBSERVES
+#define observes false
+#endif
 
 #ifdef STEPWISE
 #define LOADED                                                                                          \
     ; bool word_read, inbox_read;                                                                       \
-    short read_available;                                                                               \
+    short read_held;                                                                                    \
     byte read_references, read_newest;                                                                  \
-    bool read_contended, read_owned, read_dirty, read_closing, read_orphaned
+    bool read_contended, read_aside, read_owned, read_dirty, read_closing, read_orphaned
 #define newest (messages > 0 -> inbox[messages - 1] : no_message)
 #define word_changed                                                                                    \
-    (!word_read || read_available != available || read_contended != contended ||                        \
+    (!word_read || read_held != held || read_contended != contended || read_aside != aside ||           \
      read_references != references)
 #define inbox_changed                                                                                   \
     (!inbox_read || read_newest != newest || read_owned != owned || read_dirty != dirty ||              \
      read_closing != closing || read_orphaned != orphaned)
-#define load_word()                                                                                     \
-    touch();                                                                                            \
+#define read_word()                                                                                     \
     word_read = true;                                                                                   \
-    read_available = available;                                                                         \
+    read_held = held;                                                                                   \
     read_contended = contended;                                                                         \
+    read_aside = aside;                                                                                 \
     read_references = references
 #define load_inbox()                                                                                    \
     touch();                                                                                            \
@@ -194,9 +282,11 @@ hidden byte i_, w_;       /* for use within a step */
     read_orphaned = orphaned
 #define forget_word()                                                                                   \
     word_read = false;                                                                                  \
-    read_available = 0;                                                                                 \
+    read_held = 0;                                                                                      \
     read_contended = false;                                                                             \
-    read_references = 0
+    read_aside = false;                                                                                 \
+    read_references = 0;                                                                                \
+    forget_limit()
 #define forget_inbox()                                                                                  \
     inbox_read = false;                                                                                 \
     read_newest = no_message;                                                                           \
@@ -211,19 +301,66 @@ hidden byte i_, w_;       /* for use within a step */
 #define inbox_read true
 #define word_changed false
 #define inbox_changed false
-#define read_available available
+#define read_held held
 #define read_contended contended
+#define read_aside aside
 #define read_newest messages
 #define read_owned owned
+#define read_dirty dirty
 #define read_closing closing
-#define load_word() skip
+#define read_word() skip
 #define load_inbox() skip
-#define forget_word() skip
+#define forget_word() forget_limit()
 #define forget_inbox() skip
 #define touch_by_load() touch()
 #endif
+#define load_word()                                                                                     \
+    touch();                                                                                            \
+    read_word();                                                                                        \
+    forget_limit()
+#define waits (contended || aside)
+#define read_waits (read_contended || read_aside)
+
+/* suffices() reads the limit after the word. Where that may change it is a step of its own, which is
+ * repeated where the exchange failed. */
+#if RESIZERS > 0
+#define LIMIT_LOADED                                                                                    \
+    ; bool limit_read;                                                                                  \
+    byte read_limit
+#define load_limit()                                                                                    \
+    touch();                                                                                            \
+    limit_read = true;                                                                                  \
+    read_limit = limit_
+#define forget_limit()                                                                                  \
+    limit_read = false;                                                                                 \
+    read_limit = 0
+#else
+#define LIMIT_LOADED
+#define limit_read true
+#define read_limit limit_
+#define load_limit() skip
+#define forget_limit() skip
+#endif
+#define suffices(n) (read_limit >= read_held + (n))
+#define must_load_word (word_changed && (!word_read || limit_read))
+#define must_load_limit (word_read && !limit_read)
+#define may_exchange (!word_changed && limit_read)
+#define may_decide (word_read && limit_read)
 
 /* ---- parts of steps ---- */
+
+/* Where an owner is: at */
+#define to_begin 0
+#define in_loop 1
+#define unserved 2   /* there are too few permits for the first in line */
+#define goes_aside 3
+#define to_go 4      /* the round is over, but for completions */
+#define to_tell 5    /* a reservation was freed */
+#define to_take 6
+#define to_hand_on 7
+#define to_yield 8
+#define to_look 9
+#define has_left 10
 
 inline drop_references(n) {
     touch();
@@ -231,7 +368,8 @@ inline drop_references(n) {
     references = references - n;
     if
     :: references == 0 ->
-        assert(orphaned && !owned && !dirty && messages == 0 && length == 0 && size_ == 0 && held == 0);
+        assert(orphaned && !owned && !dirty && messages == 0 && length == 0 && aside_length == 0);
+        assert(size_ == 0 && taken == 0);
         destroyed = true
     :: else
     fi
@@ -239,13 +377,13 @@ inline drop_references(n) {
 
 inline paid() {
     if
-    :: available >= 0 -> in_debt = false
+    :: held <= limit_ -> in_debt = false
     :: else
     fi
 }
 
 inline put_back() {
-    available = available + permits_;
+    held = held - permits_;
     permits_ = 0;
 #ifdef MUTATION_DROP_EARLY
     drop_references(1);
@@ -260,14 +398,38 @@ inline claim(w) {
     ahead_of_newcomers = ahead_of_newcomers & ~mask(w)
 }
 
-inline complete_done() {
-    assert((completed & o_done) == 0);
-    completed = completed | o_done;
-    o_done = 0
+inline complete(set) {
+    assert((completed & (set)) == 0);
+#if CONTEXT
+    assert(!applied || (CONTEXT & (set)) == 0);
+#endif
+    completed = completed | (set);
+    o_done = o_done & ~(set)
 }
 
+#ifdef ASIDE
+/* If it is aside. */
+inline remove_from_aside(w) {
+    i_ = 0;
+    do
+    :: i_ < aside_length && aside_[i_] != w -> i_++
+    :: else -> break
+    od;
+    if
+    :: i_ < aside_length ->
+        aside_length--;
+        do
+        :: i_ < aside_length -> aside_[i_] = aside_[i_ + 1]; i_++
+        :: else -> break
+        od;
+        aside_[aside_length] = 0
+    :: else
+    fi
+}
+#endif
+
 /* If it is in line. */
-inline remove(w) {
+inline remove_from_line(w) {
     i_ = 0;
     do
     :: i_ < length && line_[i_] != w -> i_++
@@ -285,6 +447,14 @@ inline remove(w) {
     fi
 }
 
+inline remove(w) {
+    remove_from_line(w);
+#ifdef ASIDE
+    remove_from_aside(w);
+    brought_back = brought_back & ~mask(w)
+#endif
+}
+
 inline decide(w) {
     assert(((completed | o_done) & mask(w)) == 0 && (claimed & mask(w)) != 0);
     remove(w);
@@ -293,18 +463,20 @@ inline decide(w) {
     o_done = o_done | mask(w)
 }
 
-/* An enqueue message or a cancel message, or none. */
+/* An enqueue message or a cancel message, or one that has no effect. */
 inline apply(message) {
     w_ = message;
     if
-    :: w_ == no_message
-    :: w_ != no_message && w_ < cancel_message(0) ->
+    :: w_ < cancel_message(0) ->
         w_ = w_ - enqueue_message(0);
         assert((completed & mask(w_)) == 0);
         line_[length] = w_;
         length++;
         size_++
-    :: w_ >= cancel_message(0) ->
+#ifdef FLOOD
+    :: w_ == empty_message -> flooded = false
+#endif
+    :: w_ >= cancel_message(0) && w_ < empty_message ->
         w_ = w_ - cancel_message(0);
         decide(w_)
     fi
@@ -320,16 +492,16 @@ inline drop_message() {
     batch[batched] = 0
 }
 
-/* As far as there are no claims to be made, that is, up to a cancel_all. */
+/* As far as there are no claims to be made, that is, up to a cancel_all or an abandon message. */
 inline apply_all() {
     do
 #ifdef MUTATION_NEWEST_FIRST
-    :: batched > 0 && batch[batched - 1] != cancel_all_message ->
+    :: batched > 0 && batch[batched - 1] < cancel_all_message ->
         apply(batch[batched - 1]);
         batched--;
         batch[batched] = 0
 #else
-    :: batched > 0 && batch[0] != cancel_all_message ->
+    :: batched > 0 && batch[0] < cancel_all_message ->
         apply(batch[0]);
         drop_message()
 #endif
@@ -350,6 +522,34 @@ inline empty_inbox() {
 inline push(message) {
     inbox[messages] = message;
     messages++
+}
+
+/* The flags that the owner sees first: a step of its own, where they may change. */
+#if CLOSERS > 0 || defined(ORPHAN)
+#define first_look() skip
+#else
+#define first_look() at = in_loop; o_closing = closing; o_orphaned = orphaned
+#endif
+
+inline become_owner() {
+    owned = true;
+    first_look()
+}
+
+/* A thread has become the owner. Where the last one left messages, its own goes behind them. */
+inline own_with(message) {
+    become_owner();
+#ifndef MUTATION_MESSAGE_IN_HAND_FIRST
+    if
+    :: messages > 0 -> push(message)
+    :: else ->
+#endif
+        batch[0] = message;
+        batched = 1;
+        apply_all()
+#ifndef MUTATION_MESSAGE_IN_HAND_FIRST
+    fi
+#endif
 }
 
 inline line_is_seen() {
@@ -375,24 +575,65 @@ inline check_line() {
 #define wins_claim(w) ((claimed & mask(w)) == 0)
 #endif
 
-/* end_all(), the claim of one waiter. */
-inline end_one() {
+#ifdef ASIDE
+#define at_place (place < length -> line_[place] : aside_[place - length])
+#else
+#define at_place line_[place]
+#endif
+
+/* end_all() and end_those_of(), one waiter. */
+inline end_one(ends, abandons) {
     touch();
-    w_ = line_[place];
+    w_ = at_place;
     assert((completed & mask(w_)) == 0);
     if
-    :: wins_claim(w_) -> claim(w_); decide(w_)
+    :: (ends) && wins_claim(w_) ->
+        claim(w_);
+        decide(w_);
+        if
+        :: abandons -> o_done = o_done & ~mask(w_); abandoned = abandoned | mask(w_)
+        :: else
+        fi
     :: else -> place++
     fi
 }
 
-/* ---- the owner ---- */
+#ifdef ASIDE
+inline put_aside(w) {
+    remove(w);
+    aside_[aside_length] = w;
+    aside_length++;
+    are_aside = are_aside | mask(w);
+    ahead_of_newcomers = ahead_of_newcomers & ~mask(w);
+    before_me[w] = 0;
+    i_ = 0;
+    do
+    :: i_ < WAITERS -> before_me[i_] = before_me[i_] & ~mask(w); i_++
+    :: else -> break
+    od
+}
 
-/* at */
-#define in_loop 0
-#define to_go 1
-#define to_take 2
-#define has_left 3
+/* All who are in line or aside are to be served later. */
+inline bring_front_back() {
+    w_ = aside_[0];
+    remove(w_);
+    are_aside = are_aside & ~mask(w_);
+    i_ = length;
+    do
+    :: i_ > 0 -> line_[i_] = line_[i_ - 1]; i_--; before_me[line_[i_]] = before_me[line_[i_]] | mask(w_)
+    :: else -> break
+    od;
+    line_[0] = w_;
+    length++;
+    do
+    :: i_ < aside_length -> before_me[aside_[i_]] = before_me[aside_[i_]] | mask(w_); i_++
+    :: else -> break
+    od;
+    brought_back = brought_back | mask(w_)
+}
+#endif
+
+/* ---- the owner ---- */
 
 #define front line_[0]
 #ifdef MUTATION_ANY_PERMITS_IN_HAND
@@ -400,13 +641,33 @@ inline end_one() {
 #else
 #define has_wanted (permits_ == wanted(front))
 #endif
-#define serves (at == in_loop && batched == 0 && !o_closing && length > 0)
-#define ends_all (at == in_loop && batched == 0 && o_closing)
+#define has_message(m) (at <= in_loop && batched > 0 && batch[0] == m)
+#define rests (at == in_loop && batched == 0)
+#ifdef MOST_GRANTS
+#define has_had_enough (grants == MOST_GRANTS)
+#else
+#define has_had_enough false
+#define more false
+#endif
+#ifdef ASIDE
+#ifdef MUTATION_BRING_TO_FRONT
+#define is_back(w) false
+#else
+#define is_back(w) ((brought_back & mask(w)) != 0)
+#endif
+#define must_bring_back (aside_length > 0 && !looked && !(length > 0 && is_back(front)))
+#else
+#define must_bring_back false
+#endif
+#define serves (rests && !o_closing && !must_bring_back && length > 0 && !has_had_enough)
+#define has_served (rests && !o_closing && !must_bring_back && (length == 0 || has_had_enough))
+#define ends_all (rests && o_closing)
 #ifdef MUTATION_CLOSE_NOT_CONTENDED
 #define no_short_cuts true
 #else
 #define no_short_cuts contended
 #endif
+#define has_ended_all (ends_all && no_short_cuts && place >= length + aside_length)
 #ifdef MUTATION_ONLY_WAITER
 #define only_waiter true
 #else
@@ -417,6 +678,7 @@ inline end_one() {
 #else
 #define may_clear (length == 0 && !o_closing && contended)
 #endif
+#define may_clear_aside (aside && aside_length == 0)
 #ifdef MUTATION_LAST_WITH_WAITERS
 #define last (o_orphaned && !handle_dropped_)
 #else
@@ -437,40 +699,154 @@ inline end_one() {
 #ifdef MUTATION_TAKE_UNSEEN
 #define must_contend false
 #else
-#define must_contend (read_newest != no_message && length == 0 && !contended)
+#ifdef MUTATION_CONTEND_IF_EMPTY
+#define must_contend (length == 0 && !contended)
+#else
+#define must_contend (!contended)
+#endif
+#endif
+#define sees_message (inbox_read && (inbox_changed || read_newest != no_message))
+#ifdef MUTATION_COMPLETE_AFTER_LEAVING
+#define completes false
+#else
+#define completes (o_done != 0)
+#endif
+#if CONTEXT
+#define confirms to_confirm
+#else
+#define confirms false
+#endif
+/* do_round() is through but for completions; or with them */
+#define is_tidy (at == to_go && !may_clear && !may_clear_aside)
+#define round_is_over (is_tidy && !completes && !confirms)
+#define takes_along (last || o_references > 0 || o_done != 0 || observes)
+
+#ifdef OBSERVED
+/* Of a refusal the observer is told after the owner has left. */
+#define note(set)                                                                                       \
+    if                                                                                                  \
+    :: !o_observes && ((set) & ~granted) != 0 -> o_observes = true; refer_to_tell()                     \
+    :: else                                                                                             \
+    fi
+#ifdef MUTATION_OBSERVE_WITHOUT_REFERENCE
+#define refer_to_tell() skip
+#else
+#define refer_to_tell() add_own_reference()
+#endif
+#else
+#define note(set) skip
 #endif
 
+inline end_turn() {
+#ifdef ASIDE
+    looked = false;
+#endif
+#ifdef MOST_GRANTS
+    grants++;
+#endif
+    forget_word()
+}
+
+inline end_in_vain() {
+#ifdef ASIDE
+    at = unserved;
+    forget_word()
+#else
+    at = unserved;
+    end_round()
+#endif
+}
+
+inline end_round() {
+#ifdef ASIDE
+    looked = false;
+#endif
+#ifdef MOST_GRANTS
+    grants = 0;
+    more = (!o_closing && length > 0 && at == in_loop);
+#endif
+    place = 0;
+    at = to_go;
+    forget_word()
+}
+
+/* Where nothing is to be done any more in a round, its end is part of the same step. */
+inline go_if_through() {
+    if
+    :: permits_ == 0 && (has_ended_all || has_served) -> end_round()
+    :: else
+    fi
+}
+
 /* The owner's work, once debt has been paid with what it brought. */
-inline work(message) {
-    d_step {
-        touch();
-        apply(message);
-        o_closing = closing;
-        o_orphaned = orphaned
-    };
+inline work() {
     do
-    /* apply_all: a cancel_all */
-    :: d_step { at == in_loop && batched > 0 && place < length -> end_one() }
+    /* apply_all: a cancel_all or an abandon message */
+#if CANCEL_ALLS > 0
+    :: d_step { has_message(cancel_all_message) && place < length + aside_length -> end_one(true, false) }
     :: d_step {
-           at == in_loop && batched > 0 && place >= length ->
+           has_message(cancel_all_message) && place >= length + aside_length ->
            drop_message();
            apply_all();
-           place = 0
+           place = 0;
+           go_if_through()
+       }
+#endif
+#if CONTEXT
+    :: d_step {
+           has_message(abandon_message) && place < length + aside_length ->
+           end_one((CONTEXT & mask(at_place)) != 0, true)
+       }
+    :: d_step {
+           has_message(abandon_message) && place >= length + aside_length ->
+#ifdef MUTATION_CONFIRM_EARLY
+           touch();
+           applied = true;
+#else
+           to_confirm = true;
+#endif
+           drop_message();
+           apply_all();
+           place = 0;
+           go_if_through()
+       }
+#endif
+    :: d_step {
+           at == to_begin && batched == 0 ->
+           touch();
+           o_closing = closing;
+           o_orphaned = orphaned;
+           at = in_loop;
+           go_if_through()
        }
 
     /* closing: set_contended, end_all */
-    :: d_step { ends_all && !no_short_cuts -> touch(); contended = true }
-    :: d_step { ends_all && no_short_cuts && place < length -> end_one() }
+    :: d_step { ends_all && !no_short_cuts -> touch(); contended = true; go_if_through() }
+    :: d_step { ends_all && no_short_cuts && place < length + aside_length -> end_one(true, false); go_if_through() }
 
+#ifdef ASIDE
+    /* serve: bring_back */
+    :: d_step {
+           rests && !o_closing && must_bring_back ->
+           touch();
+           if
+           :: limit_ == 0 || limit_ >= WEIGHT -> bring_front_back()
+           :: else
+           fi;
+           looked = true;
+           go_if_through()
+       }
+#endif
     /* serve: take, of permits that are in hand but not as many as wanted */
     :: d_step { serves && permits_ > 0 && !has_wanted -> touch(); put_back() }
     /* serve: take_or_contend */
-    :: d_step { serves && permits_ == 0 && word_changed -> load_word() }
+    :: d_step { serves && permits_ == 0 && must_load_word -> load_word() }
+    :: d_step { serves && permits_ == 0 && must_load_limit -> load_limit() }
     :: d_step {
-           serves && permits_ == 0 && !word_changed && available >= wanted(front) ->
+           serves && permits_ == 0 && may_exchange && suffices(wanted(front)) ->
            touch();
            permits_ = wanted(front);
-           available = available - permits_;
+           held = held + permits_;
            references++;
            if
            :: only_waiter -> contended = false; ahead_of_newcomers = ahead_of_newcomers & ~mask(front)
@@ -479,15 +855,49 @@ inline work(message) {
            forget_word()
        }
     :: d_step {
-           serves && permits_ == 0 && !word_changed && available < wanted(front) ->
+           serves && permits_ == 0 && may_exchange && !suffices(wanted(front)) && !read_contended ->
            touch();
 #ifndef MUTATION_NOT_CONTENDED
            contended = true;
 #endif
            line_is_seen();
-           at = to_go;
-           forget_word()
+#if RESIZERS > 0 && !defined(MUTATION_NO_SECOND_LOOK)
+           read_word();
+           forget_limit()
+#else
+           end_in_vain()
+#endif
        }
+    :: d_step {
+           serves && permits_ == 0 && may_decide && !suffices(wanted(front)) && read_contended ->
+           touch_by_load();
+           line_is_seen();
+           end_in_vain()
+       }
+#ifdef ASIDE
+    /* serve: put_aside, or the limit would allow it */
+    :: d_step {
+           at == unserved && limit_ != 0 && wanted(front) > limit_ ->
+           touch();
+           w_ = front;
+           put_aside(w_);
+           if
+           :: aside -> at = in_loop; end_turn(); go_if_through()
+           :: else -> at = goes_aside
+           fi
+       }
+    :: d_step {
+           at == goes_aside ->
+           touch();
+#ifndef MUTATION_ASIDE_UNSEEN
+           aside = true;
+#endif
+           at = in_loop;
+           end_turn();
+           go_if_through()
+       }
+    :: d_step { at == unserved && !(limit_ != 0 && wanted(front) > limit_) -> touch(); end_round() }
+#endif
     /* serve: claim, and give_away; or its cancel message is on its way */
     :: d_step {
            serves && has_wanted ->
@@ -500,18 +910,18 @@ inline work(message) {
                assert((before_me[w_] & ~claimed) == 0);
                claim(w_);
                granted = granted | mask(w_);
-               held = held + wanted(w_);
+               taken = taken + wanted(w_);
                permits_ = 0;
                decide(w_)
            :: else -> remove(w_)
-           fi
+           fi;
+           end_turn();
+           go_if_through()
        }
 
-    /* nobody left to serve or to end: put_back */
+    /* nobody left to serve or to end, or enough for a round: put_back */
     :: d_step {
-           (ends_all && no_short_cuts && place >= length) ||
-           (at == in_loop && batched == 0 && !o_closing && length == 0) ->
-           place = 0;
+           has_ended_all || has_served ->
            if
            :: permits_ > 0 ->
                touch();
@@ -523,53 +933,160 @@ inline work(message) {
 #endif
            :: else
            fi;
-           at = to_go
+           end_round()
        }
     :: d_step { at == to_go && may_clear -> touch(); contended = false }
+    :: d_step { at == to_go && !may_clear && may_clear_aside -> touch(); aside = false }
+
+    /* complete: free_reservations and note_refusal, and the completion, for each or, where there is
+       nothing to be freed, for all */
+#ifdef MAX_WAITERS
+    :: d_step {
+           is_tidy && completes ->
+           touch();
+#ifdef MUTATION_FREE_LATE
+           complete(o_done & -o_done);
+#else
+           reserved_--;
+           freed = freed | (o_done & -o_done);
+#endif
+           note(o_done & -o_done);
+           at = to_tell
+       }
+    :: d_step {
+           at == to_tell ->
+#ifdef MUTATION_FREE_LATE
+           touch();
+           reserved_--;
+           freed = freed | completed;
+#else
+           complete(o_done & -o_done);
+#endif
+           at = to_go
+       }
+#else
+    :: d_step {
+           is_tidy && completes ->
+           touch();
+           note(o_done);
+           complete(o_done)
+       }
+#endif
+#if CONTEXT
+    :: d_step { is_tidy && !completes && to_confirm -> touch(); applied = true; to_confirm = false }
+#endif
 
     /* try_to_go: the exchange succeeds */
     :: d_step {
-           at == to_go && !may_clear && idle && (last || o_references > 0) ->
+           round_is_over && !more && idle && takes_along ->
            leave();
            at = has_left
        }
-#ifdef MUTATION_TOUCH_LATE
-    :: d_step { at == to_go && !may_clear && idle && !(last || o_references > 0) -> leave(); at = has_left };
-        d_step { touch(); complete_done(); at = in_loop };
-        break
-#else
     :: d_step {
-           at == to_go && !may_clear && idle && !(last || o_references > 0) ->
+           round_is_over && !more && idle && !takes_along ->
            leave();
-           complete_done();
-           at = in_loop
+           at = to_begin
        };
-        break
+#ifdef MUTATION_TOUCH_LATE
+        d_step { touch() };
 #endif
-    :: d_step {
-           at == has_left ->
-           drop_references(o_references);
-           o_references = 0;
-           complete_done();
-           at = in_loop
-       };
         break
+    /* it fails, or there is more to do */
+    :: d_step { round_is_over && !more && !idle -> touch(); at = to_take }
+#ifdef MOST_GRANTS
+    :: d_step { round_is_over && more -> at = to_take }
+#endif
+#ifdef HAND_ON
+    :: d_step { round_is_over && !more && !idle -> touch(); at = to_hand_on }
+#ifdef MOST_GRANTS
+    :: d_step { round_is_over && more -> at = to_hand_on }
+#endif
+#endif
 
-    /* try_to_go: it fails; set_contended, if somebody has come to an empty line; take what there is */
-    :: d_step { at == to_go && !may_clear && !idle -> touch(); at = to_take }
-    :: d_step { at == to_take && inbox_changed -> load_inbox() }
-    :: d_step { at == to_take && !inbox_changed && must_contend -> touch(); contended = true }
+    /* take_messages: no message; or set_contended, and take what there is */
+#ifdef STEPWISE
+    :: d_step { at == to_take && !inbox_read -> load_inbox() }
+#endif
+    :: d_step { at == to_take && !inbox_changed && read_newest == no_message -> touch(); take_messages() }
+    :: d_step { at == to_take && sees_message && must_contend -> touch(); contended = true }
+    :: d_step { at == to_take && sees_message && !must_contend -> touch(); take_messages() }
+
+#ifdef HAND_ON
+    /* hand_on: add_reference, dirty; !owned; own_what_is_left */
     :: d_step {
-           at == to_take && !inbox_changed && !must_contend ->
+           at == to_hand_on ->
            touch();
-           empty_inbox();
-           o_closing = closing;
-           o_orphaned = orphaned;
-           apply_all();
-           at = in_loop;
+#ifndef MUTATION_HAND_ON_NO_REFERENCE
+           add_own_reference();
+#endif
+#ifndef MUTATION_HAND_ON_CLEAN
+           dirty = true;
+#endif
+           at = to_yield;
            forget_inbox()
        }
+    :: d_step { at == to_yield -> touch(); hand_on(); at = to_look }
+#ifdef MUTATION_HAND_ON_WITHOUT_LOOKING
+    :: d_step { at == to_look -> at = has_left }
+#else
+    :: d_step { at == to_look && inbox_changed -> load_inbox() }
+    :: d_step {
+           at == to_look && !inbox_changed && !read_owned && (read_newest != no_message || read_dirty) ->
+           touch();
+           owned = true;
+           at = to_take;
+           forget_inbox()
+       }
+    :: d_step {
+           at == to_look && inbox_read && (read_owned || (read_newest == no_message && !read_dirty)) ->
+           touch_by_load();
+           at = has_left;
+           forget_inbox()
+       }
+#endif
+#endif
+
+#ifdef OBSERVED
+    :: d_step { at == has_left && o_observes -> touch(); o_observes = false }
+#endif
+    :: d_step {
+           at == has_left && !observes ->
+           if
+           :: o_references > 0 -> drop_references(o_references)
+           :: else
+           fi;
+           o_references = 0;
+           complete(o_done);
+           at = to_begin
+       };
+        break
     od
+}
+
+inline add_own_reference() {
+#ifdef FLOOD
+    if
+    :: o_references == 0 ->
+#endif
+        references++;
+        o_references++
+#ifdef FLOOD
+    :: else
+    fi
+#endif
+}
+
+inline take_messages() {
+    empty_inbox();
+    o_closing = closing;
+    o_orphaned = orphaned;
+    apply_all();
+    at = in_loop;
+#ifdef MOST_GRANTS
+    more = false;
+#endif
+    go_if_through();
+    forget_inbox()
 }
 
 inline leave() {
@@ -585,13 +1102,27 @@ inline leave() {
     o_orphaned = false
 }
 
+inline hand_on() {
+    assert(permits_ == 0 && batched == 0);
+    if
+    :: !more -> check_line()
+    :: else
+    fi;
+    owned = false;
+    o_closing = false;
+    o_orphaned = false;
+#ifdef MOST_GRANTS
+    more = false
+#endif
+}
+
 /* ---- the operations; their first step waits for `when` ---- */
 
 inline tell_owner() {
     do
     :: d_step { inbox_changed -> load_inbox() }
-    :: d_step { !inbox_changed && !read_owned -> touch(); owned = true; forget_inbox() };
-        work(no_message);
+    :: d_step { !inbox_changed && !read_owned -> touch(); become_owner(); forget_inbox() };
+        work();
         break
     :: d_step {
            !inbox_changed && read_owned ->
@@ -601,6 +1132,27 @@ inline tell_owner() {
 #endif
            forget_inbox()
        };
+        break
+    od
+}
+
+inline is_left(message) {
+    if
+    :: message == cancel_all_message -> users--
+#if CONTEXT
+    :: message < empty_message && (CONTEXT & mask(message - cancel_message(0))) != 0 -> cancelling--
+#endif
+    :: else
+    fi
+}
+
+inline leave_or_work(message) {
+    do
+    :: d_step { inbox_changed -> load_inbox() }
+    :: d_step { !inbox_changed && !read_owned -> touch(); own_with(message); is_left(message); forget_inbox() };
+        work();
+        break
+    :: d_step { !inbox_changed && read_owned -> touch(); push(message); is_left(message); forget_inbox() };
         break
     od
 }
@@ -621,20 +1173,21 @@ inline try_take(when, n, counts) {
     if
     :: got ->
         do
-        :: d_step { word_changed -> load_word() }
+        :: d_step { must_load_word -> load_word() }
+        :: d_step { must_load_limit -> load_limit() }
         :: d_step {
-               !word_changed && read_available >= n && !read_contended ->
+               may_exchange && suffices(n) && !read_contended ->
                touch();
                assert((ahead & ahead_of_newcomers) == 0);
-               available = available - n;
-               references++;
                held = held + n;
+               references++;
+               taken = taken + n;
                ahead = 0;
                forget_word()
            };
             break
         :: d_step {
-               word_read && (read_available < n || read_contended) ->
+               may_decide && (!suffices(n) || read_contended) ->
                touch_by_load();
                got = false;
                ahead = 0;
@@ -649,31 +1202,33 @@ inline try_take(when, n, counts) {
 /* own_if_unowned() has succeeded: */
 #define bring(n)                                                                                        \
     touch();                                                                                            \
-    owned = true;                                                                                       \
-    held = held - n;                                                                                    \
+    become_owner();                                                                                     \
+    taken = taken - n;                                                                                  \
     permits_ = n;                                                                                       \
-    in_debt = (available < 0);                                                                          \
+    in_debt = (held > limit_);                                                                          \
     forget_inbox()
 
-/* work(n) */
+/* work(n). Without resizers there is never any debt. balance() reads the word, and then the limit. */
 inline work_with_permits() {
-#ifndef MUTATION_DEBT_LAST
+#if RESIZERS > 0 && !defined(MUTATION_DEBT_LAST)
+    d_step { touch(); o_held = held };
     if
-    :: d_step { available < 0 -> touch() }; d_step { touch(); put_back() }
-    :: d_step { available >= 0 -> touch(); in_debt = false }
+    :: d_step { o_held > limit_ -> touch(); o_held = 0 };
+        d_step { touch(); put_back() }
+    :: d_step { o_held <= limit_ -> touch(); o_held = 0; in_debt = false }
     fi;
 #endif
-    work(no_message)
+    work()
 }
 
 inline give_with_reference(when, n, counts) {
     do
     :: d_step { when && word_changed -> load_word() }
     :: d_step {
-           when && !word_changed && !read_contended ->
+           when && !word_changed && !read_waits ->
            touch();
-           available = available + n;
            held = held - n;
+           taken = taken - n;
            references--;
            assert(references > 0);
            paid();
@@ -682,7 +1237,7 @@ inline give_with_reference(when, n, counts) {
        };
         break
     :: d_step {
-           when && word_read && read_contended ->
+           when && word_read && read_waits ->
            touch_by_load();
            brought = brought + counts;
            forget_word()
@@ -693,7 +1248,7 @@ inline give_with_reference(when, n, counts) {
             work_with_permits();
             break
         :: d_step { inbox_read && read_owned -> touch_by_load(); forget_inbox() };
-            d_step { touch(); available = available + n; held = held - n; paid() };
+            d_step { touch(); held = held - n; taken = taken - n; paid() };
 #ifdef MUTATION_DROP_BEFORE_TELLING
             d_step { drop_references(1) };
             tell_owner();
@@ -711,10 +1266,10 @@ inline give(when, n, counts) {
     do
     :: d_step { when && word_changed -> load_word() }
     :: d_step {
-           when && !word_changed && !read_contended ->
+           when && !word_changed && !read_waits ->
            touch();
-           available = available + n;
            held = held - n;
+           taken = taken - n;
            users--;
            paid();
            brought = brought + counts;
@@ -722,7 +1277,7 @@ inline give(when, n, counts) {
        };
         break
     :: d_step {
-           when && word_read && read_contended ->
+           when && word_read && read_waits ->
            touch_by_load();
            brought = brought + counts;
            forget_word()
@@ -739,8 +1294,8 @@ inline give(when, n, counts) {
             /* give_and_refer */
             d_step {
                 touch();
-                available = available + n;
                 held = held - n;
+                taken = taken - n;
                 users--;
 #ifndef MUTATION_NO_REFERENCE
                 references++;
@@ -757,36 +1312,102 @@ inline give(when, n, counts) {
     od
 }
 
+#ifdef MAX_WAITERS
+#define may_wait(w) ((reserved & mask(w)) != 0)
+#ifdef MUTATION_RESERVE_AFTER_LOOKING
+#define looks(w) ((looking & mask(w)) != 0)
+#else
+#define looks(w) false
+#endif
+#else
+#define may_wait(w) true
+#endif
+
 inline wait(when, w) {
     do
-    :: d_step { when && inbox_changed -> load_inbox() }
-    :: d_step { when && inbox_read && read_closing -> touch_by_load(); count_caller(); forget_inbox() };
-        /* claim(), and the caller completes it */
-        d_step {
-            claim(w);
-            completed = completed | mask(w);
-            needs_handle_no_more()
-        };
+#ifdef MAX_WAITERS
+    /* reserve */
+    :: d_step {
+           when && !may_wait(w) && !looks(w) && reserved_ < MAX_WAITERS ->
+           touch();
+           count_caller();
+#ifdef MUTATION_RESERVE_AFTER_LOOKING
+           looking = looking | mask(w)
+       }
+    :: d_step {
+           !may_wait(w) && looks(w) ->
+           touch();
+#endif
+           reserved_++;
+           reserved = reserved | mask(w)
+       }
+    :: d_step {
+           when && !may_wait(w) && !looks(w) && reserved_ >= MAX_WAITERS ->
+           touch();
+           assert(number_of(reserved & ~completed) >= MAX_WAITERS);
+           count_caller();
+           refuse(w)
+       };
+        break
+#endif
+    :: d_step { when && may_wait(w) && inbox_changed -> load_inbox() }
+    :: d_step {
+           when && may_wait(w) && inbox_read && read_closing ->
+           touch_by_load();
+#ifdef MAX_WAITERS
+#ifndef MUTATION_KEEP_RESERVATION
+           reserved_--;
+#endif
+#else
+           count_caller();
+#endif
+           forget_inbox();
+           refuse(w)
+       };
         break
     :: d_step {
-           when && !inbox_changed && !read_closing && read_owned ->
+           when && may_wait(w) && !inbox_changed && !read_closing && read_owned ->
            touch();
            push(enqueue_message(w));
            publish(w);
            ahead_of_newcomers = ahead_of_newcomers | mask(w)
        };
         break
-    :: d_step { when && !inbox_changed && !read_closing && !read_owned -> touch(); owned = true; publish(w) };
-        work(enqueue_message(w));
+    :: d_step {
+           when && may_wait(w) && !inbox_changed && !read_closing && !read_owned ->
+           touch();
+           publish(w);
+           if
+           :: messages > 0 -> ahead_of_newcomers = ahead_of_newcomers | mask(w)
+           :: else
+           fi;
+           own_with(enqueue_message(w))
+       };
+        work();
         break
     od
 }
 
+/* claim(), and the caller completes it */
+inline refuse(w) {
+    claim(w);
+    completed = completed | mask(w);
+    needs_handle_no_more()
+}
+
 inline publish(w) {
+    #ifdef ASIDE
+    before_me[w] = published & ~claimed & ~are_aside;
+#else
     before_me[w] = published & ~claimed;
+#endif
     published = published | mask(w);
-    needs_handle_no_more();
+#ifdef MAX_WAITERS
+    assert(number_of(published & ~freed) <= MAX_WAITERS);
+#else
     count_caller();
+#endif
+    needs_handle_no_more();
     forget_inbox()
 }
 
@@ -805,47 +1426,22 @@ inline count_caller() {
     skip
 }
 
-inline cancel_claimed(w) {
-    do
-    :: d_step { inbox_changed -> load_inbox() }
-    :: d_step { !inbox_changed && !read_owned -> touch(); owned = true; forget_inbox() };
-        work(cancel_message(w));
-        break
-    :: d_step { !inbox_changed && read_owned -> touch(); push(cancel_message(w)); forget_inbox() };
-        break
-    od
+inline set_for_good(orphans) {
+    closing = true;
+    if
+    :: orphans -> orphaned = true
+    :: else -> users--
+    fi
 }
 
-inline cancel_all() {
+inline close_or_orphan(orphans) {
     do
     :: d_step { inbox_changed -> load_inbox() }
-    :: d_step { !inbox_changed && !read_owned -> touch(); owned = true; users--; forget_inbox() };
-        do
-        :: d_step { place < length -> end_one() }
-        :: d_step { place >= length -> place = 0 };
-            break
-        od;
-        work(no_message);
-        break
-    :: d_step { !inbox_changed && read_owned -> touch(); push(cancel_all_message); users--; forget_inbox() };
-        break
-    od
-}
-
-inline close_or_orphan(when, orphans) {
-    do
-    :: d_step { when && inbox_changed -> load_inbox() }
-    :: d_step {
-           when && !inbox_changed && !read_owned ->
-           touch();
-           owned = true;
-           set_for_good(orphans);
-           forget_inbox()
-       };
-        work(no_message);
+    :: d_step { !inbox_changed && !read_owned -> touch(); become_owner(); set_for_good(orphans); forget_inbox() };
+        work();
         break
     :: d_step {
-           when && !inbox_changed && read_owned ->
+           !inbox_changed && read_owned ->
            touch();
            dirty = true;
            set_for_good(orphans);
@@ -855,108 +1451,66 @@ inline close_or_orphan(when, orphans) {
     od
 }
 
-inline set_for_good(orphans) {
-    closing = true;
-    if
-    :: orphans -> orphaned = true
-    :: else -> users--
-    fi
-}
-
-/* Variables are the caller's; `then` is the limit that it sets afterwards, or 0. */
-#define may_exchange (change == 0 && !exchanged && (limit >= before || withdrawn))
-
-inline set_limit() {
-    d_step { limit != 0 -> touch(); before = limit_ };
-    do
-    :: d_step {
-           change == 0 && limit < before && !withdrawn ->
-           touch();
-           available = available - (before - limit);
-           moving = moving + (before - limit);
-           withdrawn = true
-       }
-    /* the exchange succeeds */
-    :: d_step {
-           may_exchange && limit_ == before && limit <= before ->
-           touch();
-           limit_ = limit;
-           moving = moving - (before - limit);
-           before = 0;
-           withdrawn = false;
-           limit_is_set();
-           next_limit()
-       };
-        break
-    :: d_step {
-           may_exchange && limit_ == before && limit > before ->
-           touch();
-           change = limit - before;
-#ifndef MUTATION_GIVE_FIRST
-           limit_ = limit;
-           moving = moving + change;
-#endif
-           exchanged = true
-       }
-    /* it fails */
-    :: d_step {
-           may_exchange && limit_ != before ->
-           touch();
-#ifndef MUTATION_KEEP_WITHDRAWN
-           change = (withdrawn -> before - limit : 0);
-#endif
-           before = limit_;
-           withdrawn = false
-       }
-    /* give_limit: give_and_refer, and tell the owner if somebody waits */
-    :: d_step {
-           change > 0 ->
-           touch();
-           available = available + change;
-           moving = moving - change;
-           references++;
-           paid();
-           change = 0;
-           if
-           :: exchanged -> limit_is_set()
-           :: else
-           fi
-       };
-        if
-        :: d_step { contended -> touch() };
-#ifndef MUTATION_RAISE_UNTOLD
-            tell_owner()
+/* The observer is retired after the work. */
+inline orphan() {
+#ifdef MUTATION_ORPHAN_WITHOUT_REFERENCE
+    users == 0;
+    close_or_orphan(true);
+    atomic { touch() }
 #else
-            skip
+    d_step { users == 0 -> touch(); references++ };
+    close_or_orphan(true);
+    atomic { drop_references(1) }
 #endif
-        :: d_step { !contended -> touch() }
-        fi;
-        if
-        :: atomic {
-               exchanged ->
-               drop_references(1);
-#ifdef MUTATION_GIVE_FIRST
-               limit_ = limit;
-               moving = moving + (limit - before);
-#endif
-               exchanged = false;
-               before = 0;
-               next_limit()
-           };
-            break
-        :: atomic { !exchanged -> drop_references(1) }
-        fi
-    od
 }
 
-inline next_limit() {
-    limit = then;
-    then = 0
-}
-
-inline limit_is_set() {
+/* The first step of tell_owner, and of the thread's next call, come after. */
+inline set_limit() {
+#ifdef MUTATION_LOOK_BEFORE_LIMIT
+    d_step { refer_and_look() };
+    d_step { store_limit() };
+#else
+    d_step { store_limit() };
+    d_step { refer_and_look() };
+#endif
     if
-    :: then == 0 -> users--
+    :: told -> tell_owner()
+    :: !told
+    fi;
+    atomic {
+        drop_references(1);
+        told = false;
+        lowers = false;
+        limit = then;
+        then = no_limit
+    }
+}
+
+inline store_limit() {
+    touch();
+    lowers = (limit < limit_);
+    limit_ = limit;
+    paid()
+}
+
+inline refer_and_look() {
+    touch();
+    references++;
+#ifdef MUTATION_LIMIT_UNTOLD
+    told = false;
+#else
+#ifdef MUTATION_LOWER_UNTOLD
+    told = (waits && !lowers);
+#else
+#ifdef MUTATION_ASIDE_UNTOLD
+    told = contended;
+#else
+    told = waits;
+#endif
+#endif
+#endif
+    if
+    :: then == no_limit -> users--
     :: else
     fi
 }
@@ -964,7 +1518,7 @@ inline limit_is_set() {
 /* ---- the parties ---- */
 
 /* Callers are alike, and so are releasers: they begin in order, without loss of generality. */
-#if defined(STEPWISE) || HEAVY < WAITERS
+#if defined(STEPWISE) || HEAVY || CONTEXT
 #define callers_turn(w) true
 #else
 #define callers_turn(w) (begun >= w)
@@ -1051,92 +1605,140 @@ proctype newcomer() {
 
 #if CANCELLERS > 0
 #ifdef MUTATION_NO_CLAIM
-#define claim_to_cancel(w) (published & ~completed & mask(w)) != 0 -> skip
+#define may_cancel(w) ((published & ~completed & mask(w)) != 0)
+#define claim_to_cancel(w) skip
 #else
-#define claim_to_cancel(w) (published & ~claimed & mask(w)) != 0 -> claim(w)
+#define may_cancel(w) ((published & ~claimed & mask(w)) != 0)
+#define claim_to_cancel(w) claim(w)
+#endif
+#if CONTEXT
+#define in_context(w) ((CONTEXT & mask(w)) != 0)
+#define cancel(w)                                                                                       \
+    may_cancel(w) && !(context_goes && in_context(w)) ->                                                \
+    claim_to_cancel(w);                                                                                 \
+    cancelling = cancelling + in_context(w)
+#else
+#define cancel(w) may_cancel(w) -> claim_to_cancel(w)
 #endif
 
-/* Only claims that win are modelled: who loses does nothing. */
+/* A slot, or the timer of a deadline. Only claims that win are modelled: who loses does nothing. */
 proctype canceller() {
     LOCALS;
     byte w;
 end:
     if
-    :: d_step { claim_to_cancel(0) }
+    :: d_step { cancel(0) }
 #if WAITERS > 1
-    :: d_step { claim_to_cancel(1); w = 1 }
+    :: d_step { cancel(1); w = 1 }
 #endif
 #if WAITERS > 2
-    :: d_step { claim_to_cancel(2); w = 2 }
+    :: d_step { cancel(2); w = 2 }
 #endif
     fi;
-    cancel_claimed(w)
+    leave_or_work(cancel_message(w))
 }
 #endif
 
 #if CANCEL_ALLS > 0
 proctype all_canceller() {
     LOCALS;
-    cancel_all()
+    leave_or_work(cancel_all_message)
 }
 #endif
 
 #if CLOSERS > 0
 proctype closer() {
     LOCALS;
-    close_or_orphan(true, false)
+    close_or_orphan(false)
 }
 #endif
 
 #if RESIZERS > 0
 proctype resizer(byte limit, then) {
     LOCALS;
-    byte before, change;
-    bool withdrawn, exchanged;
+    bool told, lowers;
     do
-    :: set_limit()
-    :: limit == 0 -> break
+    :: limit != no_limit -> set_limit()
+    :: limit == no_limit -> break
     od
+}
+#endif
+
+#if CONTEXT
+/* The thread that destroys a context, with the context's reference to the state. */
+proctype abandoner() {
+    LOCALS;
+    d_step { ((published | completed) & CONTEXT) == CONTEXT && cancelling == 0 -> context_goes = true };
+    leave_or_work(abandon_message);
+    atomic {
+        applied ->
+        touch();
+#if defined(MAX_WAITERS) && !defined(MUTATION_ABANDON_RESERVED)
+        reserved_ = reserved_ - number_of(abandoned);
+        freed = freed | abandoned;
+#endif
+        completed = completed | abandoned
+    };
+    atomic { drop_references(1) }
 }
 #endif
 
 #ifdef ORPHAN
 proctype destroyer() {
     LOCALS;
-    close_or_orphan(users == 0, true)
+    orphan()
 }
 #endif
 
-/* Of the permits that are held when all is quiet, two have only one reference. */
-#if HEAVY < WAITERS
-#define two_in_one ((held > 0 && is_granted(HEAVY)) -> 1 : 0)
-#else
-#define two_in_one 0
+#ifdef FLOOD
+proctype flooder() {
+    LOCALS;
+    do
+    :: tell_owner()
+    :: d_step { !flooded -> flooded = true };
+        leave_or_work(empty_message)
+    od
+}
+
+/* For a scheduler that is weakly fair. */
+ltl each_is_completed { <> (completed == everybody) }
 #endif
+
+/* Of the permits that are held when all is quiet, those of one waiter have only one reference. */
+#define references_saved (taken > 0 -> (WEIGHT - 1) * number_of(HEAVY & completed & granted) : 0)
 
 /* Nobody can take a step. */
 inline check_quiet() {
     assert(!owned && !dirty && messages == 0 && batched == 0 && permits_ == 0 && place == 0);
-    assert(moving == 0 && available + held == limit_);
-    assert(length == 0 || available < wanted(front));
+    assert(held == taken);
+    assert(length == 0 || limit_ < held + wanted(front));
+#ifdef ASIDE
+    assert(length == 0 || limit_ == 0 || wanted(front) <= limit_);
+    assert(aside_length == 0 || (limit_ != 0 && limit_ < WEIGHT));
+#endif
     assert(contended == (length > 0 || closing));
-    assert(!closing || length == 0);
-    assert(length == size_);
+    assert(aside == (aside_length > 0));
+    assert(!closing || length + aside_length == 0);
+    assert(length + aside_length == size_);
+#ifdef MAX_WAITERS
+    assert(reserved_ == size_);
+#endif
     w_ = completed;
-    i_ = 0;
+    place = 0;
     do
-    :: i_ < length ->
-        assert(((w_ | claimed) & mask(line_[i_])) == 0);
-        w_ = w_ | mask(line_[i_]);
-        i_++
+    :: place < length + aside_length ->
+        assert(((w_ | claimed) & mask(at_place)) == 0);
+        w_ = w_ | mask(at_place);
+        place++
     :: else -> break
     od;
+    place = 0;
     assert(w_ == everybody);
     assert(handle_dropped_ == orphaned);
 #ifdef BARE
     assert(references == 1 - handle_dropped_);
 #else
-    assert(references == 1 - handle_dropped_ + held - two_in_one);
+    assert(references == 1 - handle_dropped_ + taken - references_saved);
 #endif
     assert(destroyed == (references == 0))
 }
@@ -1144,11 +1746,11 @@ inline check_quiet() {
 init {
     LOCALS;
     atomic {
-        available = FREE;
         limit_ = LIMIT;
         held = LIMIT - FREE;
+        taken = held;
         assert(held == RELEASERS * RELEASE);
-        references = 1;
+        references = 1 + ABANDONERS;
         users = WAITERS + NEWCOMERS + CANCEL_ALLS + CLOSERS + RESIZERS;
 #ifdef BARE
         users = users + RELEASERS;
@@ -1191,17 +1793,25 @@ init {
         run resizer(LOW, HIGH);
 #endif
 #if RESIZERS > 1
-        run resizer(OTHER, 0);
+        run resizer(OTHER, no_limit);
+#endif
+#if CONTEXT
+        run abandoner();
 #endif
 #ifdef ORPHAN
         run destroyer();
 #endif
+#ifdef FLOOD
+        run flooder();
+#endif
         i_ = 0
     };
 
+#ifndef FLOOD
     atomic { timeout -> check_quiet(); all_quiet = true };
 #ifndef ORPHAN
-    close_or_orphan(users == 0, true);
+    orphan();
 #endif
-    atomic { timeout -> check_quiet(); assert(completed == everybody && held == 0 && destroyed) }
+    atomic { timeout -> check_quiet(); assert(completed == everybody && taken == 0 && destroyed) }
+#endif
 }
