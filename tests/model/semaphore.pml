@@ -1063,6 +1063,7 @@ inline work() {
     od
 }
 
+/* With FLOOD an owner that has one to drop takes no other, or there would be no end to the states. */
 inline add_own_reference() {
 #ifdef FLOOD
     if
@@ -1103,7 +1104,7 @@ inline leave() {
 }
 
 inline hand_on() {
-    assert(permits_ == 0 && batched == 0);
+    assert(permits_ == 0 && batched == 0 && !confirms);
     if
     :: !more -> check_line()
     :: else
@@ -1136,6 +1137,7 @@ inline tell_owner() {
     od
 }
 
+/* Its sender is through. */
 inline is_left(message) {
     if
     :: message == cancel_all_message -> users--
@@ -1437,7 +1439,7 @@ inline set_for_good(orphans) {
 inline close_or_orphan(orphans) {
     do
     :: d_step { inbox_changed -> load_inbox() }
-    :: d_step { !inbox_changed && !read_owned -> touch(); become_owner(); set_for_good(orphans); forget_inbox() };
+    :: d_step { !inbox_changed && !read_owned -> touch(); set_for_good(orphans); become_owner(); forget_inbox() };
         work();
         break
     :: d_step {
@@ -1464,7 +1466,7 @@ inline orphan() {
 #endif
 }
 
-/* The first step of tell_owner, and of the thread's next call, come after. */
+/* `limit`, `then`, the next one, `told` and `lowers` are the caller's. */
 inline set_limit() {
 #ifdef MUTATION_LOOK_BEFORE_LIMIT
     d_step { refer_and_look() };
