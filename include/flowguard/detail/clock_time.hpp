@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <ratio>
+#include <type_traits>
 
 // Arithmetic on the times of any clock. Clocks may be set by hand, count from an epoch centuries ago, or tick once a
 // second: a result that its type cannot hold is the nearest one that it can.
@@ -70,12 +71,18 @@ constexpr To saturated_cast(std::chrono::duration<Rep, Period> from) noexcept {
     }
 }
 
-// The time since the first call for this Clock in the program; at most 292 years, be it ahead or back. Not since the
-// clock's epoch, which in nanoseconds may be out of reach.
+// The time of a clock in nanoseconds, for differences: of a clock that counts nanoseconds, since its epoch; of any other,
+// whose epoch may be out of reach in nanoseconds, since the first call for it in the program. At most 292 years, ahead
+// or back.
 template <class Clock>
 std::chrono::nanoseconds time_now() noexcept {
-    static const auto start = Clock::now().time_since_epoch();
-    return saturated_cast<std::chrono::nanoseconds>(saturated_difference(Clock::now().time_since_epoch(), start));
+    const auto now = Clock::now().time_since_epoch();
+    if constexpr (std::is_same_v<typename Clock::duration, std::chrono::nanoseconds>) {
+        return now;
+    } else {
+        static const auto start = now;
+        return saturated_cast<std::chrono::nanoseconds>(saturated_difference(now, start));
+    }
 }
 
 } // namespace flowguard::detail

@@ -123,7 +123,8 @@ public:
         membership m;
         m.partition = static_cast<std::uint8_t>(partition);
         m.admitted_at = now();
-        settle_if_overdue(m.admitted_at);
+        if (current_.load(std::memory_order_acquire)->needs_a_look())
+            settle_if_overdue(m.admitted_at);
         sample_window& w = *current_.load(std::memory_order_acquire); // sees what the closer did before
         switch (w.enter(m.admitted_at, in_flight(), m.low, m.generation)) {
         case sample_window::place::last:
@@ -273,8 +274,6 @@ private:
     // the decision may destroy the guard.
     void settle_if_overdue(std::chrono::nanoseconds at) noexcept {
         sample_window& w = *current_.load(std::memory_order_acquire);
-        if (!w.needs_a_look())
-            return;
         end_if_overdue(w, at);
         after_leaving(w, w.settle(at), at);
     }
@@ -284,7 +283,8 @@ private:
         if (m.window != nullptr) {
             const auto done_at = now();
             record(m, how, done_at);
-            settle_if_overdue(done_at);
+            if (current_.load(std::memory_order_acquire)->needs_a_look())
+                settle_if_overdue(done_at);
         } else if (current_.load(std::memory_order_acquire)->needs_a_look()) {
             settle_if_overdue(now());
         }

@@ -489,7 +489,7 @@ private:
         if (newest(taken) != nullptr ||
             !inbox_.compare_exchange_strong(taken, taken & (for_good | owned), std::memory_order_acq_rel,
                                             std::memory_order_relaxed)) {
-            if (queue_.empty())
+            if (!word_.contended())
                 word_.set_contended();
             taken = inbox_.fetch_and(for_good | owned, std::memory_order_acq_rel);
         }
