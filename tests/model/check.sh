@@ -39,15 +39,18 @@ configurations=(
     "enough       -DHEAVY=3 -DWAITERS=3 -DLIMIT=1 -DFREE=1 -DRELEASERS=0 \
         -DRESIZERS=1 -DLOW=4 -DHIGH=no_limit -DNEWCOMERS=1 -DMOST_GRANTS=1 -DKEEP"
     "aside_steps  -DSTEPWISE -DHEAVY=1 -DRESIZERS=1 -DRELEASERS=1 -DFREE=1"
+    "aside_end    -DHEAVY=1 -DRESIZERS=1 -DRELEASERS=1 -DRELEASE=2 -DCLOSERS=1"
     "nothing      -DHEAVY=1 -DRESIZERS=1 -DLOW=0 -DHIGH=1"
-    "rounds       -DHAND_ON -DMOST_GRANTS=1 -DCANCELLERS=1 -DRELEASERS=1 -DFREE=1"
+    "rounds       -DHAND_ON -DMOST_GRANTS=1 -DRELEASERS=1 -DRELEASE=2 -DKEEP"
     "hand_on      -DHAND_ON -DWAITERS=3 -DRELEASERS=1 -DLIMIT=1"
     "hand_on_step -DSTEPWISE -DHAND_ON -DRELEASERS=1 -DLIMIT=1"
     "hand_on_last -DHAND_ON -DORPHAN -DRELEASERS=1 -DLIMIT=1"
     "bounded      -DMAX_WAITERS=1 -DWAITERS=3 -DCANCELLERS=1"
     "bounded_end  -DMAX_WAITERS=1 -DCLOSERS=1 -DOBSERVED -DRELEASERS=1 -DLIMIT=1"
-    "context      -DCONTEXT=1 -DCANCELLERS=1 -DMAX_WAITERS=2"
+    "context      -DCONTEXT=1 -DCANCELLERS=1 -DMAX_WAITERS=2 -DRELEASERS=1 -DLIMIT=1"
     "contexts     -DCONTEXT=1 -DCANCEL_ALLS=1 -DRELEASERS=1 -DLIMIT=1"
+    "context_end  -DCONTEXT=1 -DORPHAN -DRELEASERS=1 -DLIMIT=1"
+    "aside_gone   -DHEAVY=1 -DRESIZERS=1 -DRELEASERS=1 -DRELEASE=2 -DCONTEXT=3"
     "observed     -DOBSERVED -DORPHAN -DCANCELLERS=1 -DRELEASERS=1 -DLIMIT=1"
     "flood        -DFLOOD"
     "flood_hands  -DFLOOD -DHAND_ON -DMOST_GRANTS=1 -DRELEASERS=1 -DRELEASE=2"
@@ -112,7 +115,7 @@ definitions_of() {
     for entry in "${configurations[@]}"; do
         read -r name definitions <<<"$entry"
         if [[ $name == "$1" ]]; then
-            echo "$definitions"
+            tr -s ' ' <<<"$definitions"
             return
         fi
     done

@@ -581,7 +581,7 @@ inline check_line() {
 #define at_place line_[place]
 #endif
 
-/* end_all() and end_those_of(), one waiter. */
+/* end_all() and end_those_of(), one waiter, w_. */
 inline end_one(ends, abandons) {
     touch();
     w_ = at_place;
@@ -795,7 +795,7 @@ inline work() {
 #if CONTEXT
     :: d_step {
            has_message(abandon_message) && place < length + aside_length ->
-           end_one((CONTEXT & mask(at_place)) != 0, true)
+           end_one((CONTEXT & mask(w_)) != 0, true)
        }
     :: d_step {
            has_message(abandon_message) && place >= length + aside_length ->
