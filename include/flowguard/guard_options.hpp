@@ -26,8 +26,10 @@ struct guard_options {
     /// 10 × the limit is, and more when 1.5 × the limit is. In [1, max_limit].
     std::size_t min_window = 100;
 
-    /// How many callers may wait for a permit; more are turned away at once, with `error::shed`. With 0 nobody
-    /// waits. By default, any number.
+    /// How many callers may wait for a permit. A call beyond that is refused with `error::shed` before it enters the
+    /// queue, unless it may evict another waiter: one of a lower class, of a partition that is further beyond its share,
+    /// or of a lane that stands; of such calls at most 64 more are on their way. With 0 no caller waits. By default,
+    /// any number.
     std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
 
     /// How long a caller may wait for a permit; then it gets `error::wait_timeout`. At least 0. By default,
