@@ -27,3 +27,7 @@ void run_task_that_fails_with(flowguard::error_code error, flowguard::guard_stat
 const void* category_of_the_other() {
     return &flowguard::error_category();
 }
+
+const void* service_of_the_other() {
+    return &flowguard::detail::context_service::id;
+}

@@ -20,5 +20,6 @@ extern "C" EXPORTED void make_an_error(flowguard::error_code& error);
 // In the other: how a guard there counts a task that ends with this error, and where it has its category.
 extern "C" EXPORTED void run_task_that_fails_with(flowguard::error_code error, flowguard::guard_stats& stats);
 EXPORTED const void* category_of_the_other();
+EXPORTED const void* service_of_the_other(); // the id of its service of contexts
 
 #endif

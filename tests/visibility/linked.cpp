@@ -2,7 +2,7 @@
 // ~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A program and the shared libraries that it is linked with have one category of errors.
+// A program and the shared libraries that it is linked with have one category of errors, and one service of contexts.
 
 #include <iostream>
 
@@ -14,7 +14,8 @@ int main() {
     flowguard::guard_stats s;
     run_task_that_fails_with(error, s);
     const bool same = error == flowguard::error::shed && category_of_the_other() == &flowguard::error_category();
-    std::cout << (same ? "one category" : "several categories") << ", " << s.ignored << " ignored, " << s.dropped
+    const bool same_service = service_of_the_other() == &flowguard::detail::context_service::id;
+    std::cout << (same_service ? "one service, " : "several services, ") << (same ? "one category" : "several categories") << ", " << s.ignored << " ignored, " << s.dropped
               << " dropped\n";
-    return same && s.ignored == 1 && s.dropped == 0 ? 0 : 1;
+    return same && same_service && s.ignored == 1 && s.dropped == 0 ? 0 : 1;
 }

@@ -132,14 +132,6 @@ namespace system = ::std;
 
 #endif
 
-// Put on what has one identity in a program: where shared libraries are built with -fvisibility=hidden, each
-// would otherwise have its own. On Windows, shared libraries do not share what headers define.
-#if defined(__GNUC__) && !defined(_WIN32)
-#define FLOWGUARD_DETAIL_EXPORT __attribute__((visibility("default")))
-#else
-#define FLOWGUARD_DETAIL_EXPORT
-#endif
-
 namespace flowguard {
 
 /// Asio's own: of namespace std with standalone Asio, of boost::system with Boost.Asio.

@@ -11,6 +11,8 @@
 #include <ratio>
 #include <type_traits>
 
+#include "flowguard/detail/visibility.hpp"
+
 // Arithmetic on the times of any clock. Clocks may be set by hand, count from an epoch centuries ago, or tick once a
 // second: a result that its type cannot hold is the nearest one that it can.
 namespace flowguard::detail {
@@ -75,7 +77,7 @@ constexpr To saturated_cast(std::chrono::duration<Rep, Period> from) noexcept {
 // whose epoch may be out of reach in nanoseconds, since the first call for it in the program. At most 292 years, ahead
 // or back.
 template <class Clock>
-std::chrono::nanoseconds time_now() noexcept {
+FLOWGUARD_DETAIL_VISIBLE std::chrono::nanoseconds time_now() noexcept {
     const auto now = Clock::now().time_since_epoch();
     if constexpr (std::is_same_v<typename Clock::duration, std::chrono::nanoseconds>) {
         return now;

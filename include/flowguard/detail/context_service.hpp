@@ -10,6 +10,7 @@
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/context_links.hpp"
 #include "flowguard/detail/semaphore_state.hpp"
+#include "flowguard/detail/visibility.hpp"
 
 namespace flowguard::detail {
 
@@ -19,10 +20,10 @@ namespace flowguard::detail {
 // A context keeps no semaphore alive: a state that is destroyed takes itself out of the registry of each context. Only
 // while the waiters of one state are ended does the context's shutdown hold a reference to it.
 //
-// Exported: whichever shared library looks for the service of a context must find the same.
-class FLOWGUARD_DETAIL_EXPORT context_service : public asio::execution_context::service {
+// Visible: whichever shared library looks for the service of a context must find the same.
+class FLOWGUARD_DETAIL_VISIBLE context_service : public asio::execution_context::service {
 public:
-    FLOWGUARD_DETAIL_EXPORT static inline asio::execution_context::id id;
+    FLOWGUARD_DETAIL_VISIBLE static inline asio::execution_context::id id;
 
     explicit context_service(asio::execution_context& context)
         : service(context), registry_(std::make_shared<context_registry>()) {}
