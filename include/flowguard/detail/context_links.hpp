@@ -23,6 +23,8 @@ struct context_link {
     context_link* next;                            // of the same state
     semaphore_state* const state;
 
+    std::atomic<bool> timed{false}; // waits with timers of ours are known to the context
+
     // Written by the thread that links, and by the context's shutdown.
     std::shared_ptr<context_registry> registry{};
 
@@ -100,13 +102,20 @@ public:
         }
     }
 
-    // Whether add() was called for a context that still exists. Linear in the number of contexts, and lock-free.
-    bool contains(const asio::execution_context& context) const noexcept {
+    // Whether add() was called for a context that still exists, and, if `timed`, set_timed() as well. Linear in the
+    // number of contexts, and lock-free.
+    bool contains(const asio::execution_context& context, bool timed) const noexcept {
         // Acquire: pairs with the release that published the link.
         for (const context_link* l = first_.load(std::memory_order_acquire); l != nullptr; l = l->next)
             if (l->context.load(std::memory_order_relaxed) == &context)
-                return true;
+                return !timed || l->timed.load(std::memory_order_relaxed);
         return false;
+    }
+
+    void set_timed(const asio::execution_context& context) noexcept {
+        for (context_link* l = first_.load(std::memory_order_acquire); l != nullptr; l = l->next)
+            if (l->context.load(std::memory_order_relaxed) == &context)
+                l->timed.store(true, std::memory_order_relaxed);
     }
 
     // May throw std::bad_alloc. Locks the registry for O(1).
@@ -123,6 +132,7 @@ public:
     // has waiters of it. Release: pairs with reuse().
     static void make_reusable(context_link& link) noexcept {
         link.registry.reset();
+        link.timed.store(false, std::memory_order_relaxed);
         link.context.store(nullptr, std::memory_order_release);
     }
 

@@ -33,9 +33,6 @@ public:
 
     void attach(semaphore_state& state) { state.contexts().add(state, context(), registry_); }
 
-private:
-    void shutdown() override { abandon_all(); }
-
     // Handlers are destroyed, and states with the last reference, while the registry is not locked.
     void abandon_all() {
         // A state without references is being destroyed on another thread, and has no waiters.
@@ -48,15 +45,41 @@ private:
         }
     }
 
+private:
+    void shutdown() override { abandon_all(); }
+
     const std::shared_ptr<context_registry> registry_;
 };
 
-// Called before a wait whose handler belongs to the context. The first wait of a context at a semaphore takes two short
-// locks, whose sections are O(1) but for Asio's search through the context's services: Asio's, to find the service, and
-// the registry's. All others are lock-free. May throw std::bad_alloc.
-inline void link_context(semaphore_state& state, asio::execution_context& context) {
-    if (!state.contexts().contains(context))
+// Ends the waits of a context before its timers go. Asio shuts services down the newest first, and the shutdown of
+// timers is not synchronized with a thread that cancels one. So where we have a timer in a context, this service is made
+// after that, and is shut down before it.
+class FLOWGUARD_DETAIL_VISIBLE timer_sentinel : public asio::execution_context::service {
+public:
+    FLOWGUARD_DETAIL_VISIBLE static inline asio::execution_context::id id;
+
+    explicit timer_sentinel(asio::execution_context& context)
+        : service(context), contexts_(asio::use_service<context_service>(context)) {}
+
+private:
+    void shutdown() override { contexts_.abandon_all(); }
+
+    context_service& contexts_;
+};
+
+// Called before a wait whose handler belongs to the context; with a timer there, if `timed`, which has been made. The
+// first wait of a context at a semaphore, and the first with a timer, take short locks, whose sections are O(1) but for
+// Asio's search through the context's services: Asio's, to find the service, and the registry's. All others are
+// lock-free. May throw std::bad_alloc.
+inline void link_context(semaphore_state& state, asio::execution_context& context, bool timed) {
+    if (state.contexts().contains(context, timed))
+        return;
+    if (!state.contexts().contains(context, false))
         asio::use_service<context_service>(context).attach(state);
+    if (timed) {
+        asio::use_service<timer_sentinel>(context);
+        state.contexts().set_timed(context);
+    }
 }
 
 } // namespace flowguard::detail

@@ -217,14 +217,21 @@ private:
                 state_->drop_references(1);
         }
 
-        void operator()() const noexcept {
-            if (!state_->look() && state_->current_.load(std::memory_order_acquire)->time_left(now()))
-                state_->want_watch();
-        }
+        void operator()() const noexcept { state_->look_or_watch(); }
 
     private:
         guard_state* state_;
     };
+
+    void look_or_watch() noexcept {
+        if (!look() && current_.load(std::memory_order_acquire)->time_left(now()))
+            want_watch();
+    }
+
+    void has_abandoned(const asio::execution_context& context) noexcept override {
+        if (watch_.leave(context))
+            look_or_watch();
+    }
 
     static wait_policy policy_of(const guard_options& o) {
         return {.max_waiters = o.max_waiters,

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/completion_executor.hpp"
+#include "flowguard/detail/context_service.hpp"
 
 namespace flowguard::detail {
 
@@ -36,9 +38,23 @@ public:
         if (timer_ != nullptr)
             return;
         auto timer = std::make_shared<timer_type>(executor, end);
+        asio::execution_context* const context = context_of(executor);
+        if (context != nullptr)
+            asio::use_service<timer_sentinel>(*context); // so that leave() is called before the timer's service goes
         timer->async_wait(expiry<F>(*this, number_ + 1, std::move(on_end)));
         timer_ = std::move(timer);
+        context_ = context;
         ++number_;
+    }
+
+    // A context is being destroyed: cancels the timer if it is there, and true.
+    bool leave(const asio::execution_context& context) noexcept {
+        std::shared_ptr<void> gone;
+        const std::lock_guard lock(mutex_);
+        if (timer_ == nullptr || context_ != &context)
+            return false;
+        gone.swap(timer_);
+        return true;
     }
 
     // The probe has ended. Idempotent.
@@ -86,7 +102,8 @@ private:
 
     std::recursive_mutex mutex_; // start() destroys the handler inside where it fails
     std::shared_ptr<void> timer_;
-    std::uint64_t number_ = 0; // of the latest timer
+    asio::execution_context* context_ = nullptr; // of the latest timer, as is the number
+    std::uint64_t number_ = 0;
 };
 
 } // namespace flowguard::detail

@@ -227,6 +227,7 @@ public:
             free_reservations(1);
             w->destroy();
         }
+        has_abandoned(context);
     }
 
     // The contexts whose callers have waited here.
@@ -234,6 +235,9 @@ public:
 
 protected:
     virtual ~semaphore_state() = default;
+
+    // A context is being destroyed, and has no waiters any more: for what else there may be of it.
+    virtual void has_abandoned(const asio::execution_context&) noexcept {}
 
     // The limit was lowered for some time only. The owner will ask the first waiter to watch() for the end of that, as
     // soon as there is one. Relaxed: published by the next step.

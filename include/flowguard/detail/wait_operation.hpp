@@ -98,7 +98,7 @@ public:
         if (const wait_start now = state.would_wait(*op); now != wait_start::queued)
             return refuse(std::move(op), default_executor, result_of(now));
         if (asio::execution_context* context = op->context())
-            link_context(state, *context);
+            link_context(state, *context, has_deadline);
         op->fill_slot();
         if constexpr (has_deadline) {
             op->make_cancellable();
