@@ -49,19 +49,17 @@ public:
 
     // A context is being destroyed: cancels the timer if it is there, and true.
     bool leave(const asio::execution_context& context) noexcept {
-        std::shared_ptr<void> gone;
         const std::lock_guard lock(mutex_);
         if (timer_ == nullptr || context_ != &context)
             return false;
-        gone.swap(timer_);
+        timer_.reset();
         return true;
     }
 
-    // The probe has ended. Idempotent.
+    // The probe has ended. Idempotent. A timer that is destroyed is cancelled.
     void cancel() noexcept {
-        std::shared_ptr<void> gone; // cancels as it is destroyed
         const std::lock_guard lock(mutex_);
-        gone.swap(timer_);
+        timer_.reset(); // under the lock, so that leave() does not return before
     }
 
 private:
@@ -92,11 +90,10 @@ private:
 
     // Whether the timer with that number was still the one: a later one may have its address.
     bool take(std::uint64_t number) noexcept {
-        std::shared_ptr<void> gone;
         const std::lock_guard lock(mutex_);
         if (timer_ == nullptr || number_ != number)
             return false;
-        gone.swap(timer_);
+        timer_.reset();
         return true;
     }
 
