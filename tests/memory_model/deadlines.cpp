@@ -3,7 +3,8 @@
 // SPDX-License-Identifier: MIT
 
 // Real Asio and flow_guard::async_acquire() under the memory model: deadlines, cancellation by a slot, guards that go
-// while callers wait, contexts that go before or after guards, and guards that a context has outlived.
+// while callers wait, contexts that go before or after guards, or while others use the guard, guards that a context has
+// outlived, and timers of dips.
 
 #include <array>
 #include <atomic>
@@ -38,26 +39,33 @@ struct set_clock {
     static inline duration at{};
 };
 
+// Its dips are no lower than its limit, but end in time as others do.
 struct one_permit {
     static std::size_t current_limit() noexcept { return 1; }
-    static std::size_t update(const flowguard::window&) noexcept { return 1; }
+    static flowguard::plan update(const flowguard::window&) noexcept {
+        return dips ? flowguard::plan(1, 2, 1, std::chrono::microseconds(choose(30))) : flowguard::plan(1, 1);
+    }
+
+    static inline bool dips = false;
 };
 
 using guard = flowguard::flow_guard<one_permit, set_clock>;
 
-constexpr std::size_t most_callers = 3; // two at the first guard, one at the second
+constexpr std::size_t most_callers = 4; // three at the first guard, one at the second
 
 enum class order { guard_first, context_first, context_last };
 
 struct deadline_choices {
     std::size_t callers = 1 + choose(2);
-    std::array<bool, most_callers> timed{choose(2) == 0, choose(2) == 0, choose(2) == 0};
+    std::array<bool, most_callers> timed{choose(2) == 0, choose(2) == 0, choose(2) == 0, choose(2) == 0};
     bool cancelled = choose(2) == 0;      // the first caller, by its slot
     bool guard_goes = choose(2) == 0;     // as soon as the last caller has begun to wait
     bool second_guard = choose(2) == 0;   // in the same context
     bool retired_guards = choose(2) == 0; // the context has met guards that are gone
     bool context_dies = choose(4) == 0;   // while callers may wait
     bool permit_stays = context_dies && choose(2) == 0;
+    bool visited = choose(2) == 0; // a caller of another context, which dies while the guard is used
+    bool dips = choose(2) == 0;
     order ends = static_cast<order>(choose(3));
 
     std::string describe() const {
@@ -65,7 +73,8 @@ struct deadline_choices {
                (timed[1] ? ", the second timed" : "") + (cancelled ? ", the first cancelled" : "") +
                (guard_goes ? ", the guard goes" : "") + (second_guard ? ", a second guard" : "") +
                (retired_guards ? ", guards before" : "") + (context_dies ? ", the context dies" : "") +
-               (permit_stays ? ", the permit stays" : "") + ", order " + std::to_string(static_cast<int>(ends));
+               (permit_stays ? ", the permit stays" : "") +
+               (visited ? ", a visitor" : "") + (dips ? ", dips" : "") + ", order " + std::to_string(static_cast<int>(ends));
     }
 };
 
@@ -83,7 +92,9 @@ public:
         for (std::size_t i = choices.cancelled ? 1 : 0; i < choices.callers; ++i)
             threads.emplace_back([s, i] { s->call(i); });
         if (choices.second_guard)
-            threads.emplace_back([s] { s->start(*s->second_, second_caller, set_up_slot::no); });
+            threads.emplace_back([s] { s->start(*s->second_, second_caller, *s->context_); });
+        if (choices.visited)
+            threads.emplace_back([s] { s->visit(); });
         if (!choices.permit_stays)
             threads.emplace_back([s] {
                 s->held_->success();
@@ -94,13 +105,17 @@ public:
 
 private:
     static constexpr std::size_t second_caller = 2; // the one at the second guard
+    static constexpr std::size_t visitor = 3;
 
     enum class set_up_slot { no, yes };
 
     void set_up() {
         set_clock::at = std::chrono::milliseconds(1);
+        one_permit::dips = choices_.dips;
         context_ = std::make_unique<asio::io_context>();
-        users_ = std::make_unique<std::atomic<std::size_t>>(choices_.callers);
+        users_ = std::make_unique<std::atomic<std::size_t>>(choices_.callers + (choices_.visited ? 1 : 0));
+        if (choices_.visited)
+            other_context_ = std::make_unique<asio::io_context>();
         signal_ = std::make_unique<asio::cancellation_signal>();
         first_ = std::make_unique<guard>(context_->get_executor(), one_permit());
         second_ = std::make_unique<guard>(context_->get_executor(), one_permit());
@@ -114,7 +129,7 @@ private:
         // What touches a slot runs in one place.
         if (choices_.cancelled)
             asio::post(*context_, [this] {
-                start(*first_, 0, set_up_slot::yes);
+                start(*first_, 0, *context_, set_up_slot::yes);
                 asio::post(*context_, [this] { signal_->emit(asio::cancellation_type::terminal); });
                 leave_guard();
             });
@@ -141,16 +156,29 @@ private:
     }
 
     void call(std::size_t i) {
-        start(*first_, i, set_up_slot::no);
+        start(*first_, i, *context_);
         leave_guard();
     }
 
-    void start(guard& where, std::size_t caller, set_up_slot with_slot) {
+    // Waits in a context that is then destroyed.
+    void visit() {
+        start(*first_, visitor, *other_context_);
+        leave_guard();
+        for (std::size_t polls = choose(3); polls > 0; --polls) {
+            other_context_->restart();
+            other_context_->poll();
+        }
+        other_context_.reset();
+        if (completions_[visitor] == 0)
+            memory_model::count("visitors abandoned");
+    }
+
+    void start(guard& where, std::size_t caller, asio::io_context& context, set_up_slot with_slot = set_up_slot::no) {
         flowguard::run_options<flowguard::default_classifier, set_clock> options;
         if (choices_.timed[caller])
             options.deadline = set_clock::now() + std::chrono::microseconds(1);
         auto handler = asio::bind_executor(
-            context_->get_executor(),
+            context.get_executor(),
             [this, caller](flowguard::error_code e, guard::ticket t) { complete(caller, e, std::move(t)); });
         if (with_slot == set_up_slot::yes)
             where.async_acquire(options, asio::bind_cancellation_slot(signal_->slot(), std::move(handler)));
@@ -181,6 +209,8 @@ private:
     }
 
     void finish() {
+        if (first_ && first_->state_->watch_.number_ != 0)
+            memory_model::count("watched");
         if (choices_.context_dies)
             end_context();
         else
@@ -227,6 +257,7 @@ private:
 
     const deadline_choices choices_;
     std::unique_ptr<asio::io_context> context_;
+    std::unique_ptr<asio::io_context> other_context_;
     std::unique_ptr<guard> first_;
     std::unique_ptr<guard> second_;
     std::unique_ptr<guard::ticket> held_;
@@ -251,6 +282,10 @@ void keep_asios_call_stack_per_thread() {
 
 int main(int argc, char** argv) {
     keep_asios_call_stack_per_thread();
-    memory_model::keep_buckets_quiet();
-    return memory_model::check(argc, argv, {"granted", "timed out", "aborted", "abandoned"}, make_scenario);
+    asio::io_context context;
+    const guard example(context.get_executor(), one_permit());
+    memory_model::keep_buckets_quiet(*example.state_);
+    return memory_model::check(argc, argv,
+                               {"granted", "timed out", "aborted", "abandoned", "visitors abandoned", "watched"},
+                               make_scenario);
 }

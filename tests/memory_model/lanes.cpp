@@ -49,7 +49,9 @@ wait_policy make_policy() {
     }
     has_partitions = !policy.shares.empty();
     if (choose(2) == 0)
-        policy.on_refusal = [](flowguard::refusal) {
+        policy.on_refusal = [owned = std::make_shared<int>(0)](flowguard::refusal) {
+            if (*owned != 0)
+                memory_model::fail("an observer is not as it was");
             memory_model::count("refusals told");
             current->use_a_permit();
         };

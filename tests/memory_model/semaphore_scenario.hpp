@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "flowguard/detail/semaphore_state.hpp"
+#include "flowguard/detail/wait_operation.hpp"
 #include "memory_model/runtime/check.hpp"
 #include "memory_model/runtime/choices.hpp"
 #include "memory_model/test_waiter.hpp"
@@ -30,18 +31,23 @@ inline const char* name_of(disturbance d) noexcept {
     return names[static_cast<std::size_t>(d)];
 }
 
+// Who may claim a waiter besides the queue's owner.
+enum class claimants { none, deadline, slot };
+
 struct semaphore_choices {
     std::size_t limit = 1 + (choose(3) == 0 ? 1 : 0);
     std::size_t waiters = 1 + choose(2);
     bool heavy = limit == 2 && choose(2) == 0; // the first waiter wants two permits
     bool bare = choose(3) == 0;                // permits do not keep the state alive
-    bool cancellable = choose(2) == 0;
-    bool cancelled = cancellable && choose(2) == 0; // somebody cancels the first waiter
+    claimants claimed_by = choose(2) == 0 ? claimants::none : static_cast<claimants>(1 + choose(2));
+    bool cancelled = claimed_by != claimants::none && choose(2) == 0; // somebody cancels the first waiter
     bool newcomer = choose(2) == 0;                 // somebody tries to overtake
     bool try_first = choose(2) == 0;                // callers try to take a permit before they wait
     bool apart = choose(2) == 0;                    // a waiter's handler runs on another thread than its caller
     disturbance disturbs = static_cast<disturbance>(choose(5));
     bool second_resizer = disturbs == disturbance::limits && choose(2) == 0;
+    bool aside = disturbs == disturbance::limits && limit == 1 && choose(2) == 0; // the first waiter wants two permits
+    bool cancels_all_too = disturbs == disturbance::abandon && choose(2) == 0;    // on another thread
 
     // A holder leaves the semaphore's handle alone before it gives its permit back, and so may others, so that
     // the state ends while the permit is being given back.
@@ -59,13 +65,20 @@ struct semaphore_choices {
 
     std::size_t highest_limit() const noexcept { return disturbs == disturbance::limits ? limit + 1 : limit; }
 
+    // In the end there are as many permits as anybody wants.
+    std::size_t last_limit() const noexcept { return aside ? highest_limit() : limit; }
+
+    std::size_t wanted_by(std::size_t waiter) const noexcept { return (heavy || aside) && waiter == 0 ? 2 : 1; }
+
     std::string describe() const {
         return std::string("limit ") + std::to_string(limit) + ", " + std::to_string(waiters) + " waiting" +
-               (heavy ? ", the first for two" : "") + (bare ? ", bare" : "") + (cancellable ? ", cancellable" : "") +
+               (heavy ? ", the first for two" : "") + (aside ? ", the first aside" : "") + (bare ? ", bare" : "") +
+               (claimed_by == claimants::deadline ? ", deadlines" : "") +
+               (claimed_by == claimants::slot ? ", slots" : "") +
                (cancelled ? ", cancelled" : "") + (newcomer ? ", a newcomer" : "") +
                (try_first ? ", tries first" : "") + (apart ? ", handlers apart" : "") +
                (leaves_early ? ", leaves early" : "") + (hands_down ? ", hands down" : "") +
-               (second_resizer ? ", two resize" : "") + ", disturbance: " + name_of(disturbs);
+               (second_resizer ? ", two resize" : "") + (cancels_all_too ? ", all cancelled" : "") + ", disturbance: " + name_of(disturbs);
     }
 };
 
@@ -96,7 +109,11 @@ private:
     public:
         state(std::size_t limit, const flowguard::detail::wait_policy& policy, int& destroyed)
             : semaphore_state(limit, policy), destroyed_(destroyed) {}
-        ~state() override { ++destroyed_; }
+        ~state() override {
+            ++destroyed_;
+            if (waiting() != 0 || reserved_.load(std::memory_order_relaxed) != 0)
+                fail("a waiter is still counted");
+        }
 
     private:
         int& destroyed_;
@@ -117,6 +134,7 @@ private:
         test_waiter* waiter = nullptr;
         std::atomic<int>* progress = nullptr;
         std::atomic<bool>* left_alone = nullptr; // nobody is going to cancel it any more
+        flowguard::detail::canceller* slot = nullptr;
         int endings = 0;
         int turn = -1; // when it was granted
     };
@@ -125,16 +143,18 @@ private:
         state_ = new state(choices_.limit, policy_(), destroyed_);
         shared_ = new shared;
         shared_->users.store(user_count(), std::memory_order_relaxed);
+        if (choices_.disturbs == disturbance::abandon)
+            doomed_ = new test_context;
         for (std::size_t i = 0; i < choices_.limit; ++i)
             if (!state_->try_take(1, !choices_.bare))
                 fail("a permit is not there");
         for (std::size_t i = 0; i < choices_.waiters; ++i) {
-            const bool is_doomed = choices_.disturbs == disturbance::abandon && i == 0;
             caller& c = callers_[i];
-            c.waiter =
-                new test_waiter(choices_.heavy && i == 0 ? 2 : 1, lane_(i), is_doomed ? doomed_context() : nullptr);
-            if (choices_.cancellable)
+            c.waiter = new test_waiter(choices_.wanted_by(i), lane_(i), i == 0 ? doomed_ : nullptr);
+            if (choices_.claimed_by == claimants::deadline)
                 c.waiter->make_cancellable();
+            else if (choices_.claimed_by == claimants::slot)
+                c.slot = new flowguard::detail::canceller;
             c.progress = new std::atomic<int>(0);
             c.left_alone = new std::atomic<bool>(!(choices_.cancelled && i == 0));
         }
@@ -162,11 +182,14 @@ private:
             threads.emplace_back([self] { self->disturb(); });
         if (choices_.second_resizer)
             threads.emplace_back([self] { self->resize(self->choices_.limit == 1 ? 2 : 1); });
+        if (choices_.cancels_all_too)
+            threads.emplace_back([self] { self->cancel_all(); });
     }
 
     std::size_t user_count() const noexcept {
         return choices_.waiters + (choices_.holders_use_handle() ? choices_.limit : 0) + (choices_.newcomer ? 1 : 0) +
-               (choices_.disturbs != disturbance::none ? 1 : 0) + (choices_.second_resizer ? 1 : 0);
+               (choices_.disturbs != disturbance::none ? 1 : 0) + (choices_.second_resizer ? 1 : 0) +
+               (choices_.cancels_all_too ? 1 : 0);
     }
 
     // The last user destroys the handle; true for that one.
@@ -193,16 +216,29 @@ private:
     }
 
     void call(caller& c) {
+        using flowguard::detail::wait_start;
         test_waiter& w = *c.waiter;
         int progress = caller::waits;
         if (choices_.try_first && state_->try_take(w.wanted, true)) {
             w.result = flowguard::detail::wait_result::granted;
             w.complete();
             progress |= caller::took;
-        } else if (!state_->wait(w)) {
-            w.end_refused();
+        } else {
+            fill_slot(c);
+            if (const wait_start started = state_->wait(w); started != wait_start::queued) {
+                w.end_refused(*state_, started);
+                count("not queued");
+            }
         }
         c.progress->store(progress, std::memory_order_release);
+    }
+
+    void fill_slot(caller& c) {
+        if (c.slot == nullptr)
+            return;
+        auto* claim = flowguard::detail::shared_claim::create(*state_, *c.waiter);
+        c.waiter->share_claim(*claim);
+        c.slot->share(*claim);
     }
 
     // The waiter's handler, on its executor.
@@ -215,8 +251,8 @@ private:
         if (granted)
             c.turn = hold(permits);
         count(granted ? "granted" : c.waiter->name_of_result());
-        while (!c.left_alone->load(std::memory_order_acquire))
-            pause();
+        if (c.slot == nullptr) // whose emission may come late
+            wait_until_left_alone(c);
         delete c.waiter;
         if (!granted)
             leave_handle();
@@ -268,20 +304,48 @@ private:
         leave_handle();
     }
 
-    // As a cancellation slot does: once the wait has begun, and if nobody else has decided on it.
+    // Once the wait has begun, and if nobody else has decided on it, as a timer does; or just so, by the slot.
     void cancel(caller& c) {
+        const int progress = wait_for_call(c);
+        if (c.slot != nullptr)
+            (*c.slot)(asio::cancellation_type::terminal);
+        else if ((progress & caller::took) == 0 && c.waiter->claim())
+            state_->cancel_claimed(*c.waiter, flowguard::detail::wait_result::timed_out);
+        c.left_alone->store(true, std::memory_order_release);
+        delete c.slot;
+    }
+
+    static int wait_for_call(const caller& c) {
         int progress = 0;
         while ((progress = c.progress->load(std::memory_order_acquire)) == 0)
             pause();
-        if ((progress & caller::took) == 0 && c.waiter->claim())
-            state_->cancel_claimed(*c.waiter, flowguard::detail::wait_result::timed_out);
-        c.left_alone->store(true, std::memory_order_release);
+        return progress;
+    }
+
+    static void wait_until_left_alone(const caller& c) {
+        while (!c.left_alone->load(std::memory_order_acquire))
+            pause();
     }
 
     void resize(std::size_t other_limit) {
+        if (choices_.aside)
+            state_->set_limit(choices_.last_limit());
         state_->set_limit(other_limit);
-        state_->set_limit(choices_.limit);
+        state_->set_limit(choices_.last_limit());
         leave_handle();
+    }
+
+    void cancel_all() {
+        state_->cancel_all();
+        leave_handle();
+    }
+
+    // Nobody begins a wait in a context that is being destroyed, or cancels one. Nothing may complete there afterwards.
+    void abandon() {
+        wait_for_call(callers_[0]);
+        wait_until_left_alone(callers_[0]);
+        state_->abandon(*doomed_->address());
+        delete doomed_;
     }
 
     void disturb() {
@@ -295,9 +359,9 @@ private:
             state_->cancel_all();
             break;
         case disturbance::limits:
-            return resize(choices_.limit + 1);
+            return resize(choices_.aside ? choices_.limit : choices_.limit + 1);
         case disturbance::abandon:
-            state_->abandon(*doomed_context());
+            abandon();
             break;
         }
         leave_handle();
@@ -309,15 +373,11 @@ private:
         for (std::size_t i = 0; i < choices_.waiters; ++i) {
             if (callers_[i].endings != 1)
                 fail("a waiter did not end once");
+            if (!(choices_.cancelled && i == 0))
+                delete callers_[i].slot;
             if (choices_.is_exclusive() && was_ahead_[i] && newcomers_turn_ >= 0 && callers_[i].turn > newcomers_turn_)
                 fail("a newcomer overtook a waiter");
         }
-    }
-
-    // An address is enough: a semaphore only compares it.
-    static asio::execution_context* doomed_context() noexcept {
-        static char place[1];
-        return reinterpret_cast<asio::execution_context*>(place);
     }
 
     static constexpr std::size_t most_waiters = 2;
@@ -327,6 +387,7 @@ private:
     const std::function<flowguard::detail::lane_number(std::size_t)> lane_;
 
     state* state_ = nullptr;
+    test_context* doomed_ = nullptr;
     shared* shared_ = nullptr;
     std::array<caller, most_waiters> callers_;
     std::array<bool, most_waiters> was_ahead_{}; // of the newcomer

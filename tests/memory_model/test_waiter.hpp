@@ -8,26 +8,43 @@
 #include <atomic>
 #include <cstddef>
 
+#include "flowguard/detail/semaphore_state.hpp"
 #include "flowguard/detail/waiter.hpp"
 #include "memory_model/runtime/scheduler.hpp"
 
 namespace memory_model {
 
+// What a semaphore knows of an execution context: its address. To complete a waiter reads it, as a post to it does, so
+// that one which comes too late is noticed.
+struct test_context {
+    asio::execution_context* address() noexcept { return reinterpret_cast<asio::execution_context*>(this); }
+
+    int plain = 0;
+};
+
 // A waiter whose executor is a flag: to complete it is a release, as a post is, and its handler acquires.
-class test_waiter final : public flowguard::detail::waiter {
+class test_waiter : public flowguard::detail::waiter {
 public:
-    test_waiter(std::size_t permits, flowguard::detail::lane_number where, asio::execution_context* context)
+    // The context, if there is one, exists until it has been abandoned.
+    test_waiter(std::size_t permits, flowguard::detail::lane_number where_it_waits, test_context* context)
         : waiter(permits), context_(context) {
-        lane = where;
+        lane = where_it_waits;
     }
 
-    void complete() noexcept override { end(ending::completed); }
+    void complete() noexcept override {
+        if (context_ != nullptr && context_->plain != 0)
+            fail("a context is not as it was");
+        end(ending::completed);
+    }
     void destroy() noexcept override { end(ending::destroyed); }
-    asio::execution_context* context() override { return context_; }
+    void watch() noexcept override {}
+    asio::execution_context* context() override { return context_ == nullptr ? nullptr : context_->address(); }
 
     // wait() did not take it.
-    void end_refused() noexcept {
-        result = flowguard::detail::wait_result::closed;
+    void end_refused(flowguard::detail::semaphore_state& state, flowguard::detail::wait_start why) noexcept {
+        using flowguard::detail::wait_result;
+        result = why == flowguard::detail::wait_start::full ? wait_result::shed : wait_result::closed;
+        state.refuse(*flowguard::detail::refusal_of(result));
         complete();
     }
 
@@ -73,7 +90,7 @@ private:
         ending_.store(how, std::memory_order_release);
     }
 
-    asio::execution_context* const context_;
+    test_context* const context_;
     int ends_ = 0;
     std::atomic<ending> ending_{ending::none};
 };

@@ -3,11 +3,13 @@
 // SPDX-License-Identifier: MIT
 
 // A guard's windows under the memory model: admissions, the closing of windows, early where somebody straggles, the
-// strategy, limits that a window ends, decisions that are read meanwhile, and the end of the state.
+// strategy, limits that a window ends, dips that end in time, callers that wait and watch, decisions that are read
+// meanwhile, and the end of the strategy, the observer, and the state.
 //
-// The strategy, and the observer of decisions, keep plain members in memory that is checked: that only one thread at a
-// time is in them, and sees what the one before did, would otherwise be noticed as a data race.
+// The strategy, and the observer of decisions, own memory that is checked: that two threads are in them at once, or that
+// one does not see what the one before did, or uses them when they are gone, is noticed as a data race or a late use.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -15,12 +17,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flowguard/detail/guard_state.hpp"
 #include "memory_model/quiet_buckets.hpp"
 #include "memory_model/runtime/check.hpp"
 #include "memory_model/runtime/choices.hpp"
+#include "memory_model/test_waiter.hpp"
 
 namespace {
 
@@ -38,11 +42,13 @@ struct window_choices {
     bool jumps = choose(2) == 0;                          // the clock does, so that windows may be closed early
     std::size_t rounds = (straggler ? 6 : 3) + choose(8); // of a worker: a call begins or ends
     bool reader = choose(2) == 0;                         // a thread reads the decisions
+    bool looker = choose(2) == 0;                         // a thread looks after dips
     bool orphaned = choose(4) == 0;                       // the guard goes while calls are in flight
 
     std::string describe() const {
         return std::to_string(workers) + " workers, " + std::to_string(rounds) + " rounds" +
                (jumps ? ", the clock jumps" : "") + (straggler ? ", a straggler" : "") + (reader ? ", a reader" : "") +
+               (looker ? ", a looker" : "") +
                (orphaned ? ", orphaned" : "");
     }
 };
@@ -102,26 +108,31 @@ public:
     static constexpr std::size_t most_members = 4; // of a window: 1.5 × the highest limit, or what a plan says
 
     random_strategy(std::size_t lowest_limit, bool windows_are_complete)
-        : lowest_limit_(lowest_limit), windows_are_complete_(windows_are_complete) {}
+        : lowest_limit_(lowest_limit),
+          windows_are_complete_(windows_are_complete),
+          updates_(std::make_unique<std::size_t>(0)) {}
 
     std::size_t current_limit() const noexcept { return first_limit; }
 
     plan update(const flowguard::window& w) noexcept {
-        ++updates_; // plain: see above
+        const std::size_t update = ++*updates_; // plain: see above
         check_window(w);
         if (limit_of_guard() != log_of_updates.limit_now)
             fail("a window is closed before the limit is what its plan said");
-        const plan next{some_limit(), 1 + choose(most_members - 1), choose(2) == 0 ? some_limit() : 0};
-        log_of_updates.updates = updates_;
+        const std::size_t limit = some_limit();
+        const std::size_t then = choose(2) == 0 ? some_limit() : 0;
+        const duration within = choose(3) == 0 ? duration::max() : duration(choose(4) * 1000);
+        const plan next{limit, 1 + choose(most_members - 1), then, within};
+        log_of_updates.updates = update;
         log_of_updates.dip = next.limit;
         log_of_updates.limit_now = next.then != 0 ? next.then : next.limit;
-        log_of_updates.limit_of[updates_] = log_of_updates.limit_now;
+        log_of_updates.limit_of[update] = log_of_updates.limit_now;
         memory_model::count(current_is_admitting() ? "windows closed early" : "windows closed");
         return next;
     }
 
-    duration baseline() const noexcept { return duration(updates_); }
-    const char* reason() const noexcept { return reason_of(updates_); }
+    duration baseline() const noexcept { return duration(*updates_); }
+    const char* reason() const noexcept { return reason_of(*updates_); }
 
 private:
     std::size_t some_limit() const { return lowest_limit_ + choose(highest_limit - lowest_limit_ + 1); }
@@ -130,7 +141,7 @@ private:
         const std::size_t done = w.samples + w.dropped + w.ignored;
         if (done != w.admitted && windows_are_complete_)
             fail("of a window of %zu members, %zu are counted", w.admitted, done);
-        if (w.admitted < 1 || w.admitted > most_members || done > w.admitted + most_members ||
+        if (w.admitted > most_members || done > w.admitted + most_members ||
             done + most_members < w.admitted || w.limit < 1 || w.limit > highest_limit)
             fail("an impossible window: admitted %zu, counted %zu, limit %zu", w.admitted, done, w.limit);
         if (w.mean_rtt < duration(0) || w.length < duration(0) || w.admitting < duration(0))
@@ -141,13 +152,13 @@ private:
 
     const std::size_t lowest_limit_;
     const bool windows_are_complete_;
-    std::size_t updates_ = 0;
+    std::unique_ptr<std::size_t> updates_;
 };
 
 class state : public flowguard::detail::guard_state<random_strategy, random_clock> {
 public:
     state(random_strategy strategy, const flowguard::guard_options& options, int& destroyed)
-        : guard_state(strategy, options), destroyed_(destroyed) {}
+        : guard_state(std::move(strategy), options), destroyed_(destroyed) {}
     ~state() override { ++destroyed_; }
 
 private:
@@ -159,6 +170,17 @@ state* guard = nullptr;
 std::size_t limit_of_guard() {
     return guard->limit();
 }
+
+// Where nobody can keep a timer for the end of a dip.
+class watching_waiter final : public memory_model::test_waiter {
+public:
+    watching_waiter() : test_waiter(1, flowguard::detail::lane_number(), nullptr) {}
+
+    void watch() noexcept override {
+        memory_model::count("watches");
+        guard->watch_in_vain();
+    }
+};
 
 class window_scenario {
 public:
@@ -177,6 +199,8 @@ public:
             });
         if (s->choices_.reader && !s->choices_.orphaned)
             made.steps.threads.emplace_back([s] { s->read(); });
+        if (s->choices_.looker && !s->choices_.orphaned)
+            made.steps.threads.emplace_back([s] { s->look(); });
         return made;
     }
 
@@ -203,18 +227,31 @@ private:
         flowguard::guard_options options;
         options.min_window = 1 + choose(3);
         options.trace = 1 + choose(3);
-        options.on_decision = [this](const flowguard::limit_decision& d) { check_decision(d); };
-        guard = new state(random_strategy(choices_.straggler ? 2 : 1, !choices_.jumps && !choices_.straggler), options, destroyed_);
+        options.on_decision = [this, owned = std::make_shared<std::size_t>(0)](const flowguard::limit_decision& d) {
+            check_decision(d, ++*owned); // plain: see above
+        };
+        guard = new state(random_strategy(choices_.straggler ? 2 : 1, !choices_.jumps && !choices_.straggler), options,
+                          destroyed_);
     }
 
-    void check_decision(const flowguard::limit_decision& d) {
-        ++shared_->decisions; // plain: see above
-        if (static_cast<std::size_t>(d.baseline_rtt.count()) != shared_->decisions)
+    void check_decision(const flowguard::limit_decision& d, std::size_t number) {
+        shared_->decisions = number; // plain as well
+        if (static_cast<std::size_t>(d.baseline_rtt.count()) != number)
             fail("the observer is told of another decision than the next");
     }
 
-    static bool begin(call& c) {
-        if (!guard->take(flowguard::detail::lane_number()))
+    // Waits for a permit.
+    static bool wait() {
+        watching_waiter w;
+        if (guard->wait(w) != flowguard::detail::wait_start::queued)
+            return false;
+        while (!w.has_ended())
+            memory_model::pause();
+        return w.was_granted();
+    }
+
+    static bool begin(call& c, bool may_wait = false) {
+        if (!guard->take(flowguard::detail::lane_number()) && !(may_wait && wait()))
             return false;
         current_is_admitting() = true;
         c.membership = guard->admit(0);
@@ -236,7 +273,8 @@ private:
             if (c.in_flight)
                 end(c);
             else
-                begin(c);
+                begin(c, std::none_of(calls.begin(), calls.end(), [](const call& other) { return other.in_flight; }) &&
+                             choose(2) == 0); // who waits holds no permit
         }
         leave_guard();
         for (call& c : calls)
@@ -282,11 +320,23 @@ private:
         }
     }
 
+    static void look() {
+        for (int i = 0; i < 3; ++i) {
+            if (guard->look())
+                memory_model::count("dips ended in time");
+            memory_model::pause();
+        }
+    }
+
     void finish() {
         if (!choices_.orphaned) {
             const std::size_t limit = guard->limit();
-            if (limit != log_of_updates.limit_now && limit != log_of_updates.dip)
+            // A dip's limit is raised for long-running calls, but not beyond that which follows it.
+            if (limit != log_of_updates.limit_now &&
+                (limit < log_of_updates.dip || limit > std::max(log_of_updates.dip, log_of_updates.limit_now)))
                 fail("the limit is %zu, and not that of the latest plan", limit);
+            if (guard->long_running_.load(std::memory_order_relaxed) != 0)
+                fail("a straggler is counted that has left, or the other way round");
             if (guard->in_flight() != 0)
                 fail("permits are missing");
             if (guard->available() != limit)
@@ -311,7 +361,12 @@ memory_model::scenario make_scenario() {
 } // namespace
 
 int main(int argc, char** argv) {
-    memory_model::keep_buckets_quiet();
-    return memory_model::check(argc, argv, {"admitted", "windows closed", "windows closed early", "decisions read"},
+    int destroyed = 0;
+    auto* const example = new state(random_strategy(1, true), {}, destroyed);
+    memory_model::keep_buckets_quiet(*example);
+    example->orphan();
+    return memory_model::check(argc, argv,
+                               {"admitted", "windows closed", "windows closed early", "dips ended in time", "watches",
+                                "decisions read"},
                                make_scenario);
 }

@@ -24,14 +24,20 @@ namespace {
 
 namespace model = memory_model;
 
-bool is_checked(const volatile void* address) noexcept {
-    return model::is_observing && model::heap::contains(address);
+// Whether atomic operations there are.
+bool is_modelled(const volatile void* address) noexcept {
+    return model::is_observing && (model::heap::contains(address) || model::stacks::contains(address));
 }
 
 void plain(const volatile void* address, std::size_t size, model::access kind, const void* code) {
-    if (!is_checked(address))
+    if (!is_modelled(address))
         return;
     const model::inside_runtime guard;
+    if (model::stacks::contains(address)) {
+        if (kind == model::access::plain_write)
+            model::forget_locations(address, size);
+        return;
+    }
     model::heap::check_live(address, code);
     if (!model::heap::is_quiet(address))
         model::check_access(model::current_observer(), address, size, kind, code);
@@ -39,6 +45,10 @@ void plain(const volatile void* address, std::size_t size, model::access kind, c
 
 // True if the operation is to be carried out under the memory model, after a step, else just so.
 bool begin_atomic(const volatile void* address, std::size_t size, model::access kind, const void* code) {
+    if (model::stacks::contains(address)) {
+        model::step();
+        return true;
+    }
     model::heap::check_live(address, code);
     if (model::heap::is_quiet(address))
         return false;
@@ -49,7 +59,7 @@ bool begin_atomic(const volatile void* address, std::size_t size, model::access 
 }
 
 std::uint64_t atomic_load(const volatile void* address, std::size_t size, int order, const void* code) {
-    if (is_checked(address)) {
+    if (is_modelled(address)) {
         const model::inside_runtime guard;
         if (begin_atomic(address, size, model::access::atomic_read, code))
             return model::load(model::current_observer(), address, size, order);
@@ -58,7 +68,7 @@ std::uint64_t atomic_load(const volatile void* address, std::size_t size, int or
 }
 
 void atomic_store(volatile void* address, std::size_t size, std::uint64_t value, int order, const void* code) {
-    if (is_checked(address)) {
+    if (is_modelled(address)) {
         const model::inside_runtime guard;
         if (begin_atomic(address, size, model::access::atomic_write, code))
             return model::store(model::current_observer(), address, size, value, order);
@@ -68,7 +78,7 @@ void atomic_store(volatile void* address, std::size_t size, std::uint64_t value,
 
 std::uint64_t atomic_modify(volatile void* address, std::size_t size, model::update_function update,
                             std::uint64_t operand, int order, const void* code) {
-    if (is_checked(address)) {
+    if (is_modelled(address)) {
         const model::inside_runtime guard;
         if (begin_atomic(address, size, model::access::atomic_write, code))
             return model::modify(model::current_observer(), address, size, update, operand, order);
@@ -82,14 +92,14 @@ bool atomic_exchange(volatile void* address, std::size_t size, void* expected, s
                      model::exchange_orders orders, const void* code) {
     std::uint64_t value = model::read_bytes(expected, size);
     bool succeeds = false;
-    bool is_modelled = false;
-    if (is_checked(address)) {
+    bool was_modelled = false;
+    if (is_modelled(address)) {
         const model::inside_runtime guard;
-        is_modelled = begin_atomic(address, size, model::access::atomic_write, code);
-        if (is_modelled)
+        was_modelled = begin_atomic(address, size, model::access::atomic_write, code);
+        if (was_modelled)
             succeeds = model::exchange(model::current_observer(), address, size, value, desired, weak, orders);
     }
-    if (!is_modelled) {
+    if (!was_modelled) {
         const std::uint64_t found = model::read_bytes(address, size);
         succeeds = found == value;
         value = found;

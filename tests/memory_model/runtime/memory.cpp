@@ -73,8 +73,14 @@ private:
 
 pool<message> all_messages;
 pool<location> all_locations;
-std::vector<std::uint32_t> location_at(heap::capacity); // by offset in the heap: 1 + number, or 0
-knowledge consistent;                                   // what sequentially consistent operations have in common
+std::vector<std::uint32_t> location_at(heap::capacity + stacks::capacity); // by offset: 1 + number, or 0
+std::vector<std::size_t> used_of_stacks;                                   // the offsets that are not 0
+knowledge consistent; // what sequentially consistent operations have in common
+
+// The heap, and behind it the stacks.
+std::size_t offset_of(const volatile void* address) noexcept {
+    return heap::contains(address) ? heap::offset_of(address) : heap::capacity + stacks::offset_of(address);
+}
 
 message& new_message(std::uint64_t value) {
     message& m = all_messages.take();
@@ -87,7 +93,8 @@ message& new_message(std::uint64_t value) {
 }
 
 location& locate(const volatile void* address, std::size_t size) {
-    std::uint32_t& entry = location_at[heap::offset_of(address)];
+    const std::size_t offset = offset_of(address);
+    std::uint32_t& entry = location_at[offset];
     if (entry != 0) {
         location& known = all_locations[entry - 1];
         if (known.size != size)
@@ -99,6 +106,8 @@ location& locate(const volatile void* address, std::size_t size) {
     fresh.size = size;
     fresh.messages.assign(1, &new_message(read_bytes(address, size)));
     entry = static_cast<std::uint32_t>(all_locations.used());
+    if (offset >= heap::capacity)
+        used_of_stacks.push_back(offset);
     return fresh;
 }
 
@@ -181,6 +190,9 @@ std::vector<std::size_t> candidates; // of the operation at hand
 
 void reset_memory() {
     std::fill_n(location_at.begin(), heap::used(), 0U);
+    for (const std::size_t offset : used_of_stacks)
+        location_at[offset] = 0;
+    used_of_stacks.clear();
     all_messages.reset();
     all_locations.reset();
     consistent.clear();
@@ -263,7 +275,8 @@ void fence(observer& who, int order) {
 }
 
 void forget_locations(const volatile void* address, std::size_t size) {
-    std::fill_n(location_at.begin() + static_cast<std::ptrdiff_t>(heap::offset_of(address)), size, 0U);
+    if (heap::contains(address) || !used_of_stacks.empty())
+        std::fill_n(location_at.begin() + static_cast<std::ptrdiff_t>(offset_of(address)), size, 0U);
 }
 
 std::uint64_t read_bytes(const volatile void* address, std::size_t size) noexcept {

@@ -9,7 +9,6 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
-#include <memory>
 
 #include "memory_model/runtime/choices.hpp"
 #include "memory_model/runtime/heap.hpp"
@@ -22,13 +21,11 @@ bool is_observing = false;
 
 namespace {
 
-constexpr std::size_t stack_size = 256 * 1024; // bytes
-constexpr std::uint64_t most_steps = 60'000;   // of one execution; usual are some hundred
+constexpr std::uint64_t most_steps = 60'000; // of one execution; usual are some hundred
 constexpr std::size_t most_kept_variables = 4;
 
 struct fiber {
     ucontext_t context{};
-    std::unique_ptr<char[]> stack{new char[stack_size]};
     const std::function<void()>* body = nullptr;
     bool runs = false;
     observer knows;
@@ -36,6 +33,7 @@ struct fiber {
 };
 
 std::array<fiber, most_threads> fibers;
+alignas(4096) std::array<char, stacks::capacity> stack_memory;
 std::size_t current = 0;
 std::size_t threads = 0; // fibers 1 … threads; 0 is the one that sets up and finishes
 ucontext_t runner;       // that called run()
@@ -87,8 +85,8 @@ void prepare(std::size_t number, const std::function<void()>& body) {
     f.body = &body;
     f.runs = true;
     getcontext(&f.context);
-    f.context.uc_stack.ss_sp = f.stack.get();
-    f.context.uc_stack.ss_size = stack_size;
+    f.context.uc_stack.ss_sp = stack_memory.data() + number * stacks::stack_size;
+    f.context.uc_stack.ss_size = stacks::stack_size;
     f.context.uc_link = nullptr;
     makecontext(&f.context, run_body, 0);
 }
@@ -182,6 +180,15 @@ std::uint64_t steps_taken() noexcept {
 
 observer& current_observer() noexcept {
     return fibers[current].knows;
+}
+
+bool stacks::contains(const volatile void* address) noexcept {
+    const auto* byte = static_cast<const volatile char*>(address);
+    return byte >= stack_memory.data() && byte < stack_memory.data() + stack_memory.size();
+}
+
+std::size_t stacks::offset_of(const volatile void* address) noexcept {
+    return static_cast<std::size_t>(static_cast<const volatile char*>(address) - stack_memory.data());
 }
 
 void keep_per_thread(void*& variable) {

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_TESTS_MEMORY_MODEL_RUNTIME_SCHEDULER_HPP
 #define FLOWGUARD_TESTS_MEMORY_MODEL_RUNTIME_SCHEDULER_HPP
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -38,6 +39,18 @@ void pause();
 std::uint64_t steps_taken() noexcept;
 
 observer& current_observer() noexcept;
+
+// The stacks of the threads, one behind the other. Atomic objects there are modelled as well, for a thread may let
+// others see its stack; what is plain there is not checked.
+namespace stacks {
+
+inline constexpr std::size_t stack_size = std::size_t{1} << 18; // bytes
+inline constexpr std::size_t capacity = most_threads * stack_size;
+
+bool contains(const volatile void* address) noexcept;
+std::size_t offset_of(const volatile void* address) noexcept;
+
+} // namespace stacks
 
 // Each thread of an execution has a value of its own there, null in the beginning: for the thread_local variables of
 // libraries, for all threads are one to the system.
