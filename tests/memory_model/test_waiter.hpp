@@ -30,6 +30,7 @@ public:
         : waiter(permits), context_(context) {
         lane = where_it_waits;
     }
+    virtual ~test_waiter() = default;
 
     void complete() noexcept override {
         if (context_ != nullptr && context_->plain != 0)

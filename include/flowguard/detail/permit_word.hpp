@@ -137,8 +137,9 @@ public:
         return (before & references_mask) == references;
     }
 
-    // Relaxed: waiters are published through the inbox, before or after which these are ordered.
-    void set_contended() noexcept { word_.fetch_or(contended_bit, std::memory_order_relaxed); }
+    // Acquire: the owner looks at the limit next, see set_limit_and_refer(). Waiters are published through the inbox.
+    void set_contended() noexcept { word_.fetch_or(contended_bit, std::memory_order_acquire); }
+    // Relaxed: ordered before the owner's step on the inbox that follows.
     void clear_contended() noexcept { word_.fetch_and(~contended_bit, std::memory_order_relaxed); }
     bool contended() const noexcept { return (word_.load(std::memory_order_relaxed) & contended_bit) != 0; }
 
