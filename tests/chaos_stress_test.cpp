@@ -887,6 +887,295 @@ private:
     std::atomic<int> admitted_fell_{0};
 };
 
+// Everything that happens to one semaphore.
+class semaphore_chaos {
+public:
+    // The limit is one of two. Some calls want more than the lower one, and few enough that those who hang do not keep
+    // them from being served under the other; some want more than either, and are closed in the end.
+    static constexpr std::size_t low = 10;
+    static constexpr std::size_t high = 40;
+    static constexpr std::size_t hanging = 6;
+    static constexpr std::size_t most_ordinary = low - hanging;
+    static constexpr std::size_t most_heavy = high - hanging;
+    static constexpr std::size_t too_many = high + 1;
+
+    void run(int workers, int calls) {
+        std::optional<crew> all(std::in_place);
+        crew_ = &*all;
+        semaphore_.emplace(all->shelf(), high);
+        std::vector<held_permits> held;
+        for (std::size_t i = 0; i < hanging; i += 2) {
+            held.emplace_back(held_permits{call(seen_, 2)});
+            held.back().held = semaphore_->try_acquire_permit_n(2);
+            REQUIRE(held.back().held);
+        }
+        for (int i = 0; i < 3; ++i)
+            wait_once(all->shelf().get_executor(), too_many, nullptr, nullptr);
+
+        workers_ = workers;
+        working_ = workers;
+        for (int i = 0; i < workers; ++i)
+            spawn(all->any_strand(), work(calls));
+        for (int i = 0; i < 3; ++i)
+            spawn(all->any_strand(), want_much());
+        std::vector<std::thread> outsiders;
+        outsiders.emplace_back([this] { flood_by_waiting(); });
+        outsiders.emplace_back([this] { flood_by_trying(); });
+        outsiders.emplace_back([this] { look_on(); });
+        outsiders.emplace_back([this] { let_contexts_come_and_go(); });
+        for (std::thread& t : outsiders)
+            t.join();
+
+        for (held_permits& h : held)
+            h.finish();
+        held.clear();
+        all->join();
+        check();
+        semaphore_.reset();
+        all.reset();
+        CHECK(canary::alive == 0);
+    }
+
+private:
+    struct held_permits {
+        call record;
+        permit held{};
+
+        void finish() {
+            held.release();
+            record.end(ending::succeeded);
+        }
+    };
+
+    bool is_over() const noexcept { return working_ == 0; }
+
+    void spawn(const asio::any_io_executor& executor, asio::awaitable<void> what) {
+        asio::co_spawn(executor, std::move(what), [this](std::exception_ptr e) { escaped_ += e ? 1 : 0; });
+    }
+
+    static bool chance(std::uint32_t one_in) { return any_number() % one_in == 0; }
+    static std::chrono::milliseconds short_time() { return any_number() % 8 * 1ms; }
+
+    // Waits for so many, in some way, holds them for a while; whether it had them. Its executor is not concurrent.
+    asio::awaitable<bool> any_call(std::size_t n) {
+        call c(seen_, n);
+        try {
+            switch (any_number() % 5) {
+            case 0: {
+                const permit p = co_await semaphore_->acquire(n);
+                co_await rounds(any_number() % 4);
+                break;
+            }
+            case 1: {
+                const permit p = co_await semaphore_->acquire_for(short_time(), n);
+                co_await rounds(any_number() % 4);
+                break;
+            }
+            case 2: {
+                const auto here = co_await asio::this_coro::executor;
+                const auto signal = std::make_shared<asio::cancellation_signal>();
+                asio::post(here, [signal] { signal->emit(asio::cancellation_type::total); });
+                co_await semaphore_->async_acquire_n(
+                    n, asio::bind_cancellation_slot(signal->slot(), asio::use_awaitable));
+                semaphore_->release(n);
+                break;
+            }
+            case 3:
+                if (!semaphore_->try_acquire_n(n)) {
+                    c.end(ending::shed);
+                    co_return false;
+                }
+                semaphore_->release(n);
+                break;
+            default:
+                co_await semaphore_->async_acquire_n(n, asio::use_awaitable);
+                semaphore_->release(n);
+                break;
+            }
+        } catch (const asio::system_error& e) {
+            c.end_refused(e.code());
+            co_return false;
+        }
+        c.end(ending::succeeded);
+        co_return true;
+    }
+    asio::awaitable<void> one_call() { co_await any_call(1 + any_number() % most_ordinary); }
+
+    // An ordinary client, which must get through.
+    asio::awaitable<void> work(int calls) {
+        for (int done = 0; done < calls;) {
+            if (!co_await any_call(1 + any_number() % most_ordinary)) {
+                co_await rounds(1);
+                continue;
+            }
+            ++done;
+            if (const std::uint64_t n = ++progress_; n % 16 == 0)
+                semaphore_->set_limit(n % 32 == 0 ? low : high);
+        }
+        if (++through_ == workers_) {
+            semaphore_->close();
+            for (int i = 0; i < 50; ++i)
+                co_await one_call();
+        }
+        --working_;
+    }
+
+    asio::awaitable<void> want_much() {
+        while (!is_over()) {
+            co_await any_call(low + 1 + any_number() % (most_heavy - low));
+            co_await rounds(1);
+        }
+    }
+
+    struct waiting {
+        std::atomic<std::int64_t>* untold; // null where nobody counts
+        asio::any_io_executor where;
+        held_permits held;
+
+        void operator()(error_code e, permit p) {
+            if (untold != nullptr)
+                --*untold;
+            if (e)
+                return held.record.end_refused(e);
+            held.held = std::move(p);
+            if (chance(2))
+                return held.finish();
+            asio::post(where, [later = std::move(held)]() mutable { later.finish(); });
+        }
+    };
+
+    template <class Executor>
+    void wait_once(const Executor& executor, std::size_t n, asio::cancellation_signal* signal,
+                   std::atomic<std::int64_t>* untold) {
+        if (untold != nullptr)
+            ++*untold;
+        const auto slot = signal != nullptr ? signal->slot() : asio::cancellation_slot();
+        auto handler = asio::bind_executor(
+            executor, asio::bind_cancellation_slot(slot, waiting{untold, executor, held_permits{call(seen_, n)}}));
+        if (n != 1 || chance(2))
+            semaphore_->async_acquire_permit_n(n, std::move(handler));
+        else
+            semaphore_->async_acquire_permit_for(short_time(), std::move(handler));
+    }
+
+    void flood_by_waiting() {
+        std::array<std::optional<asio::cancellation_signal>, 4> signals;
+        for (auto& s : signals)
+            s.emplace();
+        while (!is_over()) {
+            auto& signal = signals[any_number() % signals.size()];
+            const std::size_t n = 1 + any_number() % most_ordinary;
+            switch (untold_ < 60 ? any_number() % 5 : 0) {
+            case 0:
+                signal->emit(asio::cancellation_type::partial);
+                std::this_thread::yield();
+                break;
+            case 1:
+                signal.emplace();
+                break;
+            case 2: // is cancelled, or waits till the end
+                if (unserved_ < 20)
+                    crew_->with_any([&](const auto& executor) { wait_once(executor, too_many, &*signal, &unserved_); });
+                break;
+            case 3:
+                crew_->with_any([&](const auto& executor) { wait_once(executor, n, &*signal, &untold_); });
+                break;
+            default:
+                crew_->with_any([&](const auto& executor) { wait_once(executor, n, nullptr, &untold_); });
+                break;
+            }
+        }
+    }
+
+    void flood_by_trying() {
+        while (!is_over()) {
+            for (int i = 0; i < 16; ++i) {
+                const std::size_t n = 1 + any_number() % most_heavy;
+                call c(seen_, n);
+                permit p = semaphore_->try_acquire_permit_n(n);
+                const bool had = static_cast<bool>(p);
+                p.release();
+                c.end(had ? ending::succeeded : ending::shed);
+            }
+            std::this_thread::yield();
+        }
+    }
+
+    void let_contexts_come_and_go() {
+        for (int round = 0; round < 20 || !is_over(); ++round) {
+            std::array<asio::cancellation_signal, 4> signals; // outlive their context
+            if (chance(2)) {
+                asio::io_context own(1);
+                start_calls(own, signals);
+                for (std::uint32_t i = any_number() % 30; i > 0; --i)
+                    own.poll_one();
+            } else {
+                asio::thread_pool own(1);
+                start_calls(own, signals);
+                std::this_thread::yield();
+                own.stop();
+            }
+            for (asio::cancellation_signal& s : signals)
+                s.emit(asio::cancellation_type::terminal);
+        }
+    }
+
+    template <class Context>
+    void start_calls(Context& own, std::array<asio::cancellation_signal, 4>& signals) {
+        for (std::uint32_t i = 0; i < 12; ++i) {
+            const std::size_t n = chance(6) ? too_many : 1 + any_number() % most_ordinary;
+            switch (any_number() % 3) {
+            case 0:
+                spawn(own.get_executor(), one_call());
+                break;
+            case 1:
+                wait_once(own.get_executor(), n, nullptr, nullptr);
+                break;
+            default:
+                wait_once(own.get_executor(), n, &signals[any_number() % signals.size()], nullptr);
+                break;
+            }
+        }
+    }
+
+    void look_on() {
+        while (!is_over()) {
+            if (!seen_.covers([this] { return semaphore_->in_flight(); }))
+                ++impossible_in_flight_;
+            if (semaphore_->in_flight() > high || semaphore_->available_permits() > high)
+                ++impossible_in_flight_;
+            std::this_thread::yield();
+        }
+    }
+
+    void check() const {
+        CHECK(impossible_in_flight_ == 0);
+        CHECK(escaped_ == 0);
+        CHECK(seen_.ended_twice() == 0);
+        CHECK(seen_[ending::unexpected] == 0);
+        CHECK(seen_.ends() == seen_.calls());
+        for (const ending how : {ending::succeeded, ending::shed, ending::timed_out, ending::cancelled, ending::closed,
+                                 ending::destroyed}) {
+            CAPTURE(static_cast<int>(how));
+            CHECK(seen_[how] > 0);
+        }
+        CHECK(semaphore_->in_flight() == 0);
+        CHECK(semaphore_->waiting() == 0);
+    }
+
+    std::optional<dynamic_semaphore> semaphore_;
+    crew* crew_ = nullptr;
+    ledger seen_;
+    int workers_ = 0;
+    std::atomic<int> through_{0}; // of the workers
+    std::atomic<int> working_{0};
+    std::atomic<std::uint64_t> progress_{0};
+    std::atomic<std::int64_t> untold_{0}; // these two of flood_by_waiting()
+    std::atomic<std::int64_t> unserved_{0};
+    std::atomic<int> escaped_{0};
+    std::atomic<int> impossible_in_flight_{0};
+};
+
 } // namespace
 
 TEST_CASE("A guard goes on serving, and loses nothing, whatever goes wrong at once") {
@@ -914,4 +1203,9 @@ TEST_CASE("A guard goes on serving, and loses nothing, whatever goes wrong at on
         CHECK(chaos.count(how) > 0);
     }
     CHECK((chaos.count(ending::destroyed) > 0) == contexts_go);
+}
+
+TEST_CASE("A semaphore goes on serving, and loses no permit, whatever goes wrong at once") {
+    semaphore_chaos chaos;
+    chaos.run(8, 400 * endurance());
 }
