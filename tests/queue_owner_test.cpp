@@ -53,7 +53,6 @@ public:
     friend bool operator==(const meddling_executor& a, const meddling_executor& b) noexcept {
         return a.meddle_ == b.meddle_;
     }
-    friend bool operator!=(const meddling_executor& a, const meddling_executor& b) noexcept { return !(a == b); }
 
 private:
     asio::any_io_executor inner_;

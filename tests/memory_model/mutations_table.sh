@@ -7,12 +7,12 @@
 
 # ---- the permits of a semaphore ----
 word=detail/permit_word.hpp
-weaken queue $word relaxed 'compare_exchange_weak(w, w - step, std::memory_order_acquire'
-weaken queue $word relaxed 'compare_exchange_weak(w, next, std::memory_order_acquire'
-weaken queue $word relaxed 'w + (permits * unit - reference), std::memory_order_release'
-weaken queue $word relaxed 'w + permits * unit, std::memory_order_release'
-weaken queue $word relaxed 'fetch_add(permits * unit, std::memory_order_release'
-weaken queue $word relaxed 'fetch_add(permits * unit + reference, std::memory_order_release'
+weaken queue $word relaxed 'compare_exchange_weak(w, w + step, std::memory_order_acquire'
+weaken queue $word relaxed 'w - (permits * unit + reference), std::memory_order_release'
+weaken queue $word relaxed 'w - permits * unit, std::memory_order_release'
+weaken queue $word relaxed 'fetch_sub(permits * unit - reference, std::memory_order_release'
+weaken queue $word relaxed 'fetch_or(contended_bit, std::memory_order_acquire'
+weaken queue $word relaxed 'word_.fetch_add(reference, std::memory_order_release'
 weaken queue $word acquire 'fetch_sub(references, std::memory_order_acq_rel'
 weaken queue $word release 'fetch_sub(references, std::memory_order_acq_rel'
 
@@ -21,18 +21,19 @@ state=detail/semaphore_state.hpp
 weaken queue $state acquire 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
 weaken queue $state release 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
 weaken queue $state relaxed 'compare_exchange_strong(idle, idle & ~owned, std::memory_order_release'
-weaken queue $state release 'taken & (for_good | owned), std::memory_order_acq_rel'
+weaken queue $state release 'fetch_and(for_good | owned, std::memory_order_acq_rel'
+weaken queue detail/wait_queue.hpp relaxed 'applied.store(true, std::memory_order_release'
 
 # try_take() looks at the inbox, then takes from the permit word; the owner sets `contended` in the permit word, then
 # takes the messages from the inbox. C++20 lets either pair become visible in the other order without these. The checker
 # carries out a thread's exchanges one after the other, and all operations on the permit word are exchanges, which read
 # the latest value: so it never sees them in another order.
 unnoticed queue $state relaxed 'if ((inbox_.load(std::memory_order_acquire) & ~'
-unnoticed queue $state acquire 'taken & (for_good | owned), std::memory_order_acq_rel'
+unnoticed queue $state acquire 'fetch_and(for_good | owned, std::memory_order_acq_rel'
 
 # ---- windows ----
 window=detail/sample_window.hpp
-weaken windows $window relaxed 'places_.store(static_cast<std::int64_t>(size), std::memory_order_release'
-weaken windows $window relaxed 'places_.fetch_sub(1, std::memory_order_acquire'
-weaken windows $window acquire 'state_.fetch_sub(1, std::memory_order_acq_rel'
-weaken windows $window release 'state_.fetch_sub(1, std::memory_order_acq_rel'
+weaken windows $window relaxed 'static_cast<std::int64_t>(o.size)), std::memory_order_release'
+weaken windows $window relaxed 'slots_.fetch_sub(1, std::memory_order_acquire'
+weaken windows $window acquire 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
+weaken windows $window release 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
