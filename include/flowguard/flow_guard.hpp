@@ -401,6 +401,10 @@ private:
         bool take(std::size_t) const noexcept { return of->take(place); }
         void give_back(std::size_t) const noexcept { of->give_back(place.partition()); }
         template <class TimerExecutor>
+        static void prepare_watch(const TimerExecutor& executor) {
+            detail::guard_state<Strategy, Clock>::prepare_watch(executor);
+        }
+        template <class TimerExecutor>
         void watch(const TimerExecutor& executor) const {
             of->watch(executor);
         }

@@ -12,9 +12,12 @@ weaken queue $word relaxed 'w - (permits * unit + reference), std::memory_order_
 weaken queue $word relaxed 'w - permits * unit, std::memory_order_release'
 weaken queue $word relaxed 'fetch_sub(permits * unit - reference, std::memory_order_release'
 weaken queue $word relaxed 'fetch_or(contended_bit, std::memory_order_acquire'
-weaken queue $word relaxed 'word_.fetch_add(reference, std::memory_order_release'
 weaken queue $word acquire 'fetch_sub(references, std::memory_order_acq_rel'
 weaken queue $word release 'fetch_sub(references, std::memory_order_acq_rel'
+
+# The release by which a thread that has changed the limit publishes it: the thread drops its reference next, which is a
+# release on the same word, and mostly it is that step which the owner reads.
+unnoticed queue $word relaxed 'word_.fetch_add(reference, std::memory_order_release'
 
 # ---- the queue and its owner ----
 state=detail/semaphore_state.hpp

@@ -106,6 +106,11 @@ public:
                                 end_of_watch(*this));
     }
 
+    template <class Executor>
+    static void prepare_watch(const Executor& executor) {
+        probe_watch::prepare<Clock>(executor);
+    }
+
     // The same where no timer can be had: rather no dip than one without an end.
     void watch_in_vain() noexcept {
         end_if_overdue(*current_.load(std::memory_order_acquire), std::chrono::nanoseconds::max());

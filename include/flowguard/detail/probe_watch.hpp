@@ -12,7 +12,6 @@
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/completion_executor.hpp"
-#include "flowguard/detail/context_service.hpp"
 
 namespace flowguard::detail {
 
@@ -28,22 +27,25 @@ public:
     probe_watch(const probe_watch&) = delete;
     probe_watch& operator=(const probe_watch&) = delete;
 
+    // Makes what a timer needs in the executor's context, so that start() adds no service to it: the context may be about
+    // to be destroyed by then. Called when a caller begins to wait there, before its context is linked.
+    template <class Clock, class Executor>
+    static void prepare(const Executor& executor) {
+        timer_of<Clock, Executor>{executor};
+    }
+
     // Starts a timer, unless there is one. `on_end()` is called once, unless it is cancelled before: when the time has
     // come, or as the timer's context is destroyed. What it owns keeps *this alive. Throws what a timer throws, say
     // std::bad_alloc; then nothing was started.
     template <class Clock, class Executor, class F>
     void start(const Executor& executor, typename Clock::time_point end, F on_end) {
-        using timer_type = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
         const std::lock_guard lock(mutex_);
         if (timer_ != nullptr)
             return;
-        auto timer = std::make_shared<timer_type>(executor, end);
-        asio::execution_context* const context = context_of(executor);
-        if (context != nullptr)
-            asio::use_service<timer_sentinel>(*context); // so that leave() is called before the timer's service goes
+        auto timer = std::make_shared<timer_of<Clock, Executor>>(executor, end);
         timer->async_wait(expiry<F>(*this, number_ + 1, std::move(on_end)));
         timer_ = std::move(timer);
-        context_ = context;
+        context_ = context_of(executor);
         ++number_;
     }
 
@@ -63,6 +65,9 @@ public:
     }
 
 private:
+    template <class Clock, class Executor>
+    using timer_of = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
+
     // The timer's handler. Called, or destroyed uncalled with its context: either is the end.
     template <class F>
     class expiry {

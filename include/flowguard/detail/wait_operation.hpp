@@ -74,7 +74,8 @@ private:
 // Delivery: `state()`, the semaphore; `lane()`, where to wait; `take(n)` and `give_back(n)`, to have permits at once,
 // with their reference, and to return them; `deliver(handler, error, permits)`, which passes permits, with
 // their reference, on to the handler, in whatever form; none of them if there is an error. Where it has them,
-// `watch(executor)`, to keep a timer for the semaphore's sake, and `watch_in_vain()`, where there is no executor for one.
+// `prepare_watch(executor)` and `watch(executor)`, to keep a timer for the semaphore's sake, and `watch_in_vain()`, where
+// there is no executor for one.
 //
 // The cancellation slot is filled before the wait is published, and never touched again: see shared_claim.
 template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
@@ -98,7 +99,7 @@ public:
         if (const wait_start now = state.would_wait(*op); now != wait_start::queued)
             return refuse(std::move(op), default_executor, result_of(now));
         if (asio::execution_context* context = op->context())
-            link_context(state, *context, has_deadline);
+            op->link(*context);
         op->fill_slot();
         if constexpr (has_deadline) {
             op->make_cancellable();
@@ -133,7 +134,7 @@ public:
     }
 
     void watch() noexcept override {
-        if constexpr (requires(const Delivery& d) { d.watch_in_vain(); }) {
+        if constexpr (watches) {
             try {
                 if constexpr (has_deadline)
                     return delivery_.watch(deadline_.get_executor());
@@ -157,6 +158,7 @@ public:
 
 private:
     static constexpr bool has_deadline = !std::is_same_v<Timing, without_deadline>;
+    static constexpr bool watches = requires(const Delivery& d) { d.watch_in_vain(); };
 
     using handler_executor = asio::associated_executor_t<Handler, Executor>;
 
@@ -331,6 +333,15 @@ private:
         if (permits != 0)
             delivery_.give_back(permits);
         [[maybe_unused]] const Handler dropped(std::move(handler_));
+    }
+
+    // Makes the context known to the semaphore, and, where a timer may be needed there, timers to the context.
+    void link(asio::execution_context& context) {
+        constexpr bool timed = has_deadline || watches;
+        if constexpr (watches && !has_deadline && has_context<handler_executor>)
+            if (!delivery_.state().contexts().contains(context, timed))
+                delivery_.prepare_watch(executor_.get_executor());
+        link_context(delivery_.state(), context, timed);
     }
 
     // Lets the owner of the slot's signal, if there is one, cancel the wait.
