@@ -117,7 +117,9 @@ private:
         if (choices_.visited)
             other_context_ = std::make_unique<asio::io_context>();
         signal_ = std::make_unique<asio::cancellation_signal>();
-        first_ = std::make_unique<guard>(context_->get_executor(), one_permit());
+        flowguard::guard_options options;
+        options.min_window = 1;
+        first_ = std::make_unique<guard>(context_->get_executor(), one_permit(), options);
         second_ = std::make_unique<guard>(context_->get_executor(), one_permit());
         held_ = std::make_unique<guard::ticket>(first_->try_acquire());
         held_of_second_ = std::make_unique<guard::ticket>();
@@ -271,17 +273,18 @@ memory_model::scenario make_scenario() {
     return deadline_scenario::make(std::make_shared<deadline_scenario>(deadline_choices()));
 }
 
-// Where Asio keeps which contexts a thread is in.
-void keep_asios_call_stack_per_thread() {
+void keep_variables_per_thread() {
+    // Where Asio keeps which contexts a thread is in.
     using call_stack = asio::detail::call_stack<asio::detail::thread_context, asio::detail::thread_info_base>;
     void** place = reinterpret_cast<void**>(&asio::detail::keyword_tss_ptr<call_stack::context>::value_);
     memory_model::keep_per_thread(*place);
+    memory_model::keep_per_thread(reinterpret_cast<void*&>(flowguard::detail::post_attempt::innermost_));
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-    keep_asios_call_stack_per_thread();
+    keep_variables_per_thread();
     asio::io_context context;
     const guard example(context.get_executor(), one_permit());
     memory_model::keep_buckets_quiet(*example.state_);
