@@ -50,7 +50,7 @@ public:
     static constexpr auto query(asio::execution::blocking_t) noexcept { return asio::execution::blocking.never; }
     meddling_executor require(asio::execution::blocking_t::never_t) const { return *this; }
 
-    friend bool operator==(const meddling_executor& a, const meddling_executor& b) noexcept {
+    [[maybe_unused]] friend bool operator==(const meddling_executor& a, const meddling_executor& b) noexcept {
         return a.meddle_ == b.meddle_;
     }
 
