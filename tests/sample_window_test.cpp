@@ -359,6 +359,18 @@ TEST_CASE("An early close counts stragglers with their age") {
     CHECK(s.low.mean == 300us);
 }
 
+TEST_CASE("Stragglers count with their age though they leave before the early close is read") {
+    sample_window w;
+    fill(w, 4, 1ms);
+    succeed_and_leave(w, 100us);
+    REQUIRE(w.close_if_straggling(1h + 1ms) == 3);
+    for (int i = 0; i < 3; ++i)
+        CHECK(w.leave(generation) == leaving::straggler);
+    const flowguard::window s = summary_of(w, 1h + 1ms);
+    CHECK(s.samples == 4);
+    CHECK(s.mean_rtt == (100us + 3h) / 4);
+}
+
 TEST_CASE("A window that was closed early is closed for everybody else") {
     sample_window w;
     fill(w, 2, 1ms);

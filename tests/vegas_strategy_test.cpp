@@ -1006,7 +1006,7 @@ TEST_CASE("A dip has a bound of three times what it should take, and ten RTTs") 
 }
 
 TEST_CASE("A dip that less than half of its admissions were for says nothing, and changes nothing") {
-    for (const std::size_t admitted : {0, 1, 49}) {
+    for (const std::size_t admitted : {std::size_t{0}, std::size_t{1}, std::size_t{49}}) {
         vegas_strategy strategy = settled();
         REQUIRE(strategy.update(bound_window(100, 20ms, 250ms)) == a_dip{33, 99, 100});
         CHECK(strategy.update(cut_short(admitted, 380ms)) == plan{100, 150});

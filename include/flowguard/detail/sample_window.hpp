@@ -66,6 +66,7 @@ public:
         limit_ = o.limit;
         limit_after_ = o.limit_after;
         opened_at_ = now;
+        stragglers_ = 0;
         within_.store(o.within.count(), std::memory_order_relaxed);
         ends_at_.store(o.within == unbounded ? never : saturated_sum(now, o.within).count(), std::memory_order_relaxed);
         long_running_.store(o.long_running, std::memory_order_relaxed);
@@ -218,7 +219,7 @@ public:
         while ((state & ~members_mask) == this_one && (state & members_mask) != 0)
             if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acq_rel,
                                              std::memory_order_relaxed))
-                return static_cast<std::size_t>(state & members_mask);
+                return stragglers_ = static_cast<std::size_t>(state & members_mask);
         return 0;
     }
 
@@ -227,7 +228,7 @@ public:
 
     std::size_t limit_after() const noexcept { return limit_after_; }
 
-    // For the one who closed it. Members that have not left count with their age.
+    // For the one who closed it. Members that had not left when it was closed count with their age.
     void summarize(time now, window& w) const noexcept {
         w.admitted = static_cast<std::size_t>(members_at_most());
         w.limit = limit_;
@@ -244,10 +245,10 @@ public:
 
         w.rtts = w.low.histogram;
         std::int64_t sum = low_sum + successes_[0].summarize(w.rtts);
-        if (const std::int64_t stragglers = members(); stragglers > 0) {
+        if (stragglers_ > 0) {
             const time age = within_reach(saturated_difference(now, last));
-            w.rtts.add(age, static_cast<std::uint32_t>(stragglers));
-            sum += age.count() * stragglers;
+            w.rtts.add(age, static_cast<std::uint32_t>(stragglers_));
+            sum += age.count() * static_cast<std::int64_t>(stragglers_);
         }
         w.samples = static_cast<std::size_t>(w.rtts.total());
         w.mean_rtt = mean(sum, w.samples);
@@ -377,6 +378,7 @@ private:
     std::size_t limit_ = 0;
     std::size_t limit_after_ = 0;
     time opened_at_{};
+    std::size_t stragglers_ = 0; // of the early end; for the one who closed the window
     std::atomic<std::int64_t> ignored_{0};
     std::atomic<std::int64_t> dropped_{0};
     std::atomic<std::int64_t> dropped_sum_{0}; // ns

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_WAITING_LANES_HPP
 #define FLOWGUARD_DETAIL_WAITING_LANES_HPP
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <chrono>
@@ -15,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "flowguard/detail/clock_time.hpp"
 #include "flowguard/detail/lane_number.hpp"
 #include "flowguard/detail/partition_turns.hpp"
 #include "flowguard/detail/partitions.hpp"
@@ -206,10 +208,15 @@ private:
             turns_.join(w.lane.partition());
     }
 
+    // Clocks may be set, by years or back.
+    static std::chrono::nanoseconds waited(const waiter& w, std::chrono::nanoseconds now) noexcept {
+        return std::max(saturated_difference(now, w.came_at), std::chrono::nanoseconds::zero());
+    }
+
     void look_at_each() noexcept {
         const auto now = policy_.now();
         for_each_lane(occupied_,
-                      [&](std::size_t i) { lanes_[i].standing.look(now - lanes_[i].line.front()->came_at, now); });
+                      [&](std::size_t i) { lanes_[i].standing.look(waited(*lanes_[i].line.front(), now), now); });
     }
 
     waiter* next_by_policy() const noexcept {
@@ -225,7 +232,7 @@ private:
         waiter* found = nullptr;
         for_each_lane(occupied_, [&](std::size_t i) {
             waiter* oldest = lanes_[i].line.front();
-            if (lanes_[i].standing.stands() && oldest != kept && lanes_[i].standing.is_too_long(now - oldest->came_at))
+            if (lanes_[i].standing.stands() && oldest != kept && lanes_[i].standing.is_too_long(waited(*oldest, now)))
                 found = oldest;
         });
         return found;
@@ -287,7 +294,7 @@ private:
         std::chrono::nanoseconds since{};
         for_each_lane(lanes, [&](std::size_t i) {
             waiter* oldest = lanes_[i].line.front();
-            const std::int64_t lifted = lanes_[i].standing.stands() ? 0 : (now - oldest->came_at) / policy_.ageing;
+            const std::int64_t lifted = lanes_[i].standing.stands() ? 0 : waited(*oldest, now) / policy_.ageing;
             const std::int64_t rank = static_cast<std::int64_t>(i % lane_number::classes) - lifted;
             if (found == nullptr || rank < best || (rank == best && oldest->came_at < since)) {
                 found = first_of(lanes_[i]);
