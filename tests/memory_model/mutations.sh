@@ -64,9 +64,10 @@ replace() {
 
 # True if the harness fails; what it says is left in $scratch/out. Linked on its own, without libtsan.
 is_noticed() {
-    local harness=$1 program=$scratch/$1 status=0
-    "${compiler[@]}" "${checked[@]}" -include "$scratch/prefix.hpp" "-I$scratch/include" "-I$tests" "${asio[@]}" \
-        -c "$here/$harness.cpp" -o "$program.o" || fail "a mutation does not compile"
+    local harness=$1 program=$scratch/$1 status=0 source=${1%_small_rounds} first=()
+    [[ $source == "$harness" ]] || first=("-I$here/small_rounds")
+    "${compiler[@]}" "${checked[@]}" -include "$scratch/prefix.hpp" "${first[@]}" "-I$scratch/include" "-I$tests" \
+        "${asio[@]}" -c "$here/$source.cpp" -o "$program.o" || fail "a mutation does not compile"
     "${compiler[@]}" "$program.o" "$runtime" -o "$program" || fail "a mutation does not link"
     "$program" "$executions" >"$scratch/out" 2>&1 || status=$?
     ((status != 2)) || fail "$(<"$scratch/out")"

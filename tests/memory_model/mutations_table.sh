@@ -40,3 +40,17 @@ weaken windows $window relaxed 'static_cast<std::int64_t>(o.size)), std::memory_
 weaken windows $window relaxed 'slots_.fetch_sub(1, std::memory_order_acquire'
 weaken windows $window acquire 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
 weaken windows $window release 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
+
+# ---- an owner that is kept busy ----
+weaken queue_small_rounds $state relaxed 'inbox_.fetch_and(~owned, std::memory_order_release'
+mutation queue_small_rounds $state 'return !own_what_is_left();' 'return true;'
+mutation queue_small_rounds $state 'if (o.references == 0) { // for the look afterwards' 'if (false) {'
+
+# ---- what goes before its holder ----
+retirable=detail/retirable.hpp
+weaken retirement $retirable acquire 'state_.fetch_sub(one_inside, std::memory_order_acq_rel'
+weaken retirement $retirable release 'state_.fetch_sub(one_inside, std::memory_order_acq_rel'
+weaken retirement $retirable release '(state_.fetch_or(retired, std::memory_order_acq_rel'
+weaken retirement $retirable acquire '(state_.fetch_or(retired, std::memory_order_acq_rel'
+mutation retirement $retirable '(one_inside | retired))' '(one_inside | retired) && false)'
+mutation retirement $retirable 'if (state_.compare_exchange_strong(nobody_inside, retired | destroyed, std::memory_order_relaxed))' ''

@@ -31,7 +31,7 @@ namespace flowguard::detail {
 //
 // Memory orders. Entering is relaxed: the object was published together with its holder, and the order of changes of
 // the word alone decides whether a thread entered before retire(). Leaving and retiring are acquire and release: the
-// thread that destroys the object must see every other thread's last use of it.
+// thread that destroys the object must see every other thread's last use of it, and what was done before retire().
 template <class T>
 class retirable {
 public:

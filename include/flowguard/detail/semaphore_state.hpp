@@ -15,6 +15,7 @@
 
 #include "flowguard/detail/asio.hpp"
 #include "flowguard/detail/context_links.hpp"
+#include "flowguard/detail/owner_rounds.hpp"
 #include "flowguard/detail/permit_word.hpp"
 #include "flowguard/detail/refusals.hpp"
 #include "flowguard/detail/wait_queue.hpp"
@@ -257,11 +258,6 @@ private:
     static constexpr std::uintptr_t flags = owned | dirty | for_good;
     static_assert(alignof(queue_message) > flags);
 
-    // Grants in one round, and rounds before the owner tries to hand the queue on. Enough that their cost is spread,
-    // few enough that a caller is not kept for long: some 100 µs.
-    static constexpr std::size_t most_grants = 64;
-    static constexpr int most_rounds = 16;
-
     static queue_message* newest(std::uintptr_t inbox) noexcept {
         return reinterpret_cast<queue_message*>(inbox & ~flags); // NOLINT(performance-no-int-to-ptr)
     }
@@ -399,7 +395,7 @@ private:
             const bool is_through = do_round(o);
             if (is_through && try_to_go(o))
                 break;
-            if (rounds >= most_rounds) {
+            if (rounds >= owner_rounds::most_rounds) {
                 if (hand_on(o))
                     break;
                 rounds = 0;
@@ -420,7 +416,7 @@ private:
             word_.set_contended(); // no short cuts any more
             queue_.end_all((o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed, o.done);
         } else {
-            more = queue_.serve(o, o.done, most_grants);
+            more = queue_.serve(o, o.done, owner_rounds::most_grants);
             queue_.shed(o.done);
         }
         o.put_back();
