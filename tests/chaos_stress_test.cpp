@@ -31,6 +31,7 @@
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "support/asio.hpp"
+#include "support/memory_in_use.hpp"
 
 // GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines its operator new alone.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -53,6 +54,9 @@ int endurance() {
     const char* factor = std::getenv("FLOWGUARD_STRESS"); // NOLINT(concurrency-mt-unsafe): read once, before threads
     return factor != nullptr ? std::max(1, std::atoi(factor)) : 1;
 }
+
+// What all calls at once, their stacks and their contexts take at most, however long the test goes on.
+constexpr std::size_t most_memory = 16 << 20;
 
 // Counts the objects that it is a part of.
 class canary {
@@ -798,6 +802,7 @@ private:
     void look_on() {
         std::uint64_t admitted = 0;
         while (!is_over()) {
+            memory_.look();
             if (!seen_.covers([this] { return guard_->in_flight(); }))
                 ++impossible_in_flight_;
             const guard_stats s = guard_->stats();
@@ -821,6 +826,7 @@ private:
     }
 
     void check() const {
+        CHECK(memory_.growth() < most_memory);
         CHECK(impossible_in_flight_ == 0);
         CHECK(impossible_decisions_ == 0);
         CHECK(admitted_fell_ == 0);
@@ -883,6 +889,7 @@ private:
     std::atomic<int> escaped_{0};
     std::atomic<int> decided_at_once_{0};
     std::atomic<int> impossible_in_flight_{0};
+    support::memory_peak memory_;
     std::atomic<int> impossible_decisions_{0};
     std::atomic<int> admitted_fell_{0};
 };
@@ -1140,6 +1147,7 @@ private:
 
     void look_on() {
         while (!is_over()) {
+            memory_.look();
             if (!seen_.covers([this] { return semaphore_->in_flight(); }))
                 ++impossible_in_flight_;
             if (semaphore_->in_flight() > high || semaphore_->available_permits() > high)
@@ -1149,6 +1157,7 @@ private:
     }
 
     void check() const {
+        CHECK(memory_.growth() < most_memory);
         CHECK(impossible_in_flight_ == 0);
         CHECK(escaped_ == 0);
         CHECK(seen_.ended_twice() == 0);
@@ -1174,6 +1183,7 @@ private:
     std::atomic<std::int64_t> unserved_{0};
     std::atomic<int> escaped_{0};
     std::atomic<int> impossible_in_flight_{0};
+    support::memory_peak memory_;
 };
 
 } // namespace

@@ -235,7 +235,7 @@ TEST_CASE("A dip that its admissions end in time is left alone by the clock") {
 
 TEST_CASE("A dip without a bound waits for its admissions") {
     manual_clock::at = 9h;
-    const scripted_strategy strategy{9, {plan(3, 5, 9)}};
+    const scripted_strategy strategy{9, {plan(3, 5, 9, flowguard::duration::max())}};
     guard_type guard{strategy, small_windows};
     for (int i = 0; i < 13; ++i)
         guard.try_acquire().success();
@@ -243,6 +243,38 @@ TEST_CASE("A dip without a bound waits for its admissions") {
     guard.try_acquire().success();
     CHECK(guard.current_limit() == 3);
     CHECK(strategy.windows().size() == 1);
+}
+
+TEST_CASE("A dip whose plan leaves its bound to the guard ends after ten times what it should take, or a second") {
+    manual_clock::at = 9h;
+    const auto [rtt, bound] = GENERATE(table<nanoseconds, nanoseconds>({
+        {0ms, 1s},
+        {40ms, 1s},
+        {500ms, 10s}, // 10 × 6 ÷ 3 × 500 ms
+        {1h, 20h},
+    }));
+    CAPTURE(rtt, bound);
+    const scripted_strategy strategy{9, {plan(3, 6, 9), plan(9, 14)}};
+    guard_type guard{strategy, small_windows};
+    for (int i = 0; i < 12; ++i) {
+        ticket one = guard.try_acquire();
+        manual_clock::at += rtt;
+        one.success();
+    }
+    ticket last = guard.try_acquire();
+    std::vector<ticket> held; // members of no window
+    for (int i = 0; i < 8; ++i)
+        held.push_back(guard.try_acquire());
+    manual_clock::at += rtt;
+    last.success();
+    REQUIRE(guard.current_limit() == 3);
+
+    manual_clock::at += bound - 1ns;
+    CHECK_FALSE(guard.try_acquire());
+    CHECK(guard.current_limit() == 3);
+    manual_clock::at += 1ns;
+    CHECK(guard.try_acquire());
+    CHECK(guard.current_limit() == 9);
 }
 
 TEST_CASE("A dip does not count calls that were let go of as stragglers") {

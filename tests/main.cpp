@@ -5,17 +5,7 @@
 #define CATCH_CONFIG_MAIN
 #include <catch2/catch.hpp>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FLOWGUARD_TEST_ADDRESS_SANITIZER
-#elif defined(__SANITIZE_THREAD__)
-#define FLOWGUARD_TEST_THREAD_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FLOWGUARD_TEST_ADDRESS_SANITIZER
-#elif __has_feature(thread_sanitizer)
-#define FLOWGUARD_TEST_THREAD_SANITIZER
-#endif
-#endif
+#include "support/sanitizers.hpp"
 
 // Compiled in, so that a test run by hand has the options too.
 #if defined(FLOWGUARD_TEST_ADDRESS_SANITIZER)

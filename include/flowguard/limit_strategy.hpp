@@ -92,14 +92,15 @@ struct plan {
     /// of to `limit`, up to `then`.
     std::size_t then = 0;
 
-    /// How long a dip may last, from when it begins; at least 0, by default without a bound. If calls in flight
-    /// hold all permits of the dip, nothing is admitted, and only this ends it. Then the limit is `then`, and the
-    /// window has fewer members, perhaps none: see window::admitted.
-    duration within = duration::max();
+    /// How long a dip may last, from when it begins. If calls in flight hold all permits of the dip, nothing is
+    /// admitted, and only this ends it. Then the limit is `then`, and the window has fewer members, perhaps none: see
+    /// window::admitted. 0 leaves it to the guard: ten times what `admissions` should take, by the mean RTT of the
+    /// window before, and at least a second. duration::max(): no bound.
+    duration within{};
 
     constexpr plan(std::size_t new_limit) noexcept : limit(new_limit) {} // NOLINT(google-explicit-constructor)
     constexpr plan(std::size_t new_limit, std::size_t next_admissions, std::size_t limit_after = 0,
-                   duration longest = duration::max()) noexcept
+                   duration longest = {}) noexcept
         : limit(new_limit), admissions(next_admissions), then(limit_after), within(longest) {}
 
     friend constexpr bool operator==(const plan&, const plan&) = default;

@@ -47,6 +47,7 @@ flowguard_add_memory_model_harness(lanes 120000)
 flowguard_add_memory_model_harness(windows 40000)
 flowguard_add_memory_model_harness(deadlines 10000)
 flowguard_add_memory_model_harness(retirement 60000)
+flowguard_add_memory_model_harness(trace 60000)
 
 # Weaker memory orders, and steps left out, must be noticed.
 if(NOT FLOWGUARD_BASH)

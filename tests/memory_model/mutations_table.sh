@@ -54,3 +54,12 @@ weaken retirement $retirable release '(state_.fetch_or(retired, std::memory_orde
 weaken retirement $retirable acquire '(state_.fetch_or(retired, std::memory_order_acq_rel'
 mutation retirement $retirable '(one_inside | retired))' '(one_inside | retired) && false)'
 mutation retirement $retirable 'if (state_.compare_exchange_strong(nobody_inside, retired | destroyed, std::memory_order_relaxed))' ''
+
+# ---- the trace of decisions ----
+trace=detail/decision_trace.hpp
+weaken trace $trace relaxed 'published_.store(added_, std::memory_order_release'
+weaken trace $trace relaxed 'published_.load(std::memory_order_acquire'
+weaken trace $trace relaxed 'words_[i].store(w[i], std::memory_order_release'
+weaken trace $trace relaxed 'words_[i].load(std::memory_order_acquire'
+mutation trace $trace 'version_.store(2 * number + 1, std::memory_order_relaxed);' ''
+mutation trace $trace 'return version_.load(std::memory_order_relaxed) == 2 * number + 2;' 'return true;'

@@ -26,7 +26,7 @@ public:
     void add(const limit_decision& d) noexcept {
         if (!places_.empty())
             places_[added_ % places_.size()].write(d, added_);
-        // Release: a reader that counts it finds it.
+        // Release: a reader that counts it finds it, whole.
         ++added_;
         published_.store(added_, std::memory_order_release);
     }
@@ -55,12 +55,12 @@ private:
             // Release: who reads one of these words, with acquire, then finds the version above, or a later one.
             for (std::size_t i = 0; i < w.size(); ++i)
                 words_[i].store(w[i], std::memory_order_release);
-            // Release: who finds this version finds the words.
-            version_.store(2 * number + 2, std::memory_order_release);
+            version_.store(2 * number + 2, std::memory_order_relaxed); // published_ publishes it
         }
 
         bool read(limit_decision& d, std::uint64_t number) const noexcept {
-            if (version_.load(std::memory_order_acquire) != 2 * number + 2)
+            // Relaxed: the reader has seen by published_ that this number was written, so finds its words, or later ones.
+            if (version_.load(std::memory_order_relaxed) != 2 * number + 2)
                 return false;
             words w;
             for (std::size_t i = 0; i < w.size(); ++i)

@@ -69,7 +69,7 @@ public:
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
           control_(std::in_place, std::move(strategy),
                    check_range("guard_options::trace", options.trace, 0, 1'000'000), std::move(options.on_decision)) {
-        open(windows_.front(), plan(limit()), limit());
+        open(windows_.front(), plan(limit()), limit(), duration{});
     }
 
     // The guard is gone. So are its strategy and its observer of decisions, though tickets may keep *this for long; if
@@ -353,7 +353,7 @@ private:
         closed_as_[index_of(closed)] = number;
         if (closed.limit_after() != 0)
             watch_.cancel();
-        open(unused_window(closed), next, limit);
+        open(unused_window(closed), next, limit, w.mean_rtt);
         if (next.then != 0)
             want_watch();
     }
@@ -401,7 +401,8 @@ private:
         return static_cast<std::size_t>(&w - windows_.data());
     }
 
-    void open(sample_window& w, const plan& next, std::size_t limit) noexcept {
+    // `rtt`: the mean of the window before.
+    void open(sample_window& w, const plan& next, std::size_t limit, duration rtt) noexcept {
         // At least 1.5 × the limit, so that a cohort outlives the one before it; little where the limit is low,
         // for there it takes longest.
         const std::size_t usual = std::max(std::min(min_window_, 10 * limit), limit + limit / 2);
@@ -409,13 +410,20 @@ private:
         sample_window::opening o{.size = size, .limit = limit, .long_running = long_running()};
         if (next.then != 0) {
             o.limit_after = std::min(next.then, max_limit);
-            o.within = std::max(next.within, duration{});
+            o.within = next.within > duration{} ? next.within : usual_bound(size, limit, rtt);
         } else {
             o.limit -= std::min(o.long_running, limit - 1); // a dip's was raised by as many
         }
         // Opened first: until then nobody finds a slot in it. Release: whoever finds it sees what the closer did.
         w.open(o, now());
         current_.store(&w, std::memory_order_release);
+    }
+
+    // For a dip whose plan has no bound. See plan::within.
+    static duration usual_bound(std::size_t admissions, std::size_t limit, duration rtt) noexcept {
+        const double rounds = static_cast<double>(admissions) / static_cast<double>(limit);
+        const std::chrono::duration<double, std::nano> expected = rounds * rtt;
+        return std::max(saturated_cast<duration>(10 * expected), duration{std::chrono::seconds(1)});
     }
 
     // What goes with the guard.

@@ -169,8 +169,8 @@ public:
 
     bool is_closed() const noexcept { return (inbox_.load(std::memory_order_relaxed) & closing) != 0; }
 
-    // Whether the handle is gone.
-    bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_acquire) & orphaned) != 0; }
+    // Whether the handle is gone. Relaxed: nothing that its last owner wrote is read because of this.
+    bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_relaxed) & orphaned) != 0; }
 
     // Waiters that a higher limit admits are granted their permits at once; nothing is taken from a holder.
     void set_limit(std::size_t limit) noexcept {

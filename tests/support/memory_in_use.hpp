@@ -1,0 +1,53 @@
+// memory_in_use.hpp
+// ~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_TESTS_SUPPORT_MEMORY_IN_USE_HPP
+#define FLOWGUARD_TESTS_SUPPORT_MEMORY_IN_USE_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <fstream>
+
+#include "support/sanitizers.hpp"
+
+#if defined(FLOWGUARD_TEST_ADDRESS_SANITIZER) || defined(FLOWGUARD_TEST_THREAD_SANITIZER)
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
+#endif
+
+namespace support {
+
+/// Bytes that this program has allocated and not freed. Without a sanitizer, which counts them: what is resident.
+inline std::size_t memory_in_use() {
+#if defined(FLOWGUARD_TEST_ADDRESS_SANITIZER) || defined(FLOWGUARD_TEST_THREAD_SANITIZER)
+    return __sanitizer_get_current_allocated_bytes();
+#else
+    std::ifstream statm("/proc/self/statm");
+    std::size_t size = 0;
+    std::size_t resident = 0;
+    statm >> size >> resident;
+    return resident * 4096;
+#endif
+}
+
+/// The most that is in use at any look, beyond what is in use when this is made. For any number of threads.
+class memory_peak {
+public:
+    void look() {
+        const std::size_t now = memory_in_use();
+        std::size_t most = most_.load(std::memory_order_relaxed);
+        while (now > most && !most_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
+        }
+    }
+
+    std::size_t growth() const noexcept { return most_ - start_; }
+
+private:
+    const std::size_t start_ = memory_in_use();
+    std::atomic<std::size_t> most_{start_};
+};
+
+} // namespace support
+
+#endif
