@@ -12,8 +12,13 @@ weaken queue $word relaxed 'w - (permits * unit + reference), std::memory_order_
 weaken queue $word relaxed 'w - permits * unit, std::memory_order_release'
 weaken queue $word relaxed 'fetch_sub(permits * unit - reference, std::memory_order_release'
 weaken queue $word relaxed 'fetch_or(contended_bit, std::memory_order_acquire'
+weaken queue $word relaxed 'void give(std::size_t permits) noexcept { word_.fetch_sub(permits * unit, std::memory_order_release'
 weaken queue $word acquire 'fetch_sub(references, std::memory_order_acq_rel'
 weaken queue $word release 'fetch_sub(references, std::memory_order_acq_rel'
+
+# As with contended_bit, the owner looks at the limit next. It would have to be raised just then, by a thread that finds
+# no other waiter: no execution of 1.5 million did that.
+unnoticed queue $word relaxed 'word_.fetch_or(aside_bit, std::memory_order_acquire'
 
 # The release by which a thread that has changed the limit publishes it: the thread drops its reference next, which is a
 # release on the same word, and mostly it is that step which the owner reads.
@@ -25,7 +30,23 @@ weaken queue $state acquire 'compare_exchange_weak(inbox, desired, std::memory_o
 weaken queue $state release 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
 weaken queue $state relaxed 'compare_exchange_strong(idle, idle & ~owned, std::memory_order_release'
 weaken queue $state release 'fetch_and(for_good | owned, std::memory_order_acq_rel'
+weaken queue $state relaxed 'message.applied.load(std::memory_order_acquire'
 weaken queue detail/wait_queue.hpp relaxed 'applied.store(true, std::memory_order_release'
+weaken queue detail/shared_claim.hpp acquire 'references_.fetch_sub(1, std::memory_order_acq_rel'
+weaken queue detail/shared_claim.hpp release 'references_.fetch_sub(1, std::memory_order_acq_rel'
+
+# ---- deadlines ----
+deadline=detail/deadline.hpp
+weaken deadlines $deadline acquire 'through_.fetch_or(completed, std::memory_order_acq_rel'
+weaken deadlines $deadline release 'through_.fetch_or(completed, std::memory_order_acq_rel'
+mutation deadlines $deadline 'std::memory_order_acq_rel, std::memory_order_acquire));' \
+    'std::memory_order_acquire, std::memory_order_acquire));'
+mutation deadlines $deadline 'std::memory_order_acq_rel, std::memory_order_acquire));' \
+    'std::memory_order_release, std::memory_order_relaxed));'
+weaken deadlines $word relaxed 'std::uint64_t w = word_.load(std::memory_order_acquire'
+
+# What the time-out reads next was written before the timer was started.
+unnoticed deadlines $deadline relaxed 'through = through_.load(std::memory_order_acquire'
 
 # try_take() looks at the inbox, then takes from the permit word; the owner sets `contended` in the permit word, then
 # takes the messages from the inbox. C++20 lets either pair become visible in the other order without these. The checker
@@ -40,6 +61,17 @@ weaken windows $window relaxed 'static_cast<std::int64_t>(o.size)), std::memory_
 weaken windows $window relaxed 'slots_.fetch_sub(1, std::memory_order_acquire'
 weaken windows $window acquire 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
 weaken windows $window release 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
+weaken windows $window relaxed 'state_.store(generation * generation_unit | o.size, std::memory_order_release'
+weaken windows $window relaxed 'last_at_.store(now.count(), std::memory_order_release'
+weaken windows $window relaxed 'std::uint64_t found = slots_.load(std::memory_order_acquire'
+weaken windows $window relaxed 'ends_at_.store(unsettled, std::memory_order_release'
+weaken windows $window relaxed 'compare_exchange_strong(due, never, std::memory_order_acquire'
+weaken windows $window relaxed 'std::uint64_t state = state_.load(std::memory_order_acquire'
+weaken windows $window relaxed 'last = last_at_.load(std::memory_order_acquire'
+
+# By this exchange the thread that closes a window early sees what members have recorded that left after its first look.
+# All of that is atomic, and such a window is allowed to miss a sample.
+unnoticed windows $window relaxed 'state | closed_bit, std::memory_order_acquire'
 
 # ---- an owner that is kept busy ----
 weaken queue_small_rounds $state relaxed 'inbox_.fetch_and(~owned, std::memory_order_release'

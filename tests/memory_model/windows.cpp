@@ -53,7 +53,7 @@ struct window_choices {
     }
 };
 
-// Goes on a little with each look, or now and then by more than what makes a straggler.
+// Goes on a little with each look, or now and then by more than what makes a straggler, or back.
 struct random_clock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;
@@ -63,8 +63,8 @@ struct random_clock {
 
     static time_point now() noexcept {
         using namespace std::chrono_literals;
-        constexpr std::array<duration, 6> steps{0ns, 1us, 0ns, 3ms, 20ms, 0ns};
-        at += steps[choose(jumps ? 6 : 3)];
+        constexpr std::array<duration, 7> steps{0ns, 1us, 0ns, 3ms, 20ms, 0ns, -30ms};
+        at += steps[choose(jumps ? 7 : 3)];
         return time_point(at);
     }
 

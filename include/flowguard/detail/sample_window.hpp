@@ -199,9 +199,10 @@ public:
         if ((state & closed_bit) != 0 || last == not_yet)
             return 0;
         if (now.count() < last) {
-            // The clock was set back: time is measured anew from here. Release, as in fill(), which this replaces; it
-            // fails where another thread has just done the same, or opened the window again.
-            last_at_.compare_exchange_strong(last, now.count(), std::memory_order_release, std::memory_order_relaxed);
+            // The clock was set back: time is measured anew from here. Relaxed: who reads this value sees what fill()
+            // published, for an exchange continues its release sequence. It fails where another thread has just done
+            // the same, or opened the window again.
+            last_at_.compare_exchange_strong(last, now.count(), std::memory_order_relaxed, std::memory_order_relaxed);
             return 0;
         }
         const std::int64_t size = members_at_most();
@@ -217,7 +218,8 @@ public:
         if (saturated_difference(now, time{last}) <= patience)
             return 0;
         while ((state & ~members_mask) == this_one && (state & members_mask) != 0)
-            if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acq_rel,
+            // Acquire: what those have recorded that are done. What we do next is published with the next window.
+            if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acquire,
                                              std::memory_order_relaxed))
                 return stragglers_ = static_cast<std::size_t>(state & members_mask);
         return 0;
