@@ -610,8 +610,8 @@ private:
                 continue;
             }
             ++done;
-            if (const std::uint64_t n = ++progress_; n % 32 == 0)
-                stepping_clock::step(n / 32);
+            if (const std::uint64_t n = ++progress_; n % 4 == 0)
+                stepping_clock::step(n / 4);
         }
         if (++through_ == workers_ && closes_) {
             guard_->close();

@@ -31,13 +31,14 @@ constexpr nanoseconds longest_rtt{std::int64_t{1} << 42}; // 73 minutes
 constexpr auto in_2023 = 1'700'000'000s;                  // since 1970
 
 // A clock with ticks of any length, that a test sets. One for each Tag, for a program's guards share its beginning.
-template <class Duration, class Tag>
+// It calls itself steady, so that a guard measures by it, and is not: as where a virtual machine stands still.
+template <class Duration, class Tag, bool IsSteady = true>
 struct clock_of {
     using duration = Duration;
     using rep = typename duration::rep;
     using period = typename duration::period;
     using time_point = std::chrono::time_point<clock_of>;
-    static constexpr bool is_steady = false;
+    static constexpr bool is_steady = IsSteady;
 
     static time_point now() noexcept { return time_point(at); }
 
@@ -202,4 +203,25 @@ TEST_CASE("A clock that begins at its least time, or that was set to it, overflo
     held.clear();
     clock::at = nanoseconds::min();
     CHECK(guard.waiting() < 50);
+}
+
+TEST_CASE("With a clock that is not steady, setting it changes no RTT, and no bound of a dip") {
+    using clock = clock_of<nanoseconds, struct not_steady, false>;
+    clock::at = in_2023;
+    const scripted_strategy strategy{9, {plan(3, 20, 9, 1ns), plan(9, 14)}};
+    flow_guard<scripted_strategy, clock> guard{strategy, guard_options{.min_window = 1}};
+    for (int i = 0; i < 13; ++i) {
+        auto ticket = guard.try_acquire();
+        REQUIRE(ticket);
+        clock::at += i % 2 == 0 ? nanoseconds(24h) : nanoseconds(-5h);
+        ticket.success();
+    }
+    REQUIRE(strategy.windows().size() == 1);
+    CHECK(strategy.windows()[0].samples == 13);
+    CHECK(strategy.windows()[0].quantile(1) < 1h);
+    CHECK(strategy.windows()[0].length < 1h);
+
+    clock::at -= std::chrono::hours(24 * 365 * 50);
+    CHECK(guard.try_acquire()); // looks after the dip, whose nanosecond is over
+    CHECK(guard.current_limit() == 9);
 }

@@ -117,9 +117,11 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// Tasks and tickets may outlive the guard, as happens when an io_context with coroutines in it is destroyed later;
 /// they then end as usual, and count for nothing. For contexts, see dynamic_semaphore.
 ///
-/// *Strategy.* Any limit_strategy. *Clock.* Any clock in the sense of std::chrono, which measures at best in
-/// nanoseconds; one that is set by hand makes the guard's behaviour reproducible. Deadlines are in its
-/// time.
+/// *Strategy.* Any limit_strategy. *Clock.* Any clock in the sense of std::chrono. Deadlines and `max_wait` are in its
+/// time. If it is steady, everything else is, too: so a clock that a test sets by hand, forward only, and that calls
+/// itself steady, makes the guard's behaviour reproducible. Otherwise, as with std::chrono::system_clock, RTTs and the
+/// time that callers have waited are measured by std::chrono::steady_clock, for a clock that may be set says nothing of
+/// how long something took.
 template <limit_strategy Strategy = vegas_strategy, class Clock = std::chrono::steady_clock>
 class flow_guard {
 public:

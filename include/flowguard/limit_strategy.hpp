@@ -94,8 +94,8 @@ struct plan {
 
     /// How long a dip may last, from when it begins. If calls in flight hold all permits of the dip, nothing is
     /// admitted, and only this ends it. Then the limit is `then`, and the window has fewer members, perhaps none: see
-    /// window::admitted. 0 leaves it to the guard: ten times what `admissions` should take, by the mean RTT of the
-    /// window before, and at least a second. duration::max(): no bound.
+    /// window::admitted. 0 leaves it to the guard: ten times what `admissions` should take by the 90th percentile of
+    /// the RTTs in the window before, and at least a second. duration::max(): no bound.
     duration within{};
 
     constexpr plan(std::size_t new_limit) noexcept : limit(new_limit) {} // NOLINT(google-explicit-constructor)

@@ -396,9 +396,10 @@ private:
     }
 
     // Three times what the admissions of a dip should take by the RTT now, and ten RTTs for what was in flight before
-    // to end; at least what a guard grants stragglers.
+    // to end; at least what a guard grants stragglers. An RTT of more than ten baselines is no measure of that: calls
+    // hung, or the machine stood still.
     duration longest_dip(const sample& now) const noexcept {
-        const double rtt = std::max(baseline_.rtt, now.rtt);
+        const double rtt = std::clamp(now.rtt, baseline_.rtt, 10 * baseline_.rtt);
         const double rounds = static_cast<double>(dip_admissions(dip_limit_)) / static_cast<double>(dip_limit_);
         return duration{static_cast<duration::rep>(std::clamp((3 * rounds + 10) * rtt, 1e6, 1e18))};
     }

@@ -87,6 +87,11 @@ FLOWGUARD_DETAIL_VISIBLE std::chrono::nanoseconds time_now() noexcept {
     }
 }
 
+// What RTTs, windows and waits in line are measured by. A clock that may be set, such as system_clock, says nothing of
+// how long something took.
+template <class Clock>
+using measuring_clock = std::conditional_t<Clock::is_steady, Clock, std::chrono::steady_clock>;
+
 } // namespace flowguard::detail
 
 #endif

@@ -102,13 +102,13 @@ public:
     void watch(const Executor& executor) {
         const sample_window& w = *current_.load(std::memory_order_acquire);
         if (const auto left = w.time_left(now()))
-            watch_.start<Clock>(executor, after<Clock>(saturated_cast<typename Clock::duration>(*left)).time,
-                                end_of_watch(*this));
+            watch_.start<measuring>(executor, after<measuring>(saturated_cast<typename measuring::duration>(*left)).time,
+                                    end_of_watch(*this));
     }
 
     template <class Executor>
     static void prepare_watch(const Executor& executor) {
-        probe_watch::prepare<Clock>(executor);
+        probe_watch::prepare<measuring>(executor);
     }
 
     // The same where no timer can be had: rather no dip than one without an end.
@@ -210,6 +210,8 @@ public:
     }
 
 private:
+    using measuring = measuring_clock<Clock>;
+
     // The timer of a watch has expired, or its context is being destroyed. Where the dip goes on, because it is another
     // one or the clock was set, another waiter shall watch.
     class end_of_watch {
@@ -245,7 +247,7 @@ private:
                 .interval = check_least("guard_options::interval", o.interval, 0),
                 .ageing = check_least("guard_options::ageing", o.ageing, 1),
                 .shares = checked_shares(o.partitions),
-                .now = &time_now<Clock>,
+                .now = &time_now<measuring>,
                 .on_refusal = o.on_refusal};
     }
 
@@ -260,7 +262,7 @@ private:
         return shares;
     }
 
-    static std::chrono::nanoseconds now() noexcept { return time_now<Clock>(); }
+    static std::chrono::nanoseconds now() noexcept { return time_now<measuring>(); }
 
     std::uint64_t count_of(outcome how) const noexcept {
         return count_[static_cast<std::size_t>(how)].load(std::memory_order_relaxed);
@@ -353,7 +355,7 @@ private:
         closed_as_[index_of(closed)] = number;
         if (closed.limit_after() != 0)
             watch_.cancel();
-        open(unused_window(closed), next, limit, w.mean_rtt);
+        open(unused_window(closed), next, limit, w.quantile(0.9));
         if (next.then != 0)
             want_watch();
     }
@@ -401,7 +403,7 @@ private:
         return static_cast<std::size_t>(&w - windows_.data());
     }
 
-    // `rtt`: the mean of the window before.
+    // `rtt`: what nine tenths of the window before took at most.
     void open(sample_window& w, const plan& next, std::size_t limit, duration rtt) noexcept {
         // At least 1.5 × the limit, so that a cohort outlives the one before it; little where the limit is low,
         // for there it takes longest.
