@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 
-# Each ```cpp block of README.md has to stand, word for word, in a file of examples/, which is compiled
+# Each ```cpp block of README.md and docs/using.md has to stand, word for word, in a file of examples/, which is compiled
 # and run, and each of docs/migration.md and docs/http.md in a file of tests/; and the command that README gives for
 # the tests has to be the one that CI runs.
 #
@@ -63,6 +63,7 @@ endif()
 
 file(GLOB_RECURSE examples "${SOURCE}/examples/*.cpp" "${SOURCE}/examples/*.hpp")
 check_blocks("${SOURCE}/README.md" ${examples})
+check_blocks("${SOURCE}/docs/using.md" ${examples})
 check_blocks("${SOURCE}/docs/migration.md" "${SOURCE}/tests/migration_test.cpp")
 check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/beast_test.cpp" "${SOURCE}/tests/callback_test.cpp")
 
