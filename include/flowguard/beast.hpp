@@ -20,9 +20,9 @@
 
 namespace flowguard {
 
-/// Boost.Beast's `http::request`, of any body and fields, and `http::response`, of any fields and a body that may be
-/// empty as it is made: not a file_body or a buffer_body. Handlers with those return an `http::message_generator`,
-/// whose status cannot be seen, so that it counts as a success.
+/// The adapter for Boost.Beast: `http::request` with any body and fields, and `http::response` with any fields and a
+/// body that may be empty when it is made, so not file_body or buffer_body. A handler with such a body returns an
+/// `http::message_generator`; its status cannot be seen, so it counts as a success.
 struct beast_http {
     template <class Body, class Fields>
     std::string_view header(const boost::beast::http::request<Body, Fields>& request, std::string_view name) const {

@@ -18,9 +18,9 @@
 
 namespace flowguard {
 
-/// What an error says of load: none is a success; `operation_aborted`, a cancellation by the caller,
-/// is ignored; any other is a drop. But FlowGuard's own errors, of a guard or semaphore inside the task, are ignored
-/// as well: that one has a limit of its own, and one overload shall not lower two.
+/// What an error says of the load. No error is a success. `operation_aborted`, a cancellation by the caller, is
+/// ignored. FlowGuard's own errors, from a guard or semaphore inside the task, are ignored as well: the inner one has a
+/// limit of its own, and one overload should not lower two limits. Any other error is a drop.
 inline outcome classify(const error_code& error) noexcept {
     if (!error)
         return outcome::success;
@@ -45,20 +45,19 @@ concept expected_like = requires(const T& result) {
 
 } // namespace detail
 
-/// How flow_guard tells what the end of a task says of load, unless it is told otherwise.
+/// What flow_guard takes the end of a task to say of the load, unless you give it another classifier.
 ///
 /// - An exception: a system_error by its code, anything else is a drop.
-/// - A result that is an error_code, or a tuple that begins with one, as Asio's `as_tuple` gives it:
-///   by that code.
+/// - A result that is an error_code, or a tuple that begins with one, as with Asio's `as_tuple`: by that code.
 /// - A result like std::expected: one with a value is a success; an error_code by that code; any
 ///   other error is a drop.
 /// - Any other result, and no result: a success.
 ///
-/// A classifier of your own is any callable that takes `const T&`, the result, or
-/// `std::exception_ptr`, or both, or nothing for a task without a result, and returns an outcome. For
-/// what it does not take, this one stands in; one that takes neither does not compile. A generic lambda
-/// is asked whether it takes an exception_ptr, too: constrain it, or name the type. A classifier is asked once. What it
-/// throws reaches the caller, in place of the result or of the task's exception; the task is then ignored.
+/// A classifier of your own is any callable that returns an outcome, and takes `const T&`, the result (or nothing, for
+/// a task without a result), or `std::exception_ptr`, or both. For the one that it does not take, default_classifier is
+/// used. A callable that takes neither does not compile. A generic lambda would take an exception_ptr, too: constrain
+/// it, or name the type. A classifier is called once for a task. If it throws, its exception reaches the caller in
+/// place of the result or of the task's exception, and the task is ignored.
 ///
 ///     co_await guard.run(fetch(url), [](const response& r) {
 ///         return r.status == 503 ? flowguard::outcome::dropped : flowguard::outcome::success;

@@ -20,14 +20,15 @@ namespace flowguard {
 enum class error {
     closed = 1,       ///< the semaphore or guard was closed
     wait_timeout = 2, ///< no permit came in time
-    shed = 3          ///< turned away: more wait than may, or it has waited for too long in an overload
+    shed = 3          ///< rejected in an overload: too many wait, or the call has waited too long
 };
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.
 ///
-/// It is one object in a program and the shared libraries that it is linked with, even if they hide their symbols
-/// (-fvisibility=hidden). A library that is loaded with dlopen() and RTLD_LOCAL may have a category of its own, unless
-/// g++ compiled it: is_flowguard_error() knows its errors, but they do not compare equal to those of others.
+/// A program and the shared libraries that it is linked with have one such object together, even if they hide their
+/// symbols (-fvisibility=hidden). A library that is loaded with dlopen() and RTLD_LOCAL may have a category of its own,
+/// unless g++ compiled it. is_flowguard_error() recognises its errors, but they do not compare equal to those of
+/// others.
 FLOWGUARD_DETAIL_VISIBLE inline const detail::system::error_category& error_category() noexcept {
     class FLOWGUARD_DETAIL_VISIBLE category final : public detail::system::error_category {
         const char* name() const noexcept override { return "flowguard"; }

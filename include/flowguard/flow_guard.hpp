@@ -74,7 +74,7 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 
 } // namespace detail
 
-/// Limits how many tasks run at once, and finds that limit by itself, from how long they take.
+/// Limits how many tasks run at once, and finds that limit by itself, from how long the tasks take.
 ///
 ///     flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
 ///
@@ -83,45 +83,47 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 ///         co_await reply(r, rows);
 ///     }
 ///
-/// Each call is admitted when a permit is free, first come, first served, and is timed from then on. A
-/// *window* of such samples goes to the strategy, which answers with a new limit. All of this happens
-/// inside the calls: the guard has no thread, and an idle one costs nothing. It has one timer at most, on the executor
-/// of a caller that waits, and only while a strategy has lowered the limit for a bounded time: see plan::within.
-/// An admitted call is one compare-and-swap, a clock read, the task, a clock read, a few relaxed
-/// atomic additions, and one compare-and-swap; it allocates nothing, and does not suspend if a permit
-/// is free.
+/// A call is admitted when a permit is free; waiting calls are served first come, first served. The guard times each
+/// call from its admission to its end. A *window* of such samples goes to the strategy, which answers with a new limit.
+/// All of this happens inside the calls. The guard has no thread, and an idle guard costs nothing. It has at most one
+/// timer, on the executor of a caller that waits, and only while a strategy has lowered the limit for a bounded time:
+/// see plan::within. An admitted call is one compare-and-swap, a clock read, the task, a clock read, a few relaxed
+/// atomic additions, and one compare-and-swap. It allocates nothing, and does not suspend if a permit is free.
 ///
-/// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and
-/// destruction. No operation blocks or spins on another thread.
+/// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
+/// lock-free. Short locks are taken as for dynamic_semaphore, and once or twice for each time that a strategy lowers
+/// the limit while callers wait.
 ///
-/// *Completion.* A coroutine resumes on its own executor. See dynamic_semaphore for handlers; one that
-/// has no associated executor is called through the guard's.
+/// *Completion.* A coroutine resumes on its own executor. For handlers, see dynamic_semaphore; a handler without an
+/// associated executor is called through the guard's.
 ///
-/// *Waiting* can be bounded, in number and in time, and its order can be by class, by share, and adapt to
-/// overload: see guard_options, and run_options for one call. If a permit is free, any caller gets it; priorities
-/// matter only once callers wait. A call that finds the queue full is refused before it enters the queue, so that a
-/// flood of calls costs those who make them, and delays nobody else. Time-outs are kept by timers in the waiters' own
-/// operations, as for dynamic_semaphore.
+/// *Waiting* can be bounded in number and in time. Its order can follow priorities and shares, and can adapt to
+/// overload: see guard_options, and run_options for one call. If a permit is free and no caller waits, any call gets
+/// it. A call that finds the queue full is rejected before it enters the queue: so a flood of calls costs the threads
+/// that make them, and delays no other caller. Time-outs are kept by timers in the waiters' own operations, as for
+/// dynamic_semaphore.
 ///
-/// *Cancellation.* While it waits for a permit, a call supports all types of cancellation; it then
-/// ends with `asio::error::operation_aborted`, and its task is not started. Afterwards it is the task's
-/// affair. When a signal may be emitted, used again or destroyed: see dynamic_semaphore.
+/// *Cancellation.* While a call waits for a permit, it supports all types of cancellation. It then ends with
+/// `asio::error::operation_aborted`, and its task is not started. After admission, the cancellation reaches the task.
+/// For when a signal may be emitted, used again or destroyed, see dynamic_semaphore.
 ///
-/// *Nested calls.* A task must not wait for a permit of the guard that admitted it: when outer calls hold all the
-/// permits, each waits for the others, for ever. An adaptive limit gets there first in an overload. A guard cannot
-/// notice that by itself. Give the inner call `{.bypass = true}`, since the outer permit counts for both, or give
-/// the inner resource a guard of its own. `guard_options::max_wait` bounds the damage.
+/// *Nested calls.* A task must not wait for a permit of the guard that admitted it: if outer calls hold all permits,
+/// each of them waits for the others, for ever. With an adaptive limit this happens first in an overload. The guard
+/// cannot notice it. Give the inner call `{.bypass = true}`, since the outer permit counts for both, or give the inner
+/// resource a guard of its own. `guard_options::max_wait` bounds the damage.
 ///
-/// *Lifetime.* Destroying the guard ends those who wait with `operation_aborted`. A call that was made before, but
+/// *Lifetime.* Destroying the guard ends waiting calls with `operation_aborted`. A call that was made before, but
 /// starts later, as in `co_spawn(context, guard.run(task), token)`, ends the same way, and its task is not started.
-/// Tasks and tickets may outlive the guard, as happens when an io_context with coroutines in it is destroyed later;
-/// they then end as usual, and count for nothing. For contexts, see dynamic_semaphore.
+/// Tasks and tickets may outlive the guard, for example in an io_context that is destroyed later. They then end as
+/// usual, and are not counted. For contexts, see dynamic_semaphore.
 ///
-/// *Strategy.* Any limit_strategy. *Clock.* Any clock in the sense of std::chrono. Deadlines and `max_wait` are in its
-/// time. If it is steady, everything else is, too: so a clock that a test sets by hand, forward only, and that calls
-/// itself steady, makes the guard's behaviour reproducible. Otherwise, as with std::chrono::system_clock, RTTs and the
-/// time that callers have waited are measured by std::chrono::steady_clock, for a clock that may be set says nothing of
-/// how long something took.
+/// *Strategy.* Any limit_strategy.
+///
+/// *Clock.* Any clock in the sense of std::chrono. Deadlines and `max_wait` are in its time. If it is steady, RTTs and
+/// the time that callers have waited are in its time, too. So a test can make the guard's behaviour reproducible by a
+/// clock that it sets by hand, if that goes only forward and has `is_steady = true`. If the clock is not steady, as
+/// std::chrono::system_clock, they are measured by std::chrono::steady_clock instead: a clock that may be set does not
+/// tell how long something took.
 template <limit_strategy Strategy = vegas_strategy, class Clock = std::chrono::steady_clock>
 class flow_guard {
 public:
@@ -130,8 +132,8 @@ public:
     using clock_type = Clock;
     using time_point = typename Clock::time_point;
 
-    /// The right to run one task, for code that is not one coroutine: whoever holds it says how the
-    /// task ended, once. It goes back, as ignored, when it is destroyed without a verdict.
+    /// The right to run one task, for code that is not one coroutine. Its holder says once how the task ended, which
+    /// releases the permit. If it is destroyed without that, the permit is released, and the task counts as ignored.
     ///
     /// *Thread safety.* Distinct tickets: safe. One ticket: not safe.
     class ticket {
@@ -150,14 +152,14 @@ public:
         }
         ~ticket() { ignore(); }
 
-        /// Whether it was admitted, and has not been given back.
+        /// Whether it holds a permit.
         explicit operator bool() const noexcept { return state_ != nullptr; }
 
         /// The task succeeded: its RTT, the time since admission, is a sample.
         void success() noexcept { finish(outcome::success); }
-        /// The task's end says nothing of load.
+        /// The task's end says nothing of the load.
         void ignore() noexcept { finish(outcome::ignored); }
-        /// The task failed from overload: it timed out, was refused, was answered 503.
+        /// The task failed because of overload: it timed out, or was rejected, or answered 503.
         void drop() noexcept { finish(outcome::dropped); }
 
         /// The same, with the outcome as a value. Without effect on a ticket that holds nothing.
@@ -207,13 +209,16 @@ public:
 
     executor_type get_executor() const noexcept { return executor_; }
 
-    /// Waits for a permit, runs the task, and gives its result. The task's exception reaches the
-    /// caller unchanged. `classify` tells how the task ended; see default_classifier.
+    /// Waits for a permit, runs the task, and returns its result. The task's exception reaches the caller unchanged.
+    /// `classify` says from the result or exception how the task ended; see default_classifier.
     ///
-    /// Throws system_error with `error::shed` when too many wait, or it has waited for too long in a queue that
-    /// stands; `error::wait_timeout` when no permit came in time; `error::closed` after close(); `operation_aborted`
-    /// when cancelled while it waits, or when the guard has gone. Throws std::invalid_argument if the task is a
-    /// moved-from awaitable. The task is not started then.
+    /// Throws system_error, and does not start the task, with
+    /// - `error::shed` if too many callers wait, or the call has waited too long in a queue that stands;
+    /// - `error::wait_timeout` if no permit came in time;
+    /// - `error::closed` after close();
+    /// - `operation_aborted` if it is cancelled while it waits, or the guard is destroyed.
+    ///
+    /// Throws std::invalid_argument if the task is a moved-from awaitable.
     template <class T, class Executor, detail::no_options Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier&& classify = {}) {
         detail::refuse_owning_temporaries<Classifier>();
@@ -221,11 +226,11 @@ public:
                              std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
     }
 
-    /// The same for a callable that makes the task: it is called once admitted, and not before. The call keeps a copy
-    /// of the callable.
+    /// The same for a callable that makes the task. It is called after admission, and never before. The call keeps a
+    /// copy of the callable.
     ///
-    /// g++ before 13 destroys twice what a temporary lambda or aggregate owns, in any co_await expression. There,
-    /// such arguments do not compile. Lambdas that capture references or numbers are not affected.
+    /// In any co_await expression, g++ before 13 destroys twice what a temporary lambda or aggregate owns. With such a
+    /// compiler these arguments do not compile. Lambdas that capture references or numbers are not affected.
     ///
     ///     co_await guard.run([&] { return query(connection, text); });
     ///     co_await guard.run([text] { return query(text); });  // text is a string: refused by g++ before 13
@@ -256,9 +261,9 @@ public:
                              default_classifier{}, plain_call{});
     }
 
-    /// Runs the task that `make_task()` makes if a permit is free. Never waits for one: else it is
-    /// shed, `make_task` is not called, and the result is std::nullopt, or, for a task without a
-    /// result, false. After close(), every call is shed. Throws `operation_aborted` when the guard has gone.
+    /// Runs the task that `make_task()` makes if a permit is free, and never waits for one. Otherwise the call is shed:
+    /// `make_task` is not called, and the result is std::nullopt, or false for a task without a result. After close(),
+    /// every call is shed. Throws system_error with `operation_aborted` if the guard is destroyed.
     template <class F, detail::no_options Classifier = default_classifier>
         requires detail::call_without_arguments<F, Classifier>
     auto try_run(F&& make_task, Classifier&& classify = {}) -> typename detail::awaited<detail::task_of<F>>::attempt {
@@ -279,9 +284,8 @@ public:
     /// All of these with options: after a task or a callable without arguments, as in `run(task, {.deadline = d})`;
     /// before a callable with arguments, as in `run({.deadline = d}, query, text)`.
     ///
-    /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`,
-    /// or is shed, if it is a try_run(). Throws std::invalid_argument for a partition, or a priority, that there is
-    /// not.
+    /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`;
+    /// a try_run() is shed. Throws std::invalid_argument for a partition or a priority that does not exist.
     template <class T, class Executor, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Options&& options) {
         detail::refuse_owning_temporaries<Options>();
@@ -314,16 +318,16 @@ public:
                            std::forward<Options>(options));
     }
 
-    /// Waits for a ticket. Completion signature: `void(error_code, ticket)`; the ticket is empty if
-    /// there is an error: one that run() throws.
+    /// Waits for a ticket. Completion signature: `void(error_code, ticket)`. The ticket is empty if there is an error,
+    /// which is one that run() throws.
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {
         return acquire(plain_call{}, token);
     }
 
-    /// The same with more to say, of which the classifier has no effect. The deadline ends the wait: a permit that is
-    /// free is had whatever the time, and one that was granted in time may be delivered late.
+    /// As above, with options. `classify` is ignored: the ticket reports the outcome. The deadline ends the wait: a
+    /// permit that is free is taken even after it, and a permit that was granted in time may be delivered later.
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(run_options<default_classifier, Clock> options,
@@ -331,8 +335,8 @@ public:
         return acquire(call_of(options), token);
     }
 
-    /// A ticket if a permit is free, else an empty one: shed. Of the first partition, or of that with an index, which
-    /// has to be in range, else std::invalid_argument is thrown.
+    /// A ticket if a permit is free and no caller waits. Otherwise the call is shed, and the ticket is empty. For the
+    /// first partition, or for the one with an index, which must be in range; else throws std::invalid_argument.
     [[nodiscard]] ticket try_acquire() noexcept { return take_or_shed(plain_call{}); }
     [[nodiscard]] ticket try_acquire(std::size_t partition) {
         return take_or_shed(call{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical)});
@@ -341,13 +345,13 @@ public:
     /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
     std::size_t current_limit() const noexcept { return state_->limit(); }
 
-    /// Limit less what is in flight; 0 while somebody waits, or the limit was lowered below that.
+    /// The limit less what is in flight; 0 while a caller waits, or while more is in flight than the limit.
     std::size_t available_permits() const noexcept { return state_->available(); }
 
     /// How many tasks are admitted and not done.
     std::size_t in_flight() const noexcept { return state_->in_flight(); }
 
-    /// The same of the partition with an index, which has to be in range, else std::invalid_argument is thrown.
+    /// The same for the partition with that index, which must be in range; else throws std::invalid_argument.
     std::size_t in_flight(std::size_t partition) const {
         lane_of(partition, priority::critical);
         return state_->shares().enabled() ? state_->shares().in_flight(partition) : in_flight();
@@ -356,15 +360,15 @@ public:
     /// How many callers wait for a permit.
     std::size_t waiting() const noexcept { return state_->waiting(); }
 
-    /// Everything a dashboard wants; O(1).
+    /// What a dashboard shows. Complexity: O(1).
     guard_stats stats() const noexcept { return state_->stats(); }
 
-    /// The latest decisions on the limit, the oldest first, for those who ask why it is what it is: one for each
-    /// window, guard_options::trace of them. From any thread, at any time; one that is made meanwhile may be left out.
+    /// The latest decisions on the limit, and why they were made: one for each window, the oldest first, at most
+    /// guard_options::trace of them. A decision that is made during the call may be left out.
     std::vector<limit_decision> trace() const { return state_->trace(); }
 
-    /// Ends everybody who waits, and whoever comes later, with `error::closed`. Tasks that run are not
-    /// disturbed. Idempotent.
+    /// Ends all waiting calls, and every later call, with `error::closed`. Tasks that run are not disturbed.
+    /// Idempotent.
     void close() noexcept { state_->close(); }
 
 private:

@@ -15,9 +15,11 @@
 
 namespace flowguard {
 
-/// What the status of an HTTP response (RFC 9110, section 15; RFC 6585) says of the server's load. 429, 502, 503 and
-/// 504, which is how servers and gateways tell that there is too much, are drops. 1xx, 2xx, 3xx and 404, and 410, which
-/// take the work of an answer, are successes. Any other, a request that was refused unheard, or a fault, is ignored.
+/// What the status of an HTTP response (RFC 9110, section 15; RFC 6585) says of the server's load.
+///
+/// - 429, 502, 503 and 504 are drops: servers and gateways answer so when they are overloaded.
+/// - 1xx, 2xx, 3xx, 404 and 410 are successes: they take the work of an answer.
+/// - Any other status is ignored: the request was rejected before it was worked on, or the server has a fault.
 constexpr outcome classify_http_status(unsigned status) noexcept {
     switch (status) {
     case 429:

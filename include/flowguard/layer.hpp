@@ -40,13 +40,12 @@ struct no_bypass {
 
 } // namespace detail
 
-/// What a layer needs to know of a kind of HTTP messages.
+/// What a layer must be able to do with a kind of HTTP messages.
 ///
 /// - `header(request, name)`: the value of a header, empty if there is none; the name is as in the options.
 /// - `unavailable(request)`: a callable that makes, from the seconds to put into Retry-After, the 503 for this request.
-///   It shall hold what it needs of the request, which may be gone when it is called.
-/// - `status(response)`: its status, as an integer or enumeration. Left out for responses that do not tell it, which
-///   count as successes.
+///   It must own what it needs of the request, which may be destroyed when it is called.
+/// - `status(response)`: its status, as an integer or enumeration. Optional: responses without it count as successes.
 template <class Adapter, class Request, class Response>
 concept http_adapter =
     requires(const Adapter& adapter, const Request& request, std::string_view name, std::chrono::seconds retry_after) {
@@ -54,53 +53,56 @@ concept http_adapter =
         { adapter.unavailable(request)(retry_after) } -> std::convertible_to<Response>;
     };
 
-/// What a layer can be told.
+/// The options of a layer.
 template <class Bypass = detail::no_bypass>
 struct layer_options {
-    /// The header with the time that the client will wait for the answer, from now on, in milliseconds or as
-    /// grpc-timeout has it. What cannot be started by then is not started. The default is what Envoy sends to the
-    /// services behind it. Empty: none is read.
+    /// The header that says how long the client will wait for the answer from now on, in milliseconds or in the form of
+    /// grpc-timeout. A request that cannot be started by then is not started. The default is the header that Envoy
+    /// sends to the services behind it. Empty: no header is read.
     std::string deadline_header = "x-envoy-expected-rq-timeout-ms";
 
-    /// The header with the request's class, by its name: see priority. None is read by default, for whoever may
-    /// reach the server could claim to be critical_plus: name one where the clients are your own, say x-criticality.
+    /// The header with the request's priority, by its name: see priority. By default no header is read, since any
+    /// client could claim to be critical_plus. Name one, such as x-criticality, if the clients are your own.
     std::string criticality_header{};
 
-    /// The class of requests that do not tell theirs.
+    /// The priority of requests without that header.
     flowguard::priority priority = flowguard::priority::critical;
 
-    /// Whose share of the limit they are of: an index into guard_options::partitions.
+    /// The partition whose share of the limit the requests use: an index into guard_options::partitions.
     std::size_t partition = 0;
 
-    /// `bool(const Request&)`, which requests go past the guard: health checks, metrics.
+    /// `bool(const Request&)`: whether a request runs without a permit, such as a health check.
     Bypass bypass = {};
 };
 
-/// Middleware: puts a guard in front of any coroutine that answers HTTP requests, and is such a coroutine itself.
+/// Middleware: puts a guard in front of any coroutine that answers HTTP requests. A layer is such a coroutine itself.
 ///
 ///     flowguard::layer guarded{guard, answer, flowguard::beast_http{}};
 ///     http::response<http::string_body> response = co_await guarded(std::move(request), connection);
 ///
-/// A request waits for a permit as for flow_guard::run(), so as long as the guard's options say. One that is
-/// turned away is answered 503 with Retry-After (see retry_after()), and so is one whose handler ended with an error of
-/// FlowGuard's, from a guard further inside. (A layer further inside answers with a 503, which is a drop for this one
-/// like any other: one overload lowers both limits. Put a guard there.) What the status of a response says of load is
-/// told by classify_http_status(); what an exception says, by default_classifier. Other exceptions reach the caller
-/// unchanged.
+/// A request waits for a permit as in flow_guard::run(), so as long as the guard's options say. A rejected request is
+/// answered 503 with Retry-After (see retry_after()). So is a request whose handler ended with one of FlowGuard's
+/// errors, from a guard further inside. (A layer further inside answers 503 itself, which is a drop for this layer, so
+/// that one overload lowers both limits. Use a guard there instead.) classify_http_status() says what the status of a
+/// response says of the load, and default_classifier does for exceptions. Other exceptions reach the caller unchanged.
 ///
-/// The handler is any `awaitable<Response>(Request, Args...)`. Lvalues reach it as lvalues, which the caller keeps
-/// alive as for any coroutine; rvalues are kept until it is called. For those whose handlers are callbacks, there are
+/// The handler is any `awaitable<Response>(Request, Args...)`. Lvalues reach it as lvalues, which the caller must keep
+/// alive, as for any coroutine. Rvalues are kept until the handler is called. For handlers that are callbacks, use
 /// tickets: see docs/http.md.
 ///
-/// *Thread safety.* Calls may run at the same time, if the handler, the adapter and the bypass may be called so; they
-/// are called as const. *Lifetime.* The guard outlives the layer, and the layer its calls. *Cancellation* as for
-/// flow_guard::run(): `operation_aborted` reaches the caller. Allocates nothing but the coroutines' frames, and an
-/// exception inside where a request is turned away.
+/// *Thread safety.* Calls may run at the same time if the handler, the adapter and the bypass may; they are called as
+/// const.
+///
+/// *Lifetime.* The guard must outlive the layer, and the layer its calls.
+///
+/// *Cancellation* as for flow_guard::run(): `operation_aborted` reaches the caller.
+///
+/// *Memory.* The coroutines' frames, and an exception inside for a rejected request.
 template <class Guard, class Handler, class Adapter, class Bypass = detail::no_bypass>
 class layer {
 public:
-    /// Throws what moving its arguments does. Of a partition or priority that the guard does not have, each call will
-    /// throw std::invalid_argument.
+    /// Throws what moving its arguments throws. If the options name a partition or priority that the guard does not
+    /// have, each call throws std::invalid_argument.
     layer(Guard& guard, Handler handler, Adapter adapter, layer_options<Bypass> options = {})
         : guard_(&guard), handler_(std::move(handler)), adapter_(std::move(adapter)), options_(std::move(options)) {}
 

@@ -17,15 +17,15 @@ namespace flowguard {
 /// Round-trip times (RTTs) and window lengths, whatever clock measured them.
 using duration = std::chrono::nanoseconds;
 
-/// The highest limit that a semaphore or guard can have, some 268 million. (Permits are counted in 32 bits, signed:
-/// even what several threads add or withdraw at once, each as much as that, does not overflow.)
+/// The highest limit that a semaphore or guard can have, some 268 million. (Permits are counted in 32 bits, signed.
+/// Even if several threads add or take as many at once, the count does not overflow.)
 inline constexpr std::size_t max_limit = (std::size_t{1} << 28) - 1;
 
-/// How a guarded task ended, in what it says about load.
+/// How a guarded task ended, and so what it says of the load.
 enum class outcome : std::uint8_t {
-    success, ///< Its RTT counts as a sample.
-    ignored, ///< Says nothing of load: the caller cancelled, or the request was bad.
-    dropped  ///< Overload: it timed out, was refused, was answered 503. Its RTT is a lower bound.
+    success, ///< The task succeeded. Its RTT is a sample.
+    ignored, ///< Its end says nothing of the load: the caller cancelled, or the request was bad.
+    dropped  ///< Overload: it timed out, or was rejected, or answered 503. Its RTT is a lower bound.
 };
 
 /// The RTTs of one group of samples.
@@ -57,8 +57,8 @@ struct window {
     duration mean_rtt{};       ///< mean RTT of the successes
     duration dropped_mean_rtt{}; ///< mean time from admission to being dropped
 
-    // Calls that run so long that their window was closed without them, such as streams, are in neither of the next
-    // two: what remains of the limit is what the cohort could use.
+    // The next two do not count calls that run so long that their window was closed without them, such as streams: the
+    // rest of the limit is what the cohort could use.
     std::size_t limit = 0;         ///< the limit under which the cohort was admitted; in a dip, that of the plan
     std::size_t max_in_flight = 0; ///< most permits held at any admission of the cohort, itself included
     double mean_in_flight = 0;     ///< by Little's law: rate of admission × mean time in flight
@@ -129,9 +129,9 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// *Thread safety.* None is needed: calls are sequenced, each happens before the next, though not
 /// always on the same thread.
 ///
-/// *Liveness.* A window is closed when its members are done, and `update` is called only then. So a lower limit is
-/// safe where calls end; but a limit below the number of calls that never end admits nothing, and nothing raises it
-/// again. A dip has a bound in time for that reason: plan::within.
+/// *Liveness.* A window is closed when its members are done, and `update` is called only then. So an ordinary limit
+/// must not be below the number of calls that never end: it would admit nothing, and nothing would raise it again. A
+/// dip has a bound in time for that reason: plan::within.
 ///
 /// *Exceptions.* `update` must not throw: it runs when some caller's task completes, where nobody
 /// could handle it; if it does, std::terminate is called.

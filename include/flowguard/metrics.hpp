@@ -15,7 +15,7 @@
 
 namespace flowguard {
 
-/// What a metric is called and means, after the conventions of OpenTelemetry
+/// The name and meaning of a metric, after the conventions of OpenTelemetry
 /// (https://opentelemetry.io/docs/specs/semconv, general, metrics).
 struct metric {
     enum class kind : std::uint8_t { gauge, counter };
@@ -69,7 +69,7 @@ void visit_metrics(Visit visit) {
           [](const guard_stats& s, auto add) { add(s.baseline_rtt); });
 }
 
-/// What a guard tells, and what it is called.
+/// The stats of a guard, and the guard's name.
 struct named_stats {
     std::string_view name;
     guard_stats stats;

@@ -12,12 +12,12 @@
 
 namespace flowguard {
 
-/// The right to run one unit of work, or several, given back when this goes out of scope.
+/// The right to run one unit of work, or several. The destructor releases it.
 ///
 /// *Thread safety.* Distinct permits: safe, also of one semaphore. One permit: not safe.
 ///
-/// *Lifetime.* A permit may outlive its semaphore, as happens when an io_context is destroyed with
-/// coroutines in it after the semaphore: giving it back is then without effect.
+/// *Lifetime.* A permit may outlive its semaphore, for example in a coroutine that is destroyed with its io_context,
+/// after the semaphore. Releasing it then has no effect.
 class permit {
 public:
     /// Holds nothing.
@@ -37,8 +37,8 @@ public:
     /// How many of the semaphore's permits are held here.
     std::size_t count() const noexcept { return count_; }
 
-    /// Gives all of it back now, to the first waiters if there are any; without effect if none is held.
-    /// Lock-free; a waiter's handler never runs in here.
+    /// Releases all that is held: the first waiters get it, if any wait. Without effect if nothing is held. Lock-free.
+    /// A waiter's handler never runs inside this call.
     void release() noexcept {
         if (auto* state = std::exchange(state_, nullptr))
             state->give_with_reference(std::exchange(count_, 0));

@@ -9,17 +9,17 @@
 
 namespace flowguard {
 
-/// How much a request matters, in the classes of B. Beyer et al.: Site Reliability Engineering, chapter 21, Handling
-/// Overload (O'Reilly, 2016). Of those who wait, the higher class is served first, and the lower one shed
-/// first.
+/// How much a request matters. Among waiters, a higher priority is served first, and a lower one is shed first.
+///
+/// The four are those of B. Beyer et al.: Site Reliability Engineering, chapter 21, Handling Overload (O'Reilly, 2016).
 enum class priority : std::uint8_t {
-    critical_plus,  ///< whose failure does serious harm that users see
-    critical,       ///< whose failure users see; the default
+    critical_plus,  ///< its failure does serious harm that users see
+    critical,       ///< its failure is seen by users; the default
     sheddable_plus, ///< partial unavailability is expected: batch jobs, which try again
     sheddable       ///< frequent unavailability is expected
 };
 
-/// Its name, as above. Constant.
+/// Its name, as above. Complexity: O(1).
 constexpr const char* to_string(priority rank) noexcept {
     switch (rank) {
     case priority::critical_plus:

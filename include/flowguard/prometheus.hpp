@@ -16,8 +16,8 @@
 
 namespace flowguard {
 
-/// The name of a metric in Prometheus, as OpenTelemetry's rules make it (Prometheus and OpenMetrics Compatibility):
-/// from flowguard.window.rtt, in s, flowguard_window_rtt_seconds; and `_total` at the end of a counter's.
+/// The name of a metric in Prometheus, by OpenTelemetry's rules (Prometheus and OpenMetrics Compatibility). For
+/// example, flowguard.window.rtt, in s, becomes flowguard_window_rtt_seconds. The name of a counter ends with `_total`.
 inline std::string prometheus_name(const metric& m) {
     std::string name(m.name);
     std::replace(name.begin(), name.end(), '.', '_');
@@ -54,9 +54,9 @@ inline void append_number(std::string& text, double value) {
 
 } // namespace detail
 
-/// The stats of some guards in Prometheus' text format, version 0.0.4: what to answer to GET /metrics, with
-/// Content-Type `text/plain; version=0.0.4`. Times are in seconds. Linear in the number of guards; thread-safe. For a
-/// service that has prometheus-cpp, see prometheus_cpp.hpp.
+/// The stats of some guards in Prometheus' text format, version 0.0.4: the answer to GET /metrics, with Content-Type
+/// `text/plain; version=0.0.4`. Times are in seconds. Linear in the number of guards; thread-safe. If the service has
+/// prometheus-cpp, see prometheus_cpp.hpp.
 ///
 ///     const flowguard::named_stats guards[] = {{"database", database.stats()}, {"billing", billing.stats()}};
 ///     response.body() = flowguard::prometheus_text(guards);

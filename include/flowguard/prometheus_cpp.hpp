@@ -23,15 +23,15 @@
 
 namespace flowguard {
 
-/// Tells prometheus-cpp the stats of guards, under the names that prometheus_text() has.
+/// Gives prometheus-cpp the stats of guards, under the same names as prometheus_text().
 ///
 ///     auto guards = std::make_shared<flowguard::prometheus_collectable>([&] {
 ///         return std::vector<flowguard::named_stats>{{"database", database.stats()}, {"billing", billing.stats()}};
 ///     });
 ///     exposer.RegisterCollectable(guards); // which keeps a weak_ptr
 ///
-/// *Thread safety.* Collect() is called by threads of prometheus-cpp, and calls the function that it was made with,
-/// which flow_guard::stats() is fit for.
+/// *Thread safety.* Threads of prometheus-cpp call Collect(), which calls the function that the object was made with.
+/// That function may call flow_guard::stats().
 class prometheus_collectable final : public prometheus::Collectable {
 public:
     using source = std::function<std::vector<named_stats>()>;

@@ -11,15 +11,15 @@ namespace flowguard {
 
 /// Why a call was not admitted.
 enum class refusal : std::uint8_t {
-    no_permit,  ///< shed: it would not wait, as try_run() and try_acquire() do not
-    queue_full, ///< shed: more waited than guard_options::max_waiters
-    overdue,    ///< shed: it had waited for too long in a queue that stands; see wait_order
+    no_permit,  ///< shed: no permit was free, and try_run() and try_acquire() never wait
+    queue_full, ///< shed: guard_options::max_waiters callers waited
+    overdue,    ///< shed: it had waited too long in a queue that stands; see wait_order
     timed_out,  ///< it waited for guard_options::max_wait, or until its deadline
-    cancelled,  ///< it was cancelled while it waited, or the guard went
+    cancelled,  ///< it was cancelled while it waited, or the guard was destroyed
     closed      ///< the guard was closed
 };
 
-/// Its name, as above. Constant.
+/// Its name, as above. Complexity: O(1).
 constexpr const char* to_string(refusal why) noexcept {
     switch (why) {
     case refusal::no_permit:

@@ -25,10 +25,11 @@ inline double jitter() {
 
 } // namespace detail
 
-/// When a client that a guard turned away had better try again: for Retry-After (RFC 9110, section 10.2.3), so in whole
-/// seconds. The least is what it takes to serve all who are here now, (in flight + waiting) / limit × RTT, and in [1,
-/// 60]: the guess is no better beyond. `jitter`, a random number in [0, 1), spreads the answers evenly over this to
-/// three times this, for clients that were turned away together shall not come back together.
+/// When a rejected client should try again, in whole seconds, for Retry-After (RFC 9110, section 10.2.3).
+///
+/// The least value is the time to serve all present calls, (in flight + waiting) / limit × RTT, clamped to [1, 60],
+/// since a longer guess is no better. `jitter`, a random number in [0, 1), spreads the values evenly between one and
+/// three times that: clients that were rejected together should not come back together.
 inline std::chrono::seconds retry_after(const guard_stats& now, double jitter) noexcept {
     const double turns =
         static_cast<double>(now.in_flight + now.waiting) / static_cast<double>(std::max(now.limit, std::size_t{1}));
@@ -37,7 +38,7 @@ inline std::chrono::seconds retry_after(const guard_stats& now, double jitter) n
     return std::chrono::seconds(static_cast<std::chrono::seconds::rep>(least + jitter * (2 * least + 1)));
 }
 
-/// The same with random numbers of its own, of each thread.
+/// The same, with a random number from a generator of the calling thread.
 inline std::chrono::seconds retry_after(const guard_stats& now) {
     return retry_after(now, detail::jitter());
 }

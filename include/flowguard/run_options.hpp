@@ -13,30 +13,30 @@
 
 namespace flowguard {
 
-/// What one call of a flow_guard can be told, besides its task.
+/// The options of one call of a flow_guard, besides its task.
 ///
 ///     co_await guard.run(query(), {.deadline = request.deadline, .priority = flowguard::priority::sheddable});
 ///     co_await guard.run(fetch(), flowguard::run_options{.deadline = request.deadline, .classify = by_status});
 template <class Classifier = default_classifier, class Clock = std::chrono::steady_clock>
 struct run_options {
-    /// When nobody is interested in the result any more. A task that has not been started by then is not
-    /// started at all. By default, never.
+    /// After this time the result is useless to the caller. A task that has not been started by then is never started.
+    /// By default, there is no deadline.
     typename Clock::time_point deadline = Clock::time_point::max();
 
-    /// Who is served first, and shed last, of those who wait.
+    /// Among waiters, a higher priority is served first, and shed last.
     flowguard::priority priority = flowguard::priority::critical;
 
-    /// Whose share of the limit this call is of: an index into guard_options::partitions.
+    /// The partition whose share of the limit this call uses: an index into guard_options::partitions.
     std::size_t partition = 0;
 
-    /// Whether the task is to run at once whatever the load, without a permit, and without being a sample: for health
-    /// checks and the like. It has no class, partition or deadline then. Without effect on async_acquire().
+    /// Whether to run the task at once, whatever the load: without a permit, and without being a sample. For health
+    /// checks and the like. Priority, partition and deadline are then ignored. async_acquire() ignores this option.
     ///
     /// A call inside an admitted task of the same guard needs it, too: the outer call's permit counts for both. Without
     /// it, such calls wait for each other when outer calls hold all the permits.
     bool bypass = false;
 
-    /// What the end of the task says of load: see default_classifier.
+    /// Tells from the task's result or exception what it says of the load: see default_classifier.
     Classifier classify = {};
 };
 

@@ -11,10 +11,12 @@
 
 namespace flowguard {
 
-/// What an SQLSTATE (PostgreSQL documentation, appendix A) says of the database's load. Drops are connections that
-/// failed or were refused (class 08, 57P01 to 57P03), a lack of resources (53), time-outs of statements (57014)
-/// and locks (55P03), and transactions that were rolled back for what others did (40). No error (00), a warning (01)
-/// and no data (02) are successes. Any other, such as bad SQL or a violated constraint, is ignored.
+/// What an SQLSTATE (PostgreSQL documentation, appendix A) says of the database's load.
+///
+/// - Drops: connections that failed or were refused (class 08, 57P01 to 57P03), a lack of resources (53), time-outs of
+///   statements (57014) and locks (55P03), and transactions that were rolled back because of other transactions (40).
+/// - Successes: no error (00), a warning (01), no data (02).
+/// - Ignored: any other, such as bad SQL or a violated constraint.
 constexpr outcome classify_sqlstate(std::string_view state) noexcept {
     const std::string_view kind = state.substr(0, 2);
     if (kind == "00" || kind == "01" || kind == "02")
@@ -25,8 +27,8 @@ constexpr outcome classify_sqlstate(std::string_view state) noexcept {
     return outcome::ignored;
 }
 
-/// The same as libpq gives it: a null pointer, where there was no error, is a success. But an error of libpq's own,
-/// such as a lost connection, has no SQLSTATE either, and is for the caller to tell:
+/// The same in libpq's form: a null pointer means no error, a success. But an error of libpq itself, such as a lost
+/// connection, has no SQLSTATE either. The caller must tell the two apart:
 ///
 ///     co_await guard.run(query(sql), [](const PGresult* r) {
 ///         const char* state = PQresultErrorField(r, PG_DIAG_SQLSTATE);

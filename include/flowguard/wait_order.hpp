@@ -9,30 +9,31 @@
 
 namespace flowguard {
 
-/// In which order those who wait for a permit are served.
+/// The order in which waiters of the same priority and partition, a *lane*, are served.
 ///
-/// In an overload the queue is longer than the callers' patience. First come, first served then means that everybody
-/// is served when it is too late, and all the work is for nothing. An adaptive queue serves those who can still be in
-/// time instead, and tells the others at once:
+/// In an overload, callers wait longer than their clients do. First come, first served then means that every caller is
+/// served too late, and all work is in vain. An adaptive queue instead serves the callers that can still be in time,
+/// and tells the others at once:
 ///
-///     a burst                                        first come, first served
-///     it stands: for `interval`, whoever was first   last come, first served; whoever has waited for longer than
-///     in line had waited for longer than `target`    `target` is shed, but for the next to be served
-///     it drains: for `interval`, nobody had          first come, first served
+///     state of the lane                                 order
+///     a burst                                           first come, first served
+///     it stands: at every look for a whole `interval`,  last come, first served; a waiter that has waited longer
+///     its first waiter had waited longer than `target`  than `target` is shed, except the one that is next in turn
+///     it drains: at no look for a whole `interval` so   first come, first served
 ///
-/// `target` is the wait that is no harm, `interval` the length of a burst that is none. Both suit tasks of some
-/// milliseconds; for longer ones, half an RTT and ten of them will do. The queue is looked at when somebody comes or a
-/// permit is given back, so that it needs no timer. A look reads the
-/// clock, once more for each who is shed.
+/// `target` is a wait that does no harm, and `interval` the length of a burst that does none. The defaults suit tasks
+/// of some milliseconds; for longer tasks, use half an RTT and ten RTTs. The guard looks at the queue when a caller
+/// comes and when a permit is released, so it needs no timer. A look reads the clock once, and once more for each
+/// waiter that is shed.
 ///
-/// When it stands is told much as by CoDel [1]. What is shed then is not: its law, to drop ever more often until the
-/// senders slow down, needs senders that do. That, and the order, is after what Facebook made of it [2].
+/// Whether a lane stands is decided much as in CoDel [1]. What is shed is not: CoDel drops ever more often until the
+/// senders slow down, which needs senders that do. What to shed, and the order, are after Facebook's use of it [2].
 ///
 /// [1] K. Nichols, V. Jacobson, A. McGregor, J. Iyengar: Controlled Delay Active Queue Management. RFC 8289, 2018.
 /// [2] B. Maurer: Fail at Scale. ACM Queue 13(8), 2015.
 enum class wait_order : std::uint8_t {
     fifo,    ///< first come, first served
-    adaptive ///< the same, until the queue stands; then last come, first served, and who waits for too long is shed
+    adaptive ///< the same, until the lane stands; then last come, first served, and long waits are shed
 };
 
 } // namespace flowguard

@@ -73,9 +73,9 @@ constexpr To saturated_cast(std::chrono::duration<Rep, Period> from) noexcept {
     }
 }
 
-// The time of a clock in nanoseconds, for differences: of a clock that counts nanoseconds, since its epoch; of any other,
-// whose epoch may be out of reach in nanoseconds, since the first call for it in the program. At most 292 years, ahead
-// or back.
+// The time of a clock in nanoseconds, for differences: of a clock that counts nanoseconds, since its epoch; of any
+// other, whose epoch may be out of reach in nanoseconds, since the first call for it in the program. At most 292 years,
+// ahead or back.
 template <class Clock>
 FLOWGUARD_DETAIL_VISIBLE std::chrono::nanoseconds time_now() noexcept {
     const auto now = Clock::now().time_since_epoch();

@@ -52,8 +52,8 @@ private:
 };
 
 // Ends the waits of a context before its timers go. Asio shuts services down the newest first, and the shutdown of
-// timers is not synchronized with a thread that cancels one. So where we have a timer in a context, this service is made
-// after that, and is shut down before it.
+// timers is not synchronized with a thread that cancels one. So where we have a timer in a context, this service is
+// made after that, and is shut down before it.
 class FLOWGUARD_DETAIL_VISIBLE timer_sentinel : public asio::execution_context::service {
 public:
     FLOWGUARD_DETAIL_VISIBLE static inline asio::execution_context::id id;

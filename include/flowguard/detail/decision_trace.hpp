@@ -59,7 +59,8 @@ private:
         }
 
         bool read(limit_decision& d, std::uint64_t number) const noexcept {
-            // Relaxed: the reader has seen by published_ that this number was written, so finds its words, or later ones.
+            // Relaxed: the reader has seen by published_ that this number was written, so finds its words, or later
+            // ones.
             if (version_.load(std::memory_order_relaxed) != 2 * number + 2)
                 return false;
             words w;

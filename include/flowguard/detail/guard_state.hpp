@@ -102,7 +102,8 @@ public:
     void watch(const Executor& executor) {
         const sample_window& w = *current_.load(std::memory_order_acquire);
         if (const auto left = w.time_left(now()))
-            watch_.start<measuring>(executor, after<measuring>(saturated_cast<typename measuring::duration>(*left)).time,
+            watch_.start<measuring>(executor,
+                                    after<measuring>(saturated_cast<typename measuring::duration>(*left)).time,
                                     end_of_watch(*this));
     }
 

@@ -121,8 +121,8 @@ public:
 
     void refer() noexcept { word_.fetch_add(reference, std::memory_order_relaxed); }
 
-    // False if the last reference is gone already, and the state about to be destroyed. A lock of the caller's keeps the
-    // word alive. Acquire: the caller goes on to destroy a context, after all that the state's users did there.
+    // False if the last reference is gone already, and the state about to be destroyed. A lock of the caller's keeps
+    // the word alive. Acquire: the caller goes on to destroy a context, after all that the state's users did there.
     bool try_refer() noexcept {
         std::uint64_t w = word_.load(std::memory_order_acquire);
         while ((w & references_mask) != 0)

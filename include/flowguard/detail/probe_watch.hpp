@@ -16,8 +16,8 @@
 namespace flowguard::detail {
 
 // A timer that looks at a probe when its time is over, in case no other party does until then: all calls that are in
-// flight hang, all others wait, and none comes. It runs on the executor of a caller that waits, and keeps the context of
-// that from running out of work until the time is over, or the probe ends.
+// flight hang, all others wait, and none comes. It runs on the executor of a caller that waits, and keeps the context
+// of that from running out of work until the time is over, or the probe ends.
 //
 // *Thread safety.* All members but the constructor and the destructor: safe. A lock is held while a timer is started or
 // destroyed, which takes a lock of Asio's as well; once or twice a probe.
@@ -27,8 +27,8 @@ public:
     probe_watch(const probe_watch&) = delete;
     probe_watch& operator=(const probe_watch&) = delete;
 
-    // Makes what a timer needs in the executor's context, so that start() adds no service to it: the context may be about
-    // to be destroyed by then. Called when a caller begins to wait there, before its context is linked.
+    // Makes what a timer needs in the executor's context, so that start() adds no service to it: the context may be
+    // about to be destroyed by then. Called when a caller begins to wait there, before its context is linked.
     template <class Clock, class Executor>
     static void prepare(const Executor& executor) {
         timer_of<Clock, Executor>{executor};

@@ -74,8 +74,8 @@ private:
 // Delivery: `state()`, the semaphore; `lane()`, where to wait; `take(n)` and `give_back(n)`, to have permits at once,
 // with their reference, and to return them; `deliver(handler, error, permits)`, which passes permits, with
 // their reference, on to the handler, in whatever form; none of them if there is an error. Where it has them,
-// `prepare_watch(executor)` and `watch(executor)`, to keep a timer for the semaphore's sake, and `watch_in_vain()`, where
-// there is no executor for one.
+// `prepare_watch(executor)` and `watch(executor)`, to keep a timer for the semaphore's sake, and `watch_in_vain()`,
+// where there is no executor for one.
 //
 // The cancellation slot is filled before the wait is published, and never touched again: see shared_claim.
 template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
@@ -292,8 +292,8 @@ private:
         std::allocator_traits<allocator>::deallocate(memory, op, 1);
     }
 
-    // Outside of the initiating call. Where its executor takes no allocator, this may fail for want of memory. Nobody is
-    // left to be told, and std::terminate is called, as for any handler that cannot be posted.
+    // Outside of the initiating call. Where its executor takes no allocator, this may fail for want of memory. Nobody
+    // is left to be told, and std::terminate is called, as for any handler that cannot be posted.
     void post() noexcept { executor_.post(completion(this)); }
 
     // Completes from within the initiating call: by a post, or as the handler asks for by its

@@ -124,11 +124,13 @@ public:
     }
 
     // For the owner when it has completed all that it has decided on: tells the threads that destroy contexts that no
-    // waiter of theirs is left. Not earlier, for a waiter may have been decided on just before its context was abandoned.
+    // waiter of theirs is left. Not earlier, for a waiter may have been decided on just before its context was
+    // abandoned.
     void confirm_abandoned() noexcept {
         for (queue_message* m = std::exchange(unconfirmed_, nullptr); m != nullptr;) {
             queue_message* const next = m->next;
-            // Release: the thread that waits for it sees the list, and what completing did. The message may be gone next.
+            // Release: the thread that waits for it sees the list, and what completing did. The message may be gone
+            // next.
             static_cast<abandon_message*>(m)->applied.store(true, std::memory_order_release);
             m = next;
         }
@@ -216,9 +218,9 @@ private:
         w.where = waiter::position::aside;
     }
 
-    // The first waiter that went aside, of those that can be served one day now, comes back in front of the line; one at
-    // a time, so that the next one does not overtake it. Linear in the number of waiters aside, but only where one of
-    // them is in reach, or was before it went.
+    // The first waiter that went aside, of those that can be served one day now, comes back in front of the line; one
+    // at a time, so that the next one does not overtake it. Linear in the number of waiters aside, but only where one
+    // of them is in reach, or was before it went.
     template <class Hand>
     void bring_back(Hand& hand) noexcept {
         if (aside_.empty())

@@ -59,8 +59,8 @@ public:
     // Ends a waiter whose context is being destroyed, its handler uncalled.
     virtual void destroy() noexcept = 0;
 
-    // A limit was lowered for some time, and this waiter is in line: lets its executor keep a timer for the end of that,
-    // if the semaphore is of a kind that does so. Called by the queue's owner.
+    // A limit was lowered for some time, and this waiter is in line: lets its executor keep a timer for the end of
+    // that, if the semaphore is of a kind that does so. Called by the queue's owner.
     virtual void watch() noexcept = 0;
 
     // Where it is completed; null where its executor has no context to tell.
