@@ -15,7 +15,7 @@
 
 namespace flowguard {
 
-/// What a strategy answered to a window, for those who ask why the limit is what it is: see flow_guard::trace().
+/// What a strategy answered to a window, and why: see flow_guard::trace().
 struct limit_decision {
     duration at{};          ///< since the epoch of the guard's Clock, or the most that fits, 292 years
     std::size_t before = 0; ///< the limit of the window

@@ -133,8 +133,8 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// must not be below the number of calls that never end: it would admit nothing, and nothing would raise it again. A
 /// dip has a bound in time for that reason: plan::within.
 ///
-/// *Exceptions.* `update` must not throw: it runs when some caller's task completes, where nobody
-/// could handle it; if it does, std::terminate is called.
+/// *Exceptions.* `update` must not throw: it runs when some caller's task completes, and that caller could not handle
+/// the exception. If it throws, std::terminate is called.
 template <class S>
 concept limit_strategy = std::movable<S> && requires(S s, const S cs, const window& w) {
     { cs.current_limit() } -> std::same_as<std::size_t>;

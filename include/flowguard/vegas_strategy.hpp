@@ -22,8 +22,9 @@ namespace flowguard {
 /// Parameters of `vegas_strategy`. The defaults are meant to fit any service; a bound on the limit is
 /// the one thing worth setting.
 struct vegas_options {
-    /// Requests, before any window; [min_limit, max_limit]. Above 20 it is a hint: the start is at 20, from where it is
-    /// approached in bigger steps, but only while nothing queues, lest a guess that is too high harms the service.
+    /// Requests, before any window; [min_limit, max_limit]. Above 20 it is a hint: the limit starts at 20 and
+    /// approaches the hint in bigger steps, but only while nothing queues, so that too high a guess does not harm the
+    /// service.
     std::size_t initial_limit = 20;
     std::size_t min_limit = 1; ///< requests, in dips as well; [1, max_limit]
     std::size_t max_limit = 100'000; ///< requests; [1, flowguard::max_limit]
@@ -404,8 +405,8 @@ private:
         return duration{static_cast<duration::rep>(std::clamp((3 * rounds + 10) * rtt, 1e6, 1e18))};
     }
 
-    // Calls that run on and on held the permits of the dip, or nobody came: that says nothing of the RTT. The limit
-    // is as it was before, and what such dips cost remains the share of the time that dips may take.
+    // Calls that never end held the permits of the dip, or no caller came: that says nothing of the RTT. The limit is
+    // as it was before. What such dips cost remains within the share of the time that dips may take.
     plan after_failed_dip(const window& w) noexcept {
         why_ = "a look at the RTT with less in flight saw too little";
         rest_from_dips();
@@ -488,7 +489,7 @@ private:
         return both;
     }
 
-    // With jitter, lest the guards of one server dip together.
+    // With jitter, so that the guards of one server do not dip together.
     void rest_from_dips() noexcept {
         since_dip_ = 0;
         low_seen_ = 0;

@@ -35,7 +35,7 @@ struct context_link {
 };
 
 // The links of one context. Its service shares it with each link, so that either side may go first, at the same time
-// even: the registry's lock decides who takes a link out. Nobody calls anything else under the lock. Every step is
+// even: the registry's lock decides which side takes a link out. No other code is called under the lock. Every step is
 // O(1).
 class context_registry {
 public:
@@ -91,7 +91,8 @@ public:
     context_links(const context_links&) = delete;
     context_links& operator=(const context_links&) = delete;
 
-    // Nobody else uses the state any more, but the shutdown of a context may see its links until they are taken out.
+    // No other thread uses the state any more, but the shutdown of a context may see its links until they are taken
+    // out.
     ~context_links() {
         for (context_link* l = first_.load(std::memory_order_relaxed); l != nullptr;) {
             context_link* next = l->next;

@@ -30,12 +30,12 @@ until<Clock> after(typename Clock::duration length) noexcept {
 
 // The timer of a wait with a deadline, part of its operation.
 //
-// Three parties use the operation, on threads of their own: who starts the wait, the timer's handler,
-// and who completes the wait, be it because it timed out. Each says when it is through, and the last
-// of them is told so, in whichever order they come: it has the operation for itself.
+// Three parties use the operation, on threads of their own: the initiating call, the timer's handler, and the thread
+// that completes the wait, for a time-out or another reason. Each party says when it is through. The last one, in
+// whatever order they come, is told so, and has the operation for itself.
 //
-// The timer itself is touched by who starts the wait until that is published, by who completes it, once,
-// and by the last; its handler does not touch it.
+// The timer itself is touched by the initiating call until the wait is published, by the completing thread once, and by
+// the last party. The timer's handler does not touch it.
 template <class Timing, class Executor>
 class deadline;
 
@@ -48,7 +48,7 @@ public:
 
     bool has_passed() const { return timer_.expiry() <= Clock::now(); }
 
-    // Before the wait is published, so that a failure (no memory) is nobody else's.
+    // Called before the wait is published, so that a failure (no memory) concerns the initiating call alone.
     template <class Handler>
     void start(Handler&& on_expiry) {
         timer_.async_wait(std::forward<Handler>(on_expiry));

@@ -52,7 +52,7 @@ private:
             words w{};
             std::memcpy(w.data(), &d, sizeof d);
             version_.store(2 * number + 1, std::memory_order_relaxed);
-            // Release: who reads one of these words, with acquire, then finds the version above, or a later one.
+            // Release: a reader of one of these words, by acquire, then finds the version above, or a later one.
             for (std::size_t i = 0; i < w.size(); ++i)
                 words_[i].store(w[i], std::memory_order_release);
             version_.store(2 * number + 2, std::memory_order_relaxed); // published_ publishes it

@@ -120,7 +120,7 @@ public:
     // Returns a task's permit. May destroy *this.
     void give_back(std::size_t partition) noexcept {
         if (partitioned_)
-            shares().leave(partition); // first, so that whoever hands the permit on knows of it
+            shares().leave(partition); // first, so that the thread that grants the permit knows of it
         give_with_reference(1);
     }
 
@@ -135,7 +135,7 @@ public:
         switch (w.enter(m.admitted_at, in_flight(), m.low, m.generation)) {
         case sample_window::place::last:
             if (const std::size_t after = w.limit_after(); after != 0)
-                set_limit(after); // before the window can be closed, lest it overwrite the next one's limit
+                set_limit(after); // before the window can be closed, else it could overwrite the next window's limit
             w.fill(m.admitted_at);
             [[fallthrough]];
         case sample_window::place::member:
@@ -331,7 +331,7 @@ private:
             long_running_.fetch_sub(1, std::memory_order_relaxed);
     }
 
-    // For the one who closed the window, with a reference: an observer may destroy the guard. Does not allocate.
+    // For the thread that closed the window, with a reference: an observer may destroy the guard. Does not allocate.
     void update(sample_window& closed, std::chrono::nanoseconds at) noexcept {
         const auto c = control_.enter();
         if (!c)
@@ -417,7 +417,8 @@ private:
         } else {
             o.limit -= std::min(o.long_running, limit - 1); // a dip's was raised by as many
         }
-        // Opened first: until then nobody finds a slot in it. Release: whoever finds it sees what the closer did.
+        // Opened first: until then no thread finds a slot in it. Release: a thread that finds it sees what the closer
+        // did.
         w.open(o, now());
         current_.store(&w, std::memory_order_release);
     }

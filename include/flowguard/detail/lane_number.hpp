@@ -12,7 +12,7 @@
 
 namespace flowguard::detail {
 
-// Each class of each partition has a lane of its own, in the order of the classes.
+// Each priority of each partition has a lane of its own, in the order of the priorities.
 class lane_number {
 public:
     static constexpr std::size_t classes = 4;

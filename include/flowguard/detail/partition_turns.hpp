@@ -14,8 +14,7 @@
 namespace flowguard::detail {
 
 // How many turns each partition has had, for its share: stride scheduling (C. Waldspurger, W. Weihl: Stride Scheduling.
-// MIT/LCS/TM-528, 1995). Nobody saves up more than one turn, be it by not waiting, or because turns were not what
-// decided.
+// MIT/LCS/TM-528, 1995). Credit is capped at one turn, so that an idle partition cannot later claim a burst.
 class partition_turns {
 public:
     explicit partition_turns(const partitions& shares) : turns_(shares.count()), strides_(shares.count()) {
@@ -25,7 +24,7 @@ public:
 
     double of(std::size_t partition) const noexcept { return turns_[partition]; }
 
-    // From now on it waits.
+    // A caller of that partition begins to wait, and none did before.
     void join(std::size_t partition) noexcept { turns_[partition] = std::max(turns_[partition], latest_); }
 
     void take(std::size_t partition) noexcept {
@@ -38,7 +37,7 @@ public:
 private:
     std::vector<double> turns_;
     std::vector<double> strides_;
-    double latest_ = 0; // of who had the latest, before it
+    double latest_ = 0; // the turns, before the latest turn, of the partition that had it
 };
 
 } // namespace flowguard::detail

@@ -14,8 +14,8 @@
 
 namespace flowguard::detail {
 
-// How much of the limit each partition has a right to, and how much it has in flight. Relaxed: the counts
-// guide a choice, and whoever makes it may be a call or two behind.
+// How much of the limit each partition has a right to, and how much it has in flight. Relaxed: the counts guide a
+// choice, which may be made by counts that are a call or two behind.
 class partitions {
 public:
     // None if there are no shares.
@@ -34,8 +34,8 @@ public:
 
     double share(std::size_t partition) const noexcept { return shares_[partition]; }
 
-    // How high the limit would have to be for so many more to be within the partition's share. So the one with the
-    // least is the furthest below its share, whatever the limit is. Without a share it is beyond any.
+    // The limit at which so many more calls in flight would be just within the partition's share. The partition with
+    // the least such limit is furthest below its share, whatever the limit really is. Infinite for a share of 0.
     double fill(std::size_t partition, std::size_t more = 0) const noexcept {
         return shares_[partition] > 0 ? static_cast<double>(in_flight(partition) + more) / shares_[partition]
                                       : std::numeric_limits<double>::infinity();

@@ -94,10 +94,10 @@ public:
         }
     }
 
-    // Releases permits whoever waits; the caller tells the queue's owner afterwards.
+    // Releases permits although callers wait; the calling thread tells the queue's owner afterwards.
     void give(std::size_t permits) noexcept { word_.fetch_sub(permits * unit, std::memory_order_release); }
 
-    // The same, and takes a reference for the caller, who has yet to tell the owner.
+    // The same, and takes a reference for the calling thread, which has yet to tell the owner.
     void give_and_refer(std::size_t permits) noexcept {
         word_.fetch_sub(permits * unit - reference, std::memory_order_release);
     }

@@ -17,7 +17,7 @@
 
 namespace flowguard::detail {
 
-// Calls an observer, which has nobody to throw to.
+// Calls an observer. What it throws is discarded: no caller could handle it.
 template <class Observer, class Event>
 void call_observer(Observer& observer, const Event& event) noexcept {
     try {

@@ -16,7 +16,7 @@ namespace flowguard::detail {
 // An object that goes before its holder does, while other threads may be using it: a guard's observer, say, which goes
 // with the guard, although tickets keep the guard's state alive.
 //
-// A thread enters before it uses the object, and leaves afterwards. retire() lets nobody enter from then on. The object
+// A thread enters before it uses the object, and leaves afterwards. After retire(), no thread enters. The object
 // is destroyed once, by retire() or by the last thread to leave after it. No operation waits for another.
 //
 // A thread that uses the object may retire it: the object is then destroyed as that thread leaves. The holder must
@@ -62,7 +62,7 @@ public:
     retirable(const retirable&) = delete;
     retirable& operator=(const retirable&) = delete;
 
-    // Nobody is inside.
+    // No thread is inside.
     ~retirable() { retire(); }
 
     // Lock-free, and O(1), as is leaving.
@@ -89,8 +89,8 @@ private:
             destroy_once();
     }
 
-    // For a thread that found nobody inside a retired object. A thread that came too late may have been inside for a
-    // moment, so that several may find that. If one is inside right now, it will find the same as it leaves.
+    // For a thread that found no thread inside a retired object. A thread that came too late may have been inside for a
+    // moment, so that several threads may find that. If one is inside right now, it will find the same as it leaves.
     // Relaxed: each of them has seen, by what brought it here, everything of those that used the object.
     void destroy_once() noexcept {
         std::uint64_t nobody_inside = retired;

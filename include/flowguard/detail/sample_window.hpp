@@ -25,8 +25,8 @@ namespace flowguard::detail {
 // done; the last member to leave closes the window, alone.
 //
 // *Early ends.* When members take far too long, another thread may close the window before they are done
-// (close_if_straggling). When nobody takes the slots of a bounded window in time, another thread may take all that are
-// left (end_if_overdue); the window then is that much smaller.
+// (close_if_straggling). If the slots of a bounded window are not all taken in time, another thread may take all that
+// are left (end_if_overdue); the window then is that much smaller.
 //
 // *Generations.* A window may be opened again as soon as it is closed, even while stragglers of an earlier opening have
 // not left. Each opening has a number, its generation; members carry it, and leave only the opening that they belong
@@ -61,7 +61,7 @@ public:
         time within = unbounded;      // slots that are left then may be ended
     };
 
-    // For the one who closed it, or before it is shared.
+    // For the thread that closed it, or before it is shared.
     void open(const opening& o, time now) noexcept {
         limit_ = o.limit;
         limit_after_ = o.limit_after;
@@ -130,8 +130,8 @@ public:
         return std::max(saturated_difference(time{ends_at}, now), time{});
     }
 
-    // Takes all slots that are left, true for one caller, if that is overdue. Until settle() is called the caller, or
-    // whoever settles for it, counts as a member: the window stays open and as it is.
+    // If that is overdue, takes all slots that are left; true for one caller. Until settle() is called, that caller, or
+    // the thread that settles for it, counts as a member: the window stays open and as it is.
     [[nodiscard]] bool end_if_overdue(time now) noexcept {
         // Acquire: the bound that is read next belongs to this opening, for it stays open while it has slots left.
         std::uint64_t found = slots_.load(std::memory_order_acquire);
@@ -157,7 +157,7 @@ public:
         // Acquire: after what was done before leave_to_settle().
         if (!ends_at_.compare_exchange_strong(due, never, std::memory_order_acquire, std::memory_order_relaxed))
             return leaving::one_of_many;
-        // Nobody has closed the window, for this slot has not been left: its generation is this one.
+        // This slot has not been left, so the window is not closed, and its generation is this one.
         const std::uint32_t generation = generation_of(state_.load(std::memory_order_relaxed));
         fill(now);
         return leave(generation);
@@ -175,7 +175,7 @@ public:
     }
     void ignore() noexcept { ignored_.fetch_add(1, std::memory_order_relaxed); }
 
-    // One step, for as soon as nobody is left the window may be opened again. A compare-exchange: a member of an
+    // One step, since the window may be opened again as soon as no member is left. A compare-exchange: a member of an
     // earlier opening must leave this one as it is.
     leaving leave(std::uint32_t generation) noexcept {
         std::uint64_t state = state_.load(std::memory_order_relaxed);
@@ -199,7 +199,7 @@ public:
         if ((state & closed_bit) != 0 || last == not_yet)
             return 0;
         if (now.count() < last) {
-            // The clock was set back: time is measured anew from here. Relaxed: who reads this value sees what fill()
+            // The clock was set back: time is measured anew from here. Relaxed: a reader of this value sees what fill()
             // published, for an exchange continues its release sequence. It fails where another thread has just done
             // the same, or opened the window again.
             last_at_.compare_exchange_strong(last, now.count(), std::memory_order_relaxed, std::memory_order_relaxed);
@@ -225,12 +225,12 @@ public:
         return 0;
     }
 
-    // For the one who closed it: whether every member has left.
+    // For the thread that closed it: whether every member has left.
     bool is_left() const noexcept { return members() == 0; }
 
     std::size_t limit_after() const noexcept { return limit_after_; }
 
-    // For the one who closed it. Members that had not left when it was closed count with their age.
+    // For the thread that closed it. Members that had not left when it was closed count with their age.
     void summarize(time now, window& w) const noexcept {
         w.admitted = static_cast<std::size_t>(members_at_most());
         w.limit = limit_;
@@ -271,7 +271,7 @@ private:
     static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 32; // closed before all had left
     static constexpr std::uint64_t generation_unit = std::uint64_t{1} << 33;
     static constexpr std::uint32_t most_generations = std::uint32_t{1} << 31;
-    static constexpr std::int64_t no_slots = std::int64_t{1} << 31; // so that those who come too late borrow no bit
+    static constexpr std::int64_t no_slots = std::int64_t{1} << 31; // so that calls that come too late borrow no bit
     static constexpr time longest_rtt{std::int64_t{1} << 42};       // 73 minutes, where the histogram ends
 
     static std::uint32_t generation_of(std::uint64_t state) noexcept {
@@ -312,7 +312,7 @@ private:
         return false;
     }
 
-    // The size, less the slots that nobody took.
+    // The size, less the slots that were not taken.
     std::int64_t members_at_most() const noexcept {
         return size_.load(std::memory_order_relaxed) - untaken_.load(std::memory_order_relaxed);
     }
@@ -363,7 +363,7 @@ private:
         return std::min(rate * static_cast<double>(mean_time_in_flight.count()), most);
     }
 
-    // Bits 0..31: slots that are left, plus no_slots; below that by those who came too late. Above: the generation.
+    // Bits 0..31: slots that are left, plus no_slots, less the calls that came too late. Above: the generation.
     std::atomic<std::uint64_t> slots_{static_cast<std::uint64_t>(no_slots)};
     // Bits 0..31: members that have not left yet. Bit 32: closed early. Above: the generation.
     std::atomic<std::uint64_t> state_{0};
@@ -380,7 +380,7 @@ private:
     std::size_t limit_ = 0;
     std::size_t limit_after_ = 0;
     time opened_at_{};
-    std::size_t stragglers_ = 0; // of the early end; for the one who closed the window
+    std::size_t stragglers_ = 0; // of the early end; for the thread that closed the window
     std::atomic<std::int64_t> ignored_{0};
     std::atomic<std::int64_t> dropped_{0};
     std::atomic<std::int64_t> dropped_sum_{0}; // ns

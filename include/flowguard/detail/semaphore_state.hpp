@@ -63,8 +63,8 @@ enum class wait_start : std::uint8_t {
 // All of it, but memory orders and contexts, is checked exhaustively: tests/model/semaphore.pml. The orders are checked
 // by tests/memory_model.
 //
-// Aligned so that the atomic words and the counters share one cache line, and with nothing of anybody else's:
-// a call that finds a permit moves that one line.
+// Aligned so that the atomic words and the counters share one cache line, with nothing else in it: a call that finds a
+// permit moves that one line.
 class alignas(64) semaphore_state {
 public:
     explicit semaphore_state(std::size_t limit, wait_policy policy = {}) : word_(limit), queue_(std::move(policy)) {}
@@ -159,7 +159,7 @@ public:
     // Takes all waiters out of line, for good. Idempotent.
     void close() noexcept { leave_or_work(nullptr, closing); }
 
-    // The handle is gone: ends those who wait, the observer, and *this with the last permit.
+    // The handle is gone: ends all waits, the observer, and *this with the last permit.
     void orphan() noexcept {
         add_reference();
         leave_or_work(nullptr, closing | orphaned);
@@ -210,7 +210,8 @@ public:
 
     // A reference keeps *this alive without its handle.
     void add_reference() noexcept { word_.refer(); }
-    [[nodiscard]] bool try_add_reference() noexcept { return word_.try_refer(); } // fails while *this is being destroyed
+    // Fails while *this is being destroyed.
+    [[nodiscard]] bool try_add_reference() noexcept { return word_.try_refer(); }
     void drop_references(std::size_t references) noexcept {
         if (word_.drop(references))
             delete this;
@@ -264,7 +265,7 @@ private:
 
     refusals& refused() noexcept { return queue_.refused; }
 
-    // A place among those who may wait. Relaxed: it is a count, and publishes nothing.
+    // Reserves one of the max_waiters places. Relaxed: it is a count, and publishes nothing.
     [[nodiscard]] bool reserve(const waiter& w) noexcept {
         if (!queue_.is_bounded())
             return true;
@@ -442,7 +443,7 @@ private:
         w->watch();
     }
 
-    // Completes those who were decided on. They may destroy the semaphore; the owner keeps the state.
+    // Completes the waiters that were decided on. They may destroy the semaphore; the owner keeps the state.
     void complete(ownership& o) noexcept {
         while (waiter* w = o.done.pop_front()) {
             free_reservations(1);
@@ -515,7 +516,7 @@ private:
     permit_word word_;
     std::atomic<std::uintptr_t> inbox_{0};
     std::atomic<std::size_t> waiting_{0};  // written by the owner alone
-    std::atomic<std::size_t> reserved_{0}; // of those who may wait, where they are bounded: on their way, or waiting
+    std::atomic<std::size_t> reserved_{0}; // of max_waiters places, if bounded: waiters in line or on their way
     context_links contexts_;
     wait_queue queue_;            // the owner's
     bool handle_dropped_ = false; // the owner's

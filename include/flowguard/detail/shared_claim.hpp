@@ -39,7 +39,7 @@ public:
     // For a waiter that goes without ever having been in line. Relaxed: the signal's owner started the wait.
     void void_claim() noexcept { claimed_.store(true, std::memory_order_relaxed); }
 
-    // For the one who has won the claim: the waiter is in line, therefore both exist.
+    // For the thread that has won the claim: the waiter is in line, therefore both exist.
     semaphore_state& state() const noexcept { return *state_; }
     waiter& claimed_waiter() const noexcept { return *waiter_; }
 

@@ -12,10 +12,10 @@
 
 namespace flowguard::detail {
 
-// Tells a queue that stands from one that is only a burst, by how long whoever is first in line has waited: it stands
-// once that was more than the target at each look for a whole interval, as with CoDel (K. Nichols, V. Jacobson et
-// al.: RFC 8289, 2018), and drains once it was not at any look for as long. Unlike CoDel's, it does not end
-// by a single short wait: where those who waited for too long are shed, such is seen in the middle of an overload.
+// Tells a queue that stands from a burst, by how long its first waiter has waited. It stands once that was more than
+// the target at every look for a whole interval, as with CoDel (K. Nichols, V. Jacobson et al.: RFC 8289, 2018). It
+// drains once that was at most the target at every look for a whole interval. CoDel ends with a single short wait; this
+// does not, because where long waits are shed, short waits are seen in the middle of an overload.
 class standing_queue {
 public:
     standing_queue(std::chrono::nanoseconds target, std::chrono::nanoseconds interval) noexcept

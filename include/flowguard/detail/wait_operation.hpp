@@ -292,8 +292,8 @@ private:
         std::allocator_traits<allocator>::deallocate(memory, op, 1);
     }
 
-    // Outside of the initiating call. Where its executor takes no allocator, this may fail for want of memory. Nobody
-    // is left to be told, and std::terminate is called, as for any handler that cannot be posted.
+    // Called outside of the initiating call. If the executor takes no allocator, this may fail for want of memory. Then
+    // no caller is left that could be told, and std::terminate is called, as for any handler that cannot be posted.
     void post() noexcept { executor_.post(completion(this)); }
 
     // Completes from within the initiating call: by a post, or as the handler asks for by its
@@ -390,7 +390,7 @@ private:
 
     std::size_t granted() const noexcept { return result == wait_result::granted ? wanted : 0; }
 
-    // The rest is for the one who has the operation for itself.
+    // The rest is for the party that has the operation for itself.
 
     void destroy_now() noexcept {
         if (granted() != 0)

@@ -20,7 +20,7 @@
 
 namespace flowguard::detail {
 
-// What a waiter's end counts as; nothing if it was admitted, or goes with its context.
+// The refusal that a waiter's end counts as; none if it was admitted, or is destroyed with its context.
 inline std::optional<refusal> refusal_of(wait_result result) noexcept {
     switch (result) {
     case wait_result::granted:
@@ -49,11 +49,11 @@ inline std::optional<refusal> refusal_of(wait_result result) noexcept {
 //
 // *Aside.* A waiter that wants more than the limit cannot be served, and must not keep the others from being served.
 // It leaves the line until the limit, or permits that were released beyond it, suffice; then it comes back in front of
-// the line, and has its turn. (So does Go's golang.org/x/sync/semaphore, whose limit is fixed, and such a waiter
-// doomed.) Where the limit is 0 permits come from releases alone, and any waiter may be served one day.
+// the line, and has its turn. (Go's golang.org/x/sync/semaphore does so, too; its limit is fixed, so such a waiter is
+// never served.) If the limit is 0, permits come from releases alone, and any waiter may be served one day.
 class wait_queue {
 public:
-    // The observer is kept in `refused` alone, which lets go of it.
+    // The observer is kept in `refused` alone, which can release it early.
     explicit wait_queue(wait_policy policy)
         : refused(std::exchange(policy.on_refusal, {})), line_(std::move(policy)) {}
 
@@ -77,7 +77,7 @@ public:
     partitions& shares() noexcept { return line_.shares(); }
     const partitions& shares() const noexcept { return line_.shares(); }
 
-    // How many came and are not decided on: in line, aside, or with a cancellation that is still to come.
+    // How many waiters are not decided on: in line, aside, or claimed by a cancellation whose message has not come yet.
     std::size_t size() const noexcept { return size_; }
 
     // Applies a stack of messages, the oldest first: a waiter's enqueue comes before its cancel.
@@ -168,7 +168,7 @@ public:
         }
     }
 
-    // Turns away waiters whose wait is in vain.
+    // Sheds the waiters that are overdue, or exceed max_waiters.
     void shed(waiter_list& done) noexcept {
         if (!line_.may_shed())
             return;

@@ -72,9 +72,9 @@ protected:
     ~waiter_end() = default;
 };
 
-// One caller in line, and the messages that it may have to send. Its memory belongs to whoever queues
-// it; the queue's owner alone touches the links, and the result once it is claimed for being served.
-// Who claims it otherwise sets the result before it says so.
+// One caller in line, and the messages that it may have to send. Its memory belongs to the operation that queues it.
+// Only the queue's owner touches the links, and the result once the owner has claimed the waiter. Another thread that
+// claims it sets the result before it tells the owner.
 class waiter : public waiter_end, public enqueue_message, public cancel_message {
     enum class claim_state : std::uint8_t { owners, free, taken };
     std::atomic<claim_state> claim_{claim_state::owners}; // first: fits behind the messages

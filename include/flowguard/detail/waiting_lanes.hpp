@@ -28,24 +28,26 @@
 
 namespace flowguard::detail {
 
-// Who may wait, and in which order they are served.
+// How many callers may wait, and the order in which they are served.
 struct wait_policy {
     std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
 
     wait_order order = wait_order::fifo;
-    std::chrono::nanoseconds target{};   // where that is adaptive
-    std::chrono::nanoseconds interval{}; // where that is adaptive
+    std::chrono::nanoseconds target{};   // these two: of an adaptive order
+    std::chrono::nanoseconds interval{};
 
-    std::chrono::nanoseconds ageing = std::chrono::nanoseconds::max(); // the wait that is worth a class; max: none is
-    std::vector<double> shares{};                                      // of the partitions; empty: there are none
+    // The wait that is worth one priority; max: waiters do not age.
+    std::chrono::nanoseconds ageing = std::chrono::nanoseconds::max();
+    std::vector<double> shares{}; // of the partitions; empty: there is one partition
 
-    std::chrono::nanoseconds (*now)() noexcept = nullptr; // where the order depends on the time
+    std::chrono::nanoseconds (*now)() noexcept = nullptr; // needed if the order depends on the time
 
-    std::function<void(refusal)> on_refusal{}; // not empty: is told of each
+    std::function<void(refusal)> on_refusal{}; // called for each rejection, unless empty
 };
 
-// Those who wait, and whose turn it is: the partition that has the least of its share, its highest class, and of that
-// who came first, or last where the lane stands.
+// The waiters, one lane for each priority of each partition, and whose turn it is. The next waiter is of the partition
+// that is furthest below its share, of the highest priority there, and the first in its lane, or the last if the lane
+// stands.
 class waiting_lanes {
 public:
     explicit waiting_lanes(wait_policy policy)
@@ -63,7 +65,7 @@ public:
     bool has_only_one() const noexcept { return size_ == 1; }
     bool has_too_many() const noexcept { return size_ > policy_.max_waiters; }
 
-    // Whether anybody can ever be overdue, or one too many.
+    // Whether a waiter can ever be shed.
     bool may_shed() const noexcept { return may_shed_; }
 
     // Whether the number of waiters is bounded.
@@ -78,7 +80,7 @@ public:
         return policy_.max_waiters + (may_evict ? most_evictions : 0);
     }
 
-    // How many of a class, for any thread to look at.
+    // How many waiters of that priority there are. For any thread.
     std::size_t waiting_of(priority rank) const noexcept {
         std::size_t n = 0;
         for (std::size_t i = static_cast<std::size_t>(rank); i < sizes_.size(); i += lane_number::classes)
@@ -97,7 +99,7 @@ public:
         enter(w, i);
     }
 
-    // In front of all others of its lane: it was in line before, and its turn has come.
+    // To the front of its lane: the waiter was in line before, and its turn has come.
     void push_front(waiter& w) noexcept {
         const std::size_t i = w.lane.index();
         lanes_[i].line.push_front(w);
@@ -113,37 +115,38 @@ public:
         w.where = waiter::position::nowhere;
     }
 
-    // Finds out which lanes stand.
+    // Decides anew which lanes stand.
     void look() noexcept {
         if (adapts_)
             look_at_each();
     }
 
-    // Who is to be served next; null if nobody waits.
+    // The waiter to be served next; null if there is none.
     waiter* next() const noexcept {
         if (empty())
             return nullptr;
         return plain_ ? lanes_[static_cast<std::size_t>(std::countr_zero(occupied_))].line.front() : next_by_policy();
     }
 
-    // Somebody who has waited for too long in a lane that stands, but not who is served next: a permit shall not have
-    // to wait for one. Null if there is nobody.
+    // A waiter that has waited too long in a lane that stands; null if there is none. Never the one that is served
+    // next, so that a permit that comes back finds a waiter.
     waiter* overdue() const noexcept { return adapts_ && !empty() ? find_overdue() : nullptr; }
 
-    // Who is to go where more wait than may: of the partition that is, with them, the furthest beyond its share, and of
-    // its lowest class, who would be served last; but not who is served next, unless nobody else waits.
+    // The waiter to evict when max_waiters is exceeded: of the partition that is furthest beyond its share, counting
+    // its waiters, of the lowest priority there, and the last to be served. The one that is served next is kept, unless
+    // it is the only waiter.
     waiter* least() const noexcept {
         waiter* const kept = next();
         waiter* found = kept;
         for_each_lane(shares_.enabled() ? lanes_of_most_filled(kept->lane) : occupied_, [&](std::size_t i) {
             waiter* last = lanes_[i].standing.stands() ? lanes_[i].line.front() : lanes_[i].line.back();
             if (last != kept)
-                found = last; // of a lower class than the one before
+                found = last; // of a lower priority than the one before
         });
         return found;
     }
 
-    // Who was next has been granted its permits.
+    // The waiter that was next has been granted its permits.
     void count_turn(const waiter& w) noexcept {
         if (shares_.enabled()) {
             shares_.enter(w.lane.partition());
@@ -151,7 +154,7 @@ public:
         }
     }
 
-    // `visit(w)` may remove w, and nobody else.
+    // `visit(w)` may remove w, and no other waiter.
     template <class F>
     void for_each(F visit) {
         for_each_lane(occupied_, [&](std::size_t i) {
@@ -177,7 +180,7 @@ private:
 
     std::size_t waiting_in_lane(std::size_t i) const noexcept { return sizes_[i].load(std::memory_order_relaxed); }
 
-    // Whether a waiter of a lower class than that waits.
+    // Whether a waiter of lower priority than that waits.
     bool waits_below(std::size_t rank) const noexcept {
         for (std::size_t i = 0; i < sizes_.size(); ++i)
             if (i % lane_number::classes > rank && waiting_in_lane(i) != 0)
@@ -197,7 +200,7 @@ private:
                                  std::memory_order_relaxed); // written by one thread at a time
     }
 
-    // Before it gets into line.
+    // For a waiter that is about to be pushed.
     void prepare(waiter& w) noexcept {
         if (adapts_ || ages_)
             w.came_at = policy_.now();
@@ -208,7 +211,7 @@ private:
             turns_.join(w.lane.partition());
     }
 
-    // Clocks may be set, by years or back.
+    // At least 0: a clock may be set back.
     static std::chrono::nanoseconds waited(const waiter& w, std::chrono::nanoseconds now) noexcept {
         return std::max(saturated_difference(now, w.came_at), std::chrono::nanoseconds::zero());
     }
@@ -256,8 +259,8 @@ private:
         return n;
     }
 
-    // Of equals, the one that has had the fewest turns for its share: where there are more partitions than permits,
-    // all of them are equals whenever a permit comes back.
+    // The lanes of the partition that has the least in flight for its share. Among equals, the one with the fewest
+    // turns for its share: if there are more partitions than permits, they are all equal whenever a permit comes back.
     std::uint64_t lanes_of_least_filled() const noexcept {
         std::uint64_t found = 0;
         std::pair<double, double> least;
@@ -271,7 +274,7 @@ private:
         return found;
     }
 
-    // Of those that wait for more than the one who is kept.
+    // The lanes of the partition that is furthest beyond its share, counting its waiters but the one that is kept.
     std::uint64_t lanes_of_most_filled(lane_number kept) const noexcept {
         std::uint64_t found = 0;
         double most = 0;
@@ -285,8 +288,9 @@ private:
         return found;
     }
 
-    // Each `ageing` of its wait lifts who came first in a lane by a class. Of those who come to the same, who has
-    // waited for longest. Not in a lane that stands: that serves who came last, and sheds those who wait.
+    // A lane's oldest waiter is promoted by one priority for each `ageing` that it has waited. Among equals, the one
+    // that has waited longest is next. A lane that stands does not age: it serves its newest waiter, and sheds the old
+    // ones.
     waiter* oldest_for_its_class(std::uint64_t lanes) const noexcept {
         const auto now = policy_.now();
         waiter* found = nullptr;
@@ -308,13 +312,13 @@ private:
     const wait_policy policy_;
     const bool adapts_;
     const bool ages_;
-    const bool plain_; // nothing matters but the class, and who came first
+    const bool plain_; // only the priority and the order of arrival matter
     const bool may_shed_;
     partitions shares_;
     partition_turns turns_;
     std::vector<lane> lanes_;
     std::vector<std::atomic<std::size_t>> sizes_; // of the lanes
-    std::uint64_t occupied_ = 0; // a bit for each lane that has somebody
+    std::uint64_t occupied_ = 0; // a bit for each lane that has a waiter
     std::size_t size_ = 0;
 };
 
