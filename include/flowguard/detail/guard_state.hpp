@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -110,6 +111,8 @@ public:
     template <class Executor>
     static void prepare_watch(const Executor& executor) {
         probe_watch::prepare<measuring>(executor);
+        if constexpr (!std::is_same_v<measuring, Clock>)
+            probe_watch::prepare<Clock>(executor); // for deadlines of later waits
     }
 
     // The same where no timer can be had: rather no dip than one without an end.

@@ -74,8 +74,8 @@ private:
 // Delivery: `state()`, the semaphore; `lane()`, where to wait; `take(n)` and `give_back(n)`, to have permits at once,
 // with their reference, and to return them; `deliver(handler, error, permits)`, which passes permits, with
 // their reference, on to the handler, in whatever form; none of them if there is an error. Where it has them,
-// `prepare_watch(executor)` and `watch(executor)`, to keep a timer for the semaphore's sake, and `watch_in_vain()`,
-// where there is no executor for one.
+// `prepare_watch(executor)` and `watch(executor)`, to keep a timer for the semaphore's sake, by another clock than that
+// of deadlines if `watches_by_other_clock`, and `watch_in_vain()`, where there is no executor for one.
 //
 // The cancellation slot is filled before the wait is published, and never touched again: see shared_claim.
 template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
@@ -338,9 +338,14 @@ private:
     // Makes the context known to the semaphore, and, where a timer may be needed there, timers to the context.
     void link(asio::execution_context& context) {
         constexpr bool timed = has_deadline || watches;
-        if constexpr (watches && !has_deadline && has_context<handler_executor>)
+        if constexpr (watches && has_deadline) {
+            if constexpr (Delivery::watches_by_other_clock) // else the deadline's timer has prepared it
+                if (!delivery_.state().contexts().contains(context, timed))
+                    delivery_.prepare_watch(deadline_.get_executor());
+        } else if constexpr (watches && has_context<handler_executor>) {
             if (!delivery_.state().contexts().contains(context, timed))
                 delivery_.prepare_watch(executor_.get_executor());
+        }
         link_context(delivery_.state(), context, timed);
     }
 
