@@ -889,9 +889,9 @@ private:
     std::atomic<int> escaped_{0};
     std::atomic<int> decided_at_once_{0};
     std::atomic<int> impossible_in_flight_{0};
-    support::memory_peak memory_;
     std::atomic<int> impossible_decisions_{0};
     std::atomic<int> admitted_fell_{0};
+    support::memory_peak memory_; // of look_on()
 };
 
 // Everything that happens to one semaphore.
@@ -1183,7 +1183,7 @@ private:
     std::atomic<std::int64_t> unserved_{0};
     std::atomic<int> escaped_{0};
     std::atomic<int> impossible_in_flight_{0};
-    support::memory_peak memory_;
+    support::memory_peak memory_; // of look_on()
 };
 
 } // namespace

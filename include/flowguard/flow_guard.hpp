@@ -406,7 +406,6 @@ private:
         detail::lane_number lane() const noexcept { return place; }
         bool take(std::size_t) const noexcept { return of->take(place); }
         void give_back(std::size_t) const noexcept { of->give_back(place.partition()); }
-        static constexpr bool watches_by_other_clock = !Clock::is_steady;
         template <class TimerExecutor>
         static void prepare_watch(const TimerExecutor& executor) {
             detail::guard_state<Strategy, Clock>::prepare_watch(executor);

@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "support/sanitizers.hpp"
+
 namespace support {
 
 /// How many there were in this program, and of how many bytes.
@@ -23,10 +25,8 @@ inline std::atomic<std::uint64_t> allocated_bytes{0};
 } // namespace support
 
 // clang's ThreadSanitizer does not let anybody replace its operator new, but calls a hook.
-#if defined(__clang__)
-#if __has_feature(thread_sanitizer)
+#if defined(__clang__) && defined(FLOWGUARD_TEST_THREAD_SANITIZER)
 #define FLOWGUARD_COUNT_BY_HOOK
-#endif
 #endif
 
 #if defined(FLOWGUARD_COUNT_BY_HOOK)

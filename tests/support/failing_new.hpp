@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "support/sanitizers.hpp"
+
 namespace support {
 
 /// While it exists, the `which`-th allocation of its thread fails, counted from 1. One at a time.
@@ -48,10 +50,8 @@ inline void* allocate(std::size_t size, std::size_t alignment) {
 } // namespace support
 
 // clang's ThreadSanitizer does not let anybody replace its operator new: nothing fails there.
-#if defined(__clang__)
-#if __has_feature(thread_sanitizer)
+#if defined(__clang__) && defined(FLOWGUARD_TEST_THREAD_SANITIZER)
 #define FLOWGUARD_NO_ALLOCATION_FAILS
-#endif
 #endif
 
 #if !defined(FLOWGUARD_NO_ALLOCATION_FAILS)

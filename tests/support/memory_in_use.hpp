@@ -6,7 +6,6 @@
 #define FLOWGUARD_TESTS_SUPPORT_MEMORY_IN_USE_HPP
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <fstream>
 
@@ -31,21 +30,16 @@ inline std::size_t memory_in_use() {
 #endif
 }
 
-/// The most that is in use at any look, beyond what is in use when this is made. For any number of threads.
+/// The most that is in use at any look, beyond what is in use when this is made. For one thread at a time.
 class memory_peak {
 public:
-    void look() {
-        const std::size_t now = memory_in_use();
-        std::size_t most = most_.load(std::memory_order_relaxed);
-        while (now > most && !most_.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
-        }
-    }
+    void look() { most_ = std::max(most_, memory_in_use()); }
 
     std::size_t growth() const noexcept { return most_ - start_; }
 
 private:
     const std::size_t start_ = memory_in_use();
-    std::atomic<std::size_t> most_{start_};
+    std::size_t most_ = start_;
 };
 
 } // namespace support

@@ -67,13 +67,16 @@ private:
     context_service& contexts_;
 };
 
-// Called before a wait whose handler belongs to the context; with a timer there, if `timed`, which has been made. The
-// first wait of a context at a semaphore, and the first with a timer, take short locks, whose sections are O(1) but for
-// Asio's search through the context's services: Asio's, to find the service, and the registry's. All others are
-// lock-free. May throw std::bad_alloc.
-inline void link_context(semaphore_state& state, asio::execution_context& context, bool timed) {
+// Called before a wait whose handler belongs to the context. If `timed`, there may be timers of ours in the context:
+// `prepare_timers()` then makes the services that they need. The first wait of a context at a semaphore, and the first
+// that is timed, take short locks, whose sections are O(1) but for Asio's search through the context's services:
+// Asio's, to find the service, and the registry's. All others are lock-free. May throw std::bad_alloc.
+template <class F>
+void link_context(semaphore_state& state, asio::execution_context& context, bool timed, F prepare_timers) {
     if (state.contexts().contains(context, timed))
         return;
+    if (timed)
+        prepare_timers();
     if (!state.contexts().contains(context, false))
         asio::use_service<context_service>(context).attach(state);
     if (timed) {

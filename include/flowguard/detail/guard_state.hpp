@@ -70,7 +70,7 @@ public:
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
           control_(std::in_place, std::move(strategy),
                    check_range("guard_options::trace", options.trace, 0, 1'000'000), std::move(options.on_decision)) {
-        open(windows_.front(), plan(limit()), limit(), duration{});
+        open(windows_.front(), plan(limit()), limit(), window{});
     }
 
     // The guard is gone. So are its strategy and its observer of decisions, though tickets may keep *this for long; if
@@ -359,7 +359,7 @@ private:
         closed_as_[index_of(closed)] = number;
         if (closed.limit_after() != 0)
             watch_.cancel();
-        open(unused_window(closed), next, limit, w.quantile(0.9));
+        open(unused_window(closed), next, limit, w);
         if (next.then != 0)
             want_watch();
     }
@@ -407,8 +407,7 @@ private:
         return static_cast<std::size_t>(&w - windows_.data());
     }
 
-    // `rtt`: what nine tenths of the window before took at most.
-    void open(sample_window& w, const plan& next, std::size_t limit, duration rtt) noexcept {
+    void open(sample_window& w, const plan& next, std::size_t limit, const window& before) noexcept {
         // At least 1.5 × the limit, so that a cohort outlives the one before it; little where the limit is low,
         // for there it takes longest.
         const std::size_t usual = std::max(std::min(min_window_, 10 * limit), limit + limit / 2);
@@ -416,7 +415,7 @@ private:
         sample_window::opening o{.size = size, .limit = limit, .long_running = long_running()};
         if (next.then != 0) {
             o.limit_after = std::min(next.then, max_limit);
-            o.within = next.within > duration{} ? next.within : usual_bound(size, limit, rtt);
+            o.within = next.within > duration{} ? next.within : usual_bound(size, limit, before.quantile(0.9));
         } else {
             o.limit -= std::min(o.long_running, limit - 1); // a dip's was raised by as many
         }

@@ -226,7 +226,7 @@ public:
     }
 
     // For the thread that closed it: whether every member has left.
-    bool is_left() const noexcept { return members() == 0; }
+    bool is_left() const noexcept { return (state_.load(std::memory_order_acquire) & members_mask) == 0; }
 
     std::size_t limit_after() const noexcept { return limit_after_; }
 
@@ -315,10 +315,6 @@ private:
     // The size, less the slots that were not taken.
     std::int64_t members_at_most() const noexcept {
         return size_.load(std::memory_order_relaxed) - untaken_.load(std::memory_order_relaxed);
-    }
-
-    std::int64_t members() const noexcept {
-        return static_cast<std::int64_t>(state_.load(std::memory_order_acquire) & members_mask);
     }
 
     class tally {

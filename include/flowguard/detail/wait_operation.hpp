@@ -74,8 +74,8 @@ private:
 // Delivery: `state()`, the semaphore; `lane()`, where to wait; `take(n)` and `give_back(n)`, to have permits at once,
 // with their reference, and to return them; `deliver(handler, error, permits)`, which passes permits, with
 // their reference, on to the handler, in whatever form; none of them if there is an error. Where it has them,
-// `prepare_watch(executor)` and `watch(executor)`, to keep a timer for the semaphore's sake, by another clock than that
-// of deadlines if `watches_by_other_clock`, and `watch_in_vain()`, where there is no executor for one.
+// `prepare_watch(executor)` and `watch(executor)`, to keep a timer for the semaphore's sake, and `watch_in_vain()`,
+// where there is no executor for one.
 //
 // The cancellation slot is filled before the wait is published, and never touched again: see shared_claim.
 template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
@@ -136,10 +136,8 @@ public:
     void watch() noexcept override {
         if constexpr (watches) {
             try {
-                if constexpr (has_deadline)
-                    return delivery_.watch(deadline_.get_executor());
-                else if constexpr (has_context<handler_executor>)
-                    return delivery_.watch(executor_.get_executor());
+                if constexpr (has_watch_executor)
+                    return delivery_.watch(watch_executor());
             } catch (...) { // no memory
             }
             delivery_.watch_in_vain();
@@ -165,6 +163,15 @@ private:
     // A promise's executor, say, has no context to keep a timer in.
     static constexpr bool timer_is_handlers = has_context<handler_executor>;
     using timer_executor = std::conditional_t<timer_is_handlers, handler_executor, Executor>;
+
+    // Where the semaphore keeps a timer for its own sake.
+    static constexpr bool has_watch_executor = watches && (has_deadline || has_context<handler_executor>);
+    auto watch_executor() {
+        if constexpr (has_deadline)
+            return deadline_.get_executor();
+        else
+            return executor_.get_executor();
+    }
 
     // By default the memory that Asio keeps for the next operation of a thread.
     using handler_allocator = asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>;
@@ -337,16 +344,10 @@ private:
 
     // Makes the context known to the semaphore, and, where a timer may be needed there, timers to the context.
     void link(asio::execution_context& context) {
-        constexpr bool timed = has_deadline || watches;
-        if constexpr (watches && has_deadline) {
-            if constexpr (Delivery::watches_by_other_clock) // else the deadline's timer has prepared it
-                if (!delivery_.state().contexts().contains(context, timed))
-                    delivery_.prepare_watch(deadline_.get_executor());
-        } else if constexpr (watches && has_context<handler_executor>) {
-            if (!delivery_.state().contexts().contains(context, timed))
-                delivery_.prepare_watch(executor_.get_executor());
-        }
-        link_context(delivery_.state(), context, timed);
+        if constexpr (has_watch_executor)
+            link_context(delivery_.state(), context, true, [this] { delivery_.prepare_watch(watch_executor()); });
+        else
+            link_context(delivery_.state(), context, has_deadline || watches, [] {});
     }
 
     // Lets the owner of the slot's signal, if there is one, cancel the wait.
