@@ -4,7 +4,7 @@
 
 // How to put a semaphore of your own into the comparison:
 //
-//   1. Write a header with a class that satisfies `contender`, in whatever namespace, and at its end
+//   1. Write a header with a class that satisfies `contender`, in any namespace, and at its end
 //          using your_contender = my_namespace::my_semaphore;
 //      mutex_semaphore.hpp is an example.
 //   2. cmake --preset release -D FLOWGUARD_CONTENDER=/path/to/my_semaphore.hpp
@@ -23,10 +23,10 @@
 
 /// A semaphore that the benchmarks can drive.
 ///
-/// `name`: as it is printed. `is_thread_safe`: whether it may take part in the comparison on several
-/// threads. `most_cancelled`: how many waiters to cancel in one measurement, at most; for those whose
-/// cancellation looks through all waiters. `async_acquire(token)`: any completion signature; what is acquired is given
-/// back by `release()`. Handlers may have an associated cancellation slot.
+/// `name`: the name that is printed. `is_thread_safe`: whether the semaphore takes part in the comparison on several
+/// threads. `most_cancelled`: the most waiters to cancel in one measurement; a low one is for semaphores whose
+/// cancellation looks through all waiters. `async_acquire(token)`: with any completion signature. `release()`: returns
+/// what async_acquire() acquired. Handlers may have an associated cancellation slot.
 template <class S>
 concept contender = std::constructible_from<S, asio::any_io_executor, std::size_t> && requires(S& s) {
     { S::name } -> std::convertible_to<const char*>;

@@ -2,8 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What a guarded call costs, beside its parts: a compare-and-swap pair, clock reads, bare awaits. Ends
-// with the ratio, of figures from the same run.
+// Measures what a guarded call costs, and what its parts cost: a compare-and-swap pair, clock reads, bare awaits. At
+// the end, prints the ratio of the two, from the same run.
 
 #include <benchmark/benchmark.h>
 
@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
         return 1;
     measuring::keeping_reporter r;
     benchmark::RunSpecifiedBenchmarks(&r);
-    std::printf("\nRatios, of the least CPU time of each:\n");
+    std::printf("\nRatio of the shortest CPU times:\n");
     print_ratio("guard.run, ready task", r.ns("guard_run_ready"), "2 clock reads + CAS pair + 2 bare awaits",
                 2 * r.ns("clock_read") + r.ns("raw_cas_pair") + 2 * r.ns("await_ready"));
     return 0;

@@ -48,7 +48,7 @@ private:
     std::uint64_t before_;
 };
 
-/// The processor time of this thread: what other programs take does not count.
+/// The processor time of this thread, which excludes the time that other programs take.
 inline std::chrono::nanoseconds thread_time() {
     timespec t{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -99,7 +99,7 @@ public:
         for (const Run& run : runs) {
             if (run.run_type != Run::RT_Iteration || run.error_occurred)
                 continue;
-            // What is not spread over an iteration says its time per operation itself.
+            // A benchmark whose iteration is not one operation reports its time per operation itself.
             const auto counter = run.counters.find("ns/op");
             const bool real = run.run_name.time_type.find("manual") != std::string::npos;
             const double ns = counter != run.counters.end() ? counter->second.value
@@ -114,13 +114,14 @@ public:
         ConsoleReporter::ReportRuns(runs);
     }
 
-    /// The least of its repetitions, which the machine's noise disturbed least. 0 for what was filtered out.
+    /// The shortest time of all repetitions, which the machine's noise disturbed least. 0 if the benchmark was filtered
+    /// out.
     double ns(const std::string& name) const {
         const auto at = times_.find(name);
         return at != times_.end() ? *std::min_element(at->second.begin(), at->second.end()) : 0;
     }
 
-    /// The median of its repetitions, for what the scheduler's luck can make short, too.
+    /// The median time of all repetitions, for benchmarks that the scheduler's luck can also shorten.
     double median_ns(const std::string& name) const {
         const auto at = times_.find(name);
         if (at == times_.end())

@@ -2,7 +2,7 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The semaphores of the comparison.
+// The semaphores that are compared.
 
 #ifndef FLOWGUARD_BENCHMARKS_PEERS_HPP
 #define FLOWGUARD_BENCHMARKS_PEERS_HPP
@@ -26,11 +26,11 @@ struct flowguard_semaphore : flowguard::dynamic_semaphore {
     using flowguard::dynamic_semaphore::basic_dynamic_semaphore;
 };
 
-// As people do without a semaphore: a permit is a message, to acquire is to receive.
+// What people use without a semaphore: a permit is a message, and a caller acquires a permit by receiving a message.
 template <class Channel>
 class channel_semaphore {
 public:
-    static constexpr std::int64_t most_cancelled = 10'000; // each looks through all waiters
+    static constexpr std::int64_t most_cancelled = 10'000; // each cancellation looks through all waiters
 
     channel_semaphore(asio::any_io_executor executor, std::size_t permits) : channel_(std::move(executor), permits) {
         for (std::size_t i = 0; i < permits; ++i)

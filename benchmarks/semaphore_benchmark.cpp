@@ -35,11 +35,12 @@
 #include <utility>
 #include <vector>
 
-#include "command_line.hpp"
 #include "contender.hpp"
 #include "line_chart.hpp"
 #include "measuring.hpp"
 #include "peers.hpp"
+#include "support/command_line.hpp"
+#include "support/run_main.hpp"
 #if defined(FLOWGUARD_CONTENDER)
 #include FLOWGUARD_CONTENDER
 static_assert(contender<your_contender>, "see contender.hpp");
@@ -55,28 +56,28 @@ constexpr std::string_view help_text =
     R"(usage: semaphore_benchmark [--most-waiters N] [--time-outs N] [--pool-repetitions N] [--svg FOLDER]
                            [--benchmark_...]
 
-Compares flowguard::dynamic_semaphore with what else one would use on Asio: an experimental::channel, a
+Compares flowguard::dynamic_semaphore with the alternatives on Asio: an experimental::channel, a
 concurrent_channel, a mutex with a list, and a semaphore of your own (benchmarks/contender.hpp says how).
 
-  --most-waiters N      how many wait at once, at most; from 1000, default: 1000000
+  --most-waiters N      the most callbacks that wait at once; from 1000, default: 1000000
   --time-outs N         how many waits time out; default: 10000000
   --pool-repetitions N  how often pool_hand_off is measured; default: 25
   --svg FOLDER          where to write semaphore_waiters.svg and semaphore_threads.svg; default: .
-  --benchmark_...       Google Benchmark's own; --benchmark_repetitions=5 steadies the figures,
-                        --benchmark_filter=hand_off picks some
+  --benchmark_...       options of Google Benchmark: --benchmark_repetitions=5 makes the figures steadier,
+                        --benchmark_filter=hand_off selects benchmarks
   --help                this text
 
-  acquire_release    one caller, a permit free
-  shared_...         several threads, permits free
-  hand_off           64 coroutines on one thread pass one permit round, with a post while they hold it;
+  acquire_release    one caller, a permit is free
+  shared_...         several threads, permits are free for all
+  hand_off           64 coroutines on one thread pass one permit around, with a post while they hold it;
                      two_posts is the same without a semaphore
   pool_hand_off/T    the same on a pool of T threads
-  queue/N, grant/N,  N callbacks come to wait, are granted a permit each and called, or are cancelled and
+  queue/N, grant/N,  N callbacks begin to wait; are each granted a permit and called; or are each cancelled and
   cancel/N           called, one after the other
-  time_outs          1000 callbacks whose waits time out, again and again, and nobody ever releases
+  time_outs          1000 callbacks wait and time out, again and again; no permit is ever released
 
-Times are per operation. Ratios, at the end, are of the least times of all repetitions; on a pool, where a thread
-that happens not to fall asleep saves much, of the medians.
+Times are per operation. The ratios at the end are of the shortest times of all repetitions. On a pool they are of the
+medians, because a thread that happens not to fall asleep saves much time.
 )";
 
 void count_time(benchmark::State& state, std::chrono::nanoseconds taken, double operations_per_iteration) {
@@ -96,7 +97,7 @@ void try_acquire_release(benchmark::State& state) {
     }
 }
 
-// Several threads and one semaphore with permits for all: what the permit word itself costs them.
+// Several threads share one semaphore that has permits for all of them: the cost of the permit word itself.
 void shared_try_acquire_release(benchmark::State& state) {
     static asio::io_context context{1};
     static flowguard::dynamic_semaphore semaphore{context, 1'000'000};
@@ -134,7 +135,8 @@ void acquire_release_of(benchmark::State& state) {
 
 constexpr int callers = 64;
 
-// The floor of a hand-off: whoever gives the permit away, and whoever gets it, are each resumed by a post.
+// The lower bound of a hand-off: one post resumes the coroutine that releases the permit, and another post resumes the
+// one that gets it.
 class no_semaphore {
 public:
     static constexpr const char* name = "two_posts";
@@ -150,7 +152,7 @@ public:
     void release() {}
 };
 
-// With its permit held by an object, as we recommend it.
+// dynamic_semaphore with the permit held by an object, as its documentation recommends.
 class permit_semaphore {
 public:
     static constexpr const char* name = "dynamic_semaphore_permit";
@@ -187,7 +189,7 @@ auto times(int n) {
     return [n]() mutable { return n-- > 0; };
 }
 
-// In line one after the other: a turn of the first caller is one of each.
+// The callers queue one after the other, so a turn of the first caller is a turn of each caller.
 template <contender S>
 void hand_off(benchmark::State& state) {
     asio::io_context context{1};
@@ -242,7 +244,8 @@ struct count_down {
 
 enum class step { queue, grant, cancel };
 
-// How long one of the steps takes for n waiters. In a context, where Asio recycles memory, as in a service.
+// Measures how long one of the steps takes for n waiters. The work runs in a context, where Asio recycles memory, as in
+// a service.
 template <contender S, step measured>
 std::chrono::nanoseconds time_of(benchmark::State& state, std::size_t n) {
     asio::io_context context{1};
@@ -252,7 +255,7 @@ std::chrono::nanoseconds time_of(benchmark::State& state, std::size_t n) {
     semaphore.async_acquire(count_down{&left});
     context.run();
 
-    const auto time = [&context](auto work) { // what follows from it included
+    const auto time = [&context](auto work) { // includes the handlers that follow from it
         asio::post(context, work);
         context.restart();
         const auto start = measuring::thread_time();
@@ -282,14 +285,14 @@ std::chrono::nanoseconds time_of(benchmark::State& state, std::size_t n) {
         }
     });
     if (left != 0)
-        state.SkipWithError("not everybody was called");
+        state.SkipWithError("some callbacks were not called");
     return measured == step::queue ? queueing : ending;
 }
 
 template <contender S, step measured>
 void many_waiters(benchmark::State& state) {
     const auto n = static_cast<std::size_t>(state.range(0));
-    time_of<S, measured>(state, n); // gets the memory from the system, page by page, and keeps it
+    time_of<S, measured>(state, n); // a first run gets the memory from the system, page by page, and keeps it
     std::chrono::nanoseconds total{};
     for (auto _ : state) {
         const auto taken = time_of<S, measured>(state, n);
@@ -349,7 +352,7 @@ void time_outs(benchmark::State& state) {
         state.counters["allocs/op"] = static_cast<double>(support::allocations.load() - allocations) / measured;
         state.counters["MB more"] = resident_megabytes() - before;
         if (semaphore.waiting() != 0 || semaphore.in_flight() != 0)
-            state.SkipWithError("somebody still waits");
+            state.SkipWithError("some callbacks still wait");
     }
     count_time(state, taken, measured);
 }
@@ -359,16 +362,16 @@ void time_outs(benchmark::State& state) {
 struct options {
     bool help = false;
     std::int64_t most_waiters = 1'000'000;
-    int pool_repetitions = 25; // many, for they differ by half of their mean
+    int pool_repetitions = 25; // many, because the times differ by half of their mean
     std::string folder = ".";
 };
 
-// Takes our own options out, and leaves the others to Google Benchmark.
+// Takes our own options out of the arguments, and leaves the others to Google Benchmark.
 options parse_options(int& argc, char** argv) {
     constexpr std::uint64_t most = 100'000'000;
     options chosen;
     int kept = 1;
-    for (command_line line(argc, argv); line.next();) {
+    for (support::command_line line(argc, argv); line.next();) {
         const std::string_view option = line.option();
         if (option == "--help")
             chosen.help = true;
@@ -445,7 +448,7 @@ public:
     report(const measuring::keeping_reporter& times, const options& chosen) : times_(times), chosen_(chosen) {}
 
     void print() const {
-        std::printf("\nRatios, of the least time of each; on a pool, of the median:\n");
+        std::printf("\nRatios of the shortest times; on a pool, of the medians:\n");
         const double cas = times_.ns("raw_cas_pair");
         print_ratio("try_acquire + release", times_.ns("try_acquire_release"), "CAS pair", cas);
         print_ratio("co_await acquire(), permit free", times_.ns("acquire_release"), "CAS pair + bare await",
@@ -466,7 +469,7 @@ public:
         }
         const std::string most_queued = name_of("queue", flowguard_semaphore::name) + '/' + std::to_string(most());
         if (const double bytes = times_.counter(most_queued, "bytes/waiter"); bytes > 0)
-            std::printf("a waiter, beyond its handler: %.0f bytes\n", bytes);
+            std::printf("memory of a waiter, beyond its handler: %.0f bytes\n", bytes);
     }
 
     void draw() const {
@@ -544,34 +547,20 @@ void register_all(const options& chosen) {
 } // namespace
 
 int main(int argc, char** argv) {
-    options chosen;
-    try {
-        chosen = parse_options(argc, argv);
-    } catch (const std::exception& e) {
-        std::cerr << "semaphore_benchmark: " << e.what() << "; see --help\n";
-        return 2;
-    }
-    if (chosen.help) {
-        std::cout << help_text;
-        return 0;
-    }
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv))
-        return 2;
+    return support::run_main("semaphore_benchmark", help_text, argc, argv, parse_options, [&](const options& chosen) {
+        benchmark::Initialize(&argc, argv);
+        if (benchmark::ReportUnrecognizedArguments(argc, argv))
+            return false;
 #if defined(__GLIBC__)
-    mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max()); // keeps what is freed: see many_waiters
-    mallopt(M_MMAP_MAX, 0);
+        mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max()); // keeps freed memory: see many_waiters
+        mallopt(M_MMAP_MAX, 0);
 #endif
-    register_all(chosen);
-    measuring::keeping_reporter times;
-    benchmark::RunSpecifiedBenchmarks(&times);
-    try {
+        register_all(chosen);
+        measuring::keeping_reporter times;
+        benchmark::RunSpecifiedBenchmarks(&times);
         const report r(times, chosen);
         r.print();
         r.draw();
-    } catch (const std::exception& e) {
-        std::cerr << "semaphore_benchmark: " << e.what() << '\n';
-        return 1;
-    }
-    return 0;
+        return true;
+    });
 }

@@ -64,8 +64,8 @@ endif()
 file(GLOB_RECURSE examples "${SOURCE}/examples/*.cpp" "${SOURCE}/examples/*.hpp")
 check_blocks("${SOURCE}/README.md" ${examples})
 check_blocks("${SOURCE}/docs/using.md" ${examples})
-check_blocks("${SOURCE}/docs/migration.md" "${SOURCE}/tests/migration_test.cpp")
-check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/beast_test.cpp" "${SOURCE}/tests/callback_test.cpp")
+check_blocks("${SOURCE}/docs/migration.md" "${SOURCE}/tests/unit/migration_test.cpp")
+check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp")
 
 # The check can fail.
 file(WRITE "${SCRATCH}/compiled.cpp" "int a;\n    int b;\n")

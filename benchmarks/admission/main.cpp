@@ -2,7 +2,7 @@
 // ~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What the callers of a service get, by the order in which those who wait are served.
+// Measures what the callers of a service get, depending on the order in which waiting calls are served.
 
 #include <cstdio>
 #include <string>
@@ -31,7 +31,7 @@ void print_row(const char* name, setup s, const guard_options& options, bool cli
             at_twice = o;
     }
     if (at_twice.shed > 0)
-        std::printf("  %7.1f ms", 1000 * at_twice.time_to_refusal);
+        std::printf("  %7.1f ms", 1000 * at_twice.time_to_rejection);
     std::printf("\n");
 }
 
@@ -57,8 +57,8 @@ void print_service(const setup& s) {
 } // namespace
 
 int main() {
-    std::printf("Answers in time, over the capacity, by load; and at 2 x how long it takes to be shed.\n"
-                "Clients do not tell when their patience ends, unless they cancel.\n\n");
+    std::printf("Answers in time, over the capacity, by load; and, at 2 x, the mean time until a shed caller is told.\n"
+                "A client that gives up does not tell the guard, except in the rows \"clients cancel\".\n\n");
     print_service({});
     print_service({.patience = 0.03});
     print_service({.workers = 100, .service = 0.1, .patience = 1});

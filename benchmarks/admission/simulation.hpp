@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "flowguard.hpp"
-#include "lab/random.hpp"
-#include "lab/virtual_clock.hpp"
+#include "lab/time.hpp"
 #include "support/asio.hpp"
+#include "support/random_numbers.hpp"
 
 namespace admission {
 
@@ -24,14 +24,14 @@ using lab::duration;
 using lab::time_point;
 using lab::virtual_clock;
 
-/// A service that can do so many things at once, its guard, and clients who come whether it answers or not.
+/// A service with a number of workers, its guard, and clients that arrive at random, whatever the service answers.
 struct setup {
     flowguard::guard_options options{};
     std::size_t workers = 10;
     double service = 0.010;      ///< mean of a task's time, which is exponential; seconds
-    double load = 2;             ///< how much comes, over the capacity
-    double patience = 0.1;       ///< how long after it came an answer is of use; seconds
-    bool clients_cancel = false; ///< whether the guard is told of those whose patience ends
+    double load = 2;             ///< the offered load, over the capacity
+    double patience = 0.1;       ///< how long after the request an answer is of use; seconds
+    bool clients_cancel = false; ///< whether a client cancels its call when its patience ends
     double length = 60;          ///< seconds
     std::uint64_t seed = 1;
 
@@ -45,7 +45,7 @@ struct outcome {
     std::size_t late = 0; ///< answered, but too late: work for nothing
     std::size_t shed = 0;
     std::size_t cancelled = 0;
-    double time_to_refusal = 0; ///< mean of those who were shed; seconds
+    double time_to_rejection = 0; ///< mean over the requests that were shed; seconds
 
     double goodput = 0; ///< in time, over the capacity
 };
@@ -69,7 +69,7 @@ public:
         }
         result_.goodput = static_cast<double>(result_.in_time) / (setup_.capacity() * setup_.length);
         if (result_.shed > 0)
-            result_.time_to_refusal /= static_cast<double>(result_.shed);
+            result_.time_to_rejection /= static_cast<double>(result_.shed);
         return result_;
     }
 
@@ -79,14 +79,14 @@ private:
 
     struct event {
         time_point at;
-        std::uint64_t number; // of two at the same time, the one that was planned first
+        std::uint64_t number; // at the same time, the event that was planned first goes first
         std::function<void()> happen;
 
         bool operator<(const event& other) const { return other.at < at || (other.at == at && other.number < number); }
     };
 
     struct request {
-        time_point came_at = virtual_clock::now();
+        time_point enqueued_at = virtual_clock::now();
         asio::cancellation_signal gives_up;
     };
 
@@ -98,7 +98,7 @@ private:
 
     void arrive() {
         if (virtual_clock::now().time_since_epoch() > lab::seconds(setup_.length))
-            return; // what waits is still served
+            return; // requests that wait are still served
         schedule(next_arrival(), [this] { arrive(); });
         ++result_.offered;
         auto r = std::make_shared<request>();
@@ -107,7 +107,7 @@ private:
                 if (t)
                     serve(r, std::move(t));
                 else
-                    refuse(*r, e);
+                    reject(*r, e);
             })));
         if (setup_.clients_cancel)
             schedule(lab::seconds(setup_.patience), [r] { r->gives_up.emit(asio::cancellation_type::terminal); });
@@ -121,19 +121,19 @@ private:
         });
     }
 
-    void refuse(const request& r, flowguard::error_code why) {
+    void reject(const request& r, flowguard::error_code why) {
         if (why == flowguard::error::shed) {
             ++result_.shed;
-            result_.time_to_refusal += time_of(r);
+            result_.time_to_rejection += time_of(r);
         } else {
             ++result_.cancelled;
         }
     }
 
-    static double time_of(const request& r) { return lab::in_seconds(virtual_clock::now() - r.came_at); }
+    static double time_of(const request& r) { return lab::in_seconds(virtual_clock::now() - r.enqueued_at); }
 
     const setup setup_;
-    lab::random_numbers random_;
+    support::random_numbers random_;
     asio::io_context context_{1};
     guard_type guard_;
     std::priority_queue<event> events_;

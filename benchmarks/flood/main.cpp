@@ -2,11 +2,11 @@
 // ~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What a flood of calls against a full queue does to a service, and when the callers that are refused are told.
+// Measures what a flood of calls against a full queue does to a service, and how soon rejected callers are told.
 //
 // The service has 10 permits and tasks of 1 ms, on a thread of its own; at most 10 callers wait. Ordinary callers offer
-// twice its capacity. Besides, threads call as fast as they can, with a lower priority. To compare with, the same threads
-// are busy with something else.
+// twice its capacity. In addition, threads call as fast as they can, with a lower priority: the flood. For comparison,
+// the same threads spin instead.
 
 #include <algorithm>
 #include <atomic>
@@ -29,8 +29,8 @@
 #include <asio/steady_timer.hpp>
 #endif
 
-#include "command_line.hpp"
 #include "flowguard.hpp"
+#include "support/command_line.hpp"
 
 namespace {
 
@@ -43,10 +43,10 @@ using guard = flowguard::flow_guard<flowguard::fixed_limit>;
 constexpr double capacity = 10'000; // tasks a second
 
 struct result {
-    double served = 0;  // ordinary callers' and flooders' tasks, a second
-    double refused = 0; // a second
+    double served = 0; // ordinary callers' and flooders' tasks, a second
+    double rejected = 0; // a second
     std::size_t most_untold = 0;
-    std::vector<std::chrono::nanoseconds> told; // how long it took until an ordinary caller was told of its refusal
+    std::vector<std::chrono::nanoseconds> told; // how long it took until an ordinary caller was told of its rejection
 };
 
 void spin(clock_type::duration length) {
@@ -56,14 +56,14 @@ void spin(clock_type::duration length) {
 
 class service {
 public:
-    service(std::chrono::nanoseconds cost_of_refusal, double seconds) : length_(seconds) {
+    service(std::chrono::nanoseconds cost_of_rejection, double seconds) : length_(seconds) {
         flowguard::guard_options options{.max_waiters = 10};
-        if (cost_of_refusal > 0ns)
-            options.on_refusal = [cost_of_refusal](flowguard::refusal) { spin(cost_of_refusal); };
+        if (cost_of_rejection > 0ns)
+            options.on_rejection = [cost_of_rejection](flowguard::rejection) { spin(cost_of_rejection); };
         guard_.emplace(context_.get_executor(), flowguard::fixed_limit{10}, options);
     }
 
-    // With so many threads that flood it, or else spin.
+    // Runs with `busy_threads` threads, which flood the service or else spin.
     result run(std::size_t busy_threads, bool flooded) {
         std::optional work(asio::make_work_guard(context_));
         std::thread server([this] { context_.run(); });
@@ -74,7 +74,7 @@ public:
         result r = call_at(2 * capacity);
         const double seconds = std::chrono::duration<double>(clock_type::now() - begin).count();
         r.served = static_cast<double>(served_.load()) / seconds;
-        r.refused = static_cast<double>(guard_->stats().shed) / seconds;
+        r.rejected = static_cast<double>(guard_->stats().shed) / seconds;
         ends_ = true;
         for (std::thread& t : threads)
             t.join();
@@ -93,7 +93,7 @@ private:
         });
     }
 
-    // The handlers run on a context of the thread's own, which has nothing else to do.
+    // The handlers run on a context of the thread's own, which has no other work.
     void flood() {
         asio::io_context mine{1};
         std::size_t untold = 0;
@@ -101,18 +101,17 @@ private:
             ++untold;
             guard_->async_acquire({.priority = flowguard::priority::sheddable},
                                   asio::bind_executor(mine, [&untold](error_code, guard::ticket) { --untold; }));
-            for (std::size_t most = most_untold_;
-                 untold > most && !most_untold_.compare_exchange_weak(most, untold);) {
+            for (std::size_t most = most_untold_; untold > most && !most_untold_.compare_exchange_weak(most, untold);) {
             }
             mine.restart();
             mine.poll();
         }
-        guard_->close(); // those that still wait
+        guard_->close(); // ends the calls that still wait
         mine.restart();
         mine.run();
     }
 
-    // As busy as in a flood, with something else.
+    // Keeps the thread as busy as a flood does, but without calls.
     void spin_instead() {
         while (!ends_)
             spin(10us);
@@ -140,7 +139,7 @@ private:
             mine.run_for(200us);
         }
         r.most_untold = most_untold_;
-        guard_->close(); // those that still wait
+        guard_->close(); // ends the calls that still wait
         mine.restart();
         mine.run();
         return r;
@@ -167,7 +166,7 @@ void print_row(std::chrono::nanoseconds cost, std::size_t threads, double second
     result r = service(cost, seconds).run(threads, true);
     std::printf("%9.0f us %9zu %10.0f/s %8.0f %% %11.0f/s %9.3f ms %9.3f ms %8zu\n",
                 static_cast<double>(cost.count()) * 1e-3, threads, r.served,
-                calm.served > 0 ? 100 * r.served / calm.served : 0, r.refused, quantile(r.told, 0.5),
+                calm.served > 0 ? 100 * r.served / calm.served : 0, r.rejected, quantile(r.told, 0.5),
                 quantile(r.told, 0.99), r.most_untold);
 }
 
@@ -176,16 +175,18 @@ void print_row(std::chrono::nanoseconds cost, std::size_t threads, double second
 int main(int argc, char** argv) {
     double seconds = 3;
     try {
-        for (command_line line(argc, argv); line.next();) {
+        for (support::command_line line(argc, argv); line.next();) {
             if (std::strcmp(line.option(), "--seconds") == 0)
                 seconds = line.number_in<double>(0.01, 3600);
             else
-                line.refuse();
+                line.reject();
         }
-        std::printf("10 permits, tasks of 1 ms, at most 10 wait; offered twice the capacity, and besides threads that call as\n"
-                    "fast as they can. Calm: the same threads spin. Told: ordinary callers of their refusal.\n\n"
-                    "%12s %9s %12s %10s %13s %12s %12s %8s\n",
-                    "an observer", "threads", "served", "of calm", "refused", "told: p50", "p99", "untold");
+        std::printf(
+            "10 permits, tasks of 1 ms, at most 10 callers wait. Ordinary callers offer twice the capacity. Besides,\n"
+            "threads call as fast as they can. Calm: the same threads spin instead. Told: how long it takes until an\n"
+            "ordinary caller is told of its rejection. Untold: the most calls of one thread without an answer.\n\n"
+            "%12s %9s %12s %10s %13s %12s %12s %8s\n",
+            "an observer", "threads", "served", "of calm", "rejected", "told: p50", "p99", "untold");
         for (const auto cost : {0ns, 20'000ns})
             for (const std::size_t threads : {1U, 3U})
                 print_row(cost, threads, seconds);

@@ -9,8 +9,6 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <cstdio>
-#include <functional>
 #include <limits>
 #include <ostream>
 #include <string>
@@ -18,13 +16,12 @@
 #include <utility>
 #include <vector>
 
-#include "../round_step.hpp"
 #include "contenders.hpp"
 #include "experiment.hpp"
-#include "markup.hpp"
 #include "record.hpp"
 #include "scenario.hpp"
 #include "score.hpp"
+#include "support/svg.hpp"
 #include "table.hpp"
 
 namespace lab {
@@ -50,13 +47,8 @@ public:
     }
 
     void write(std::ostream& out) const {
-        const std::string w = number(width), h = number(height(strategies_.size()));
-        out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << w << "\" height=\"" << h << "\" viewBox=\"0 0 "
-            << w << ' ' << h
-            << "\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\" font-size=\"12\">\n"
-            << "<title>" << escaped(result_.of.name) << "</title>\n"
-            << "<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#ffffff\"/>\n";
-        draw_heading(out);
+        support::svg_writer svg(out, width, height(strategies_.size()), support::escaped(result_.of.name));
+        draw_heading(svg);
 
         const std::array<panel, 3> panels{
             goodput_panel(),
@@ -64,23 +56,23 @@ public:
                               highest_limit()),
             logarithmic_panel("p99, ms", 530, &curves::p99, std::numeric_limits<double>::max())};
         const auto& [goodputs, limits, latencies] = panels;
-        draw_offered(out, goodputs);
+        draw_offered(svg, goodputs);
         for (const panel& p : panels)
-            draw_axes(out, p);
-        draw_phases(out, panels);
-        draw_time(out, latencies.bottom());
-        draw_curves(out, goodputs, &curves::goodput, false);
-        draw_curves(out, limits, &curves::limit, true);
-        draw_curves(out, latencies, &curves::p99, false);
-        draw_key(out);
-        out << "</svg>\n";
+            p.draw_axes(svg, left, right);
+        draw_phases(svg, panels);
+        latencies.draw_time(svg, left, right, result_.of.length());
+        draw_curves(svg, goodputs, &curves::goodput, false);
+        draw_curves(svg, limits, &curves::limit, true);
+        draw_curves(svg, latencies, &curves::p99, false);
+        draw_key(svg);
     }
 
 private:
     static constexpr double left = 64, right = 936, phases_top = 62, key_top = 752, key_row = 20;
     static constexpr std::size_t key_columns = 4;
 
-    // By bin. Rates and quantiles are those of a window around each, which slides: one bin alone has too few requests.
+    // Values by bin. Rates and quantiles are those of a sliding window around each bin: one bin alone has too few
+    // requests.
     struct curves {
         std::vector<double> offered, goodput; // requests per second
         std::vector<double> limit;
@@ -103,26 +95,15 @@ private:
 
     // ---- Panels ----
 
-    struct panel {
-        std::string title;
-        double top, size;
-        double least, most; // of the values shown; what is outside is drawn at the edge
-        bool logarithmic;
-
-        double bottom() const { return top + size; }
-        double y(double value) const {
-            const double v = std::clamp(value, least, most);
-            const double share =
-                logarithmic ? std::log(v / least) / std::log(most / least) : (v - least) / (most - least);
-            return bottom() - size * share;
-        }
-    };
+    using panel = support::chart_panel;
+    using style = support::line_style;
+    using points = support::svg_writer::points;
 
     using curve = std::vector<double> curves::*;
 
     static double highest(const std::vector<double>& values) { return *std::max_element(values.begin(), values.end()); }
 
-    // Goodputs are to be told apart, also under a load that is many times higher.
+    // Chosen so that goodputs can be told apart, even under a load that is many times higher.
     panel goodput_panel() const {
         double most = highest(oracle_.goodput);
         for (const curves& run : runs_)
@@ -135,7 +116,7 @@ private:
         return {std::move(title), 108, 180, 0, top, false};
     }
 
-    // Higher ones, some as good as infinite, are drawn at the edge.
+    // Higher limits, some of which are practically infinite, are drawn at the edge.
     double highest_limit() const { return 100 * highest(oracle_.limit); }
 
     panel logarithmic_panel(std::string title, double top, curve values, double bound) const {
@@ -159,29 +140,9 @@ private:
     double x(double time) const { return left + (right - left) * time / result_.of.length(); }
     double x_of_bin(std::size_t i) const { return x((static_cast<double>(i) + 0.5) * result_.oracle_run.bin_length()); }
 
-    static std::vector<double> ticks(const panel& p) {
-        std::vector<double> values;
-        if (!p.logarithmic) {
-            const double step = round_step(p.most / 6);
-            for (double v = 0; v <= p.most; v += step)
-                values.push_back(v);
-            return values;
-        }
-        const bool few = p.most / p.least < 300;
-        for (double decade = std::pow(10, std::floor(std::log10(p.least))); decade <= p.most; decade *= 10)
-            for (const double v : {decade, 2 * decade, 5 * decade})
-                if (v >= p.least && v <= p.most && (few || v == decade))
-                    values.push_back(v);
-        return values;
-    }
-
     // ---- Lines ----
 
-    struct style {
-        std::string_view colour, line_width, dashes;
-    };
-
-    // Of a contender, by its place among all of them. Told apart by more than their hue.
+    // The style of a contender, by its index among all contenders. Styles differ in more than their hue.
     static style style_of(std::size_t contender) {
         static constexpr std::array<style, 12> styles{{{"#0969da", "2.8", "none"},
                                                        {"#cf222e", "1.2", "none"},
@@ -199,71 +160,47 @@ private:
     }
     static constexpr style oracle_style{"#1f2328", "1.8", "none"};
 
-    static std::string stroke(const style& s) {
-        std::string text = "fill=\"none\" stroke=\"" + std::string(s.colour) + "\" stroke-width=\"";
-        text += s.line_width;
-        if (s.dashes != "none")
-            (text += "\" stroke-dasharray=\"") += s.dashes;
-        return text + '"';
-    }
-
-    // The default last, so that it lies above the others.
-    void draw_curves(std::ostream& out, const panel& p, curve values, bool oracle_in_steps) const {
+    // Draws the first strategy last, so that it lies above the others.
+    void draw_curves(support::svg_writer& svg, const panel& p, curve values, bool oracle_in_steps) const {
         for (std::size_t i = runs_.size(); i-- > 1;)
-            draw_curve(out, p, runs_[i].*values, styles_[i], false);
-        draw_curve(out, p, oracle_.*values, oracle_style, oracle_in_steps);
+            draw_curve(svg, p, runs_[i].*values, styles_[i], false);
+        draw_curve(svg, p, oracle_.*values, oracle_style, oracle_in_steps);
         if (!runs_.empty())
-            draw_curve(out, p, runs_.front().*values, styles_.front(), false);
+            draw_curve(svg, p, runs_.front().*values, styles_.front(), false);
     }
 
-    void draw_curve(std::ostream& out, const panel& p, const std::vector<double>& values, const style& s,
+    void draw_curve(support::svg_writer& svg, const panel& p, const std::vector<double>& values, const style& s,
                     bool in_steps) const {
-        out << "<polyline " << stroke(s) << " stroke-linejoin=\"round\" points=\"";
-        double y_before = 0;
+        points line;
         for (std::size_t i = 0; i < values.size(); ++i) {
             if (p.logarithmic && values[i] <= 0)
                 continue;
             const double y = p.y(values[i]);
-            if (in_steps && i > 0 && y != y_before)
-                out << number(x_of_bin(i), 1) << ',' << number(y_before, 1) << ' ';
-            out << number(x_of_bin(i), 1) << ',' << number(y, 1) << ' ';
-            y_before = y;
+            if (in_steps && !line.empty())
+                line.push_back({x_of_bin(i), line.back().y});
+            line.push_back({x_of_bin(i), y});
         }
-        out << "\"/>\n";
+        svg.polyline(line, s.stroke() + " stroke-linejoin=\"round\"");
     }
 
-    void draw_offered(std::ostream& out, const panel& p) const {
-        out << "<polygon fill=\"#e7ebf0\" points=\"" << number(left) << ',' << number(p.bottom()) << ' ';
+    void draw_offered(support::svg_writer& svg, const panel& p) const {
         const std::vector<double>& offered = oracle_.offered;
-        out << number(left) << ',' << number(p.y(offered.front()), 1) << ' ';
+        points area{{left, p.bottom()}, {left, p.y(offered.front())}};
         for (std::size_t i = 0; i < offered.size(); ++i)
-            out << number(x_of_bin(i), 1) << ',' << number(p.y(offered[i]), 1) << ' ';
-        out << number(right) << ',' << number(p.y(offered.back()), 1) << ' ' << number(right) << ','
-            << number(p.bottom()) << "\"/>\n";
+            area.push_back({x_of_bin(i), p.y(offered[i])});
+        area.push_back({right, p.y(offered.back())});
+        area.push_back({right, p.bottom()});
+        svg.polygon(area, "fill=\"#e7ebf0\"");
     }
 
-    // ---- What is around them ----
+    // ---- Heading, phases and key ----
 
-    static std::string number(double value, int digits = 0) { return decimal(value, digits); }
+    static std::string number(double value, int digits = 0) { return support::decimal(value, digits); }
+    static std::string short_number(double value) { return support::significant(value, 3); }
 
-    static std::string short_number(double value) {
-        std::array<char, 32> text{};
-        std::snprintf(text.data(), text.size(), "%.3g", value);
-        return text.data();
-    }
-
-    static void draw_text(std::ostream& out, double x, double y, std::string_view text, std::string_view more) {
-        out << "<text x=\"" << number(x, 1) << "\" y=\"" << number(y, 1) << "\" " << more << '>' << text << "</text>\n";
-    }
-
-    static void draw_line(std::ostream& out, double x1, double y1, double x2, double y2, std::string_view more) {
-        out << "<line x1=\"" << number(x1, 1) << "\" y1=\"" << number(y1, 1) << "\" x2=\"" << number(x2, 1)
-            << "\" y2=\"" << number(y2, 1) << "\" " << more << "/>\n";
-    }
-
-    void draw_heading(std::ostream& out) const {
+    void draw_heading(support::svg_writer& svg) const {
         const scenario& s = result_.of;
-        draw_text(out, left, 28, escaped(s.name), "font-size=\"16\" font-weight=\"600\" fill=\"#1f2328\"");
+        svg.text(left, 28, support::escaped(s.name), "font-size=\"16\" font-weight=\"600\" fill=\"#1f2328\"");
         std::string about = short_number(1e3 * s.service) + " ms a request";
         if (s.shares())
             about += " alone, most done with " + number(s.best_concurrency()) + " at once";
@@ -271,7 +208,7 @@ private:
             about += ", and " + short_number(1e3 * s.downstream) + " ms downstream";
         about += "; callers give up after " + short_number(s.time_out) + " s; first limit " +
                  std::to_string(s.initial_limit);
-        draw_text(out, left, 47, about, "fill=\"#57606a\"");
+        svg.text(left, 47, about, "fill=\"#57606a\"");
     }
 
     std::string text_of(const phase& p) const {
@@ -287,75 +224,49 @@ private:
         return text;
     }
 
-    // Lines down from them, but not through the titles between the panels.
-    void draw_phases(std::ostream& out, const std::array<panel, 3>& panels) const {
+    // Draws a line at the start of each phase, but not through the titles between the panels.
+    void draw_phases(support::svg_writer& svg, const std::array<panel, 3>& panels) const {
         const scenario& s = result_.of;
         double start = 0;
         for (const phase& p : s.phases) {
-            draw_line(out, x(start), phases_top, x(start), phases_top + 14, "stroke=\"#8c959f\"");
-            draw_text(out, x(start) + 5, phases_top + 11, text_of(p), "fill=\"#1f2328\" font-size=\"11\"");
+            svg.line(x(start), phases_top, x(start), phases_top + 14, "stroke=\"#8c959f\"");
+            svg.text(x(start) + 5, phases_top + 11, text_of(p), "fill=\"#1f2328\" font-size=\"11\"");
             for (const panel& part : panels)
-                draw_line(out, x(start), part.top, x(start), part.bottom(), "stroke=\"#8c959f\"");
+                svg.line(x(start), part.top, x(start), part.bottom(), "stroke=\"#8c959f\"");
             start += p.length;
         }
         const double counted = x(score::warm_up * s.length());
         for (const panel& part : panels)
-            draw_line(out, counted, part.top, counted, part.bottom(), "stroke=\"#8c959f\" stroke-dasharray=\"2 3\"");
-        draw_text(out, counted, panels.back().bottom() + 33, "&#8593; counted from here",
-                  "fill=\"#57606a\" font-size=\"10\"");
-    }
-
-    static void draw_axes(std::ostream& out, const panel& p) {
-        draw_text(out, left + 5, p.top - 10, p.title, "font-size=\"13\" font-weight=\"600\" fill=\"#1f2328\"");
-        for (const double v : ticks(p)) {
-            draw_line(out, left, p.y(v), right, p.y(v), "stroke=\"#d0d7de\" stroke-width=\"0.8\"");
-            draw_text(out, left - 8, p.y(v) + 4, v < 1e6 ? decimal_without_zeros(v) : short_number(v),
-                      "text-anchor=\"end\" fill=\"#57606a\"");
-        }
-        draw_line(out, left, p.bottom(), right, p.bottom(), "stroke=\"#8c959f\"");
-    }
-
-    static std::string decimal_without_zeros(double value) {
-        std::array<char, 32> text{};
-        std::snprintf(text.data(), text.size(), "%.7g", value);
-        return text.data();
-    }
-
-    void draw_time(std::ostream& out, double bottom) const {
-        const double length = result_.of.length(), step = round_step(length / 10);
-        for (int i = 0; i * step <= length * 1.001; ++i) {
-            draw_line(out, x(i * step), bottom, x(i * step), bottom + 4, "stroke=\"#8c959f\"");
-            draw_text(out, x(i * step), bottom + 18, decimal_without_zeros(i * step) + " s",
-                      "text-anchor=\"middle\" fill=\"#57606a\"");
-        }
+            svg.line(counted, part.top, counted, part.bottom(), "stroke=\"#8c959f\" stroke-dasharray=\"2 3\"");
+        svg.text(counted, panels.back().bottom() + 33, "&#8593; counted from here",
+                 "fill=\"#57606a\" font-size=\"10\"");
     }
 
     static std::size_t key_rows(std::size_t strategies) { return (strategies + 1 + key_columns - 1) / key_columns; }
 
-    void draw_key(std::ostream& out) const {
-        draw_key_entry(out, 0, "oracle", "least for G 0.95", oracle_style);
+    void draw_key(support::svg_writer& svg) const {
+        draw_key_entry(svg, 0, "oracle", "least for G 0.95", oracle_style);
         for (std::size_t i = 0; i < strategies_.size(); ++i) {
             const score& s = result_.scores[i].front();
-            draw_key_entry(out, i + 1, strategies_[i],
+            draw_key_entry(svg, i + 1, strategies_[i],
                            "G " + number(s.goodput, 2) + ", P " + number(s.p99, s.p99 < 10 ? 2 : 0), styles_[i]);
         }
     }
 
-    void draw_key_entry(std::ostream& out, std::size_t place, std::string_view name, std::string_view more,
+    void draw_key_entry(support::svg_writer& svg, std::size_t place, std::string_view name, std::string_view more,
                         const style& s) const {
         const std::size_t rows = key_rows(strategies_.size());
         const double left_edge = left + (right - left) / key_columns * static_cast<double>(place / rows);
         const double y = key_top - 20 + key_row * static_cast<double>(place % rows + 1);
-        draw_line(out, left_edge, y - 4, left_edge + 26, y - 4, stroke(s));
-        const std::string fill = "fill=\"" + std::string(s.colour) + '"';
-        draw_text(out, left_edge + 32, y, escaped(name), fill + " font-size=\"11\" font-weight=\"600\"");
-        draw_text(out, left_edge + 122, y, more, "fill=\"#57606a\" font-size=\"11\"");
+        svg.line(left_edge, y - 4, left_edge + 26, y - 4, s.stroke());
+        svg.text(left_edge + 32, y, support::escaped(name), s.fill() + " font-size=\"11\" font-weight=\"600\"");
+        svg.text(left_edge + 122, y, more, "fill=\"#57606a\" font-size=\"11\"");
     }
 
     const result& result_;
     const std::vector<std::string>& strategies_;
     curves oracle_;
-    std::vector<curves> runs_; // by strategy, as the next
+    std::vector<curves> runs_; // by strategy, as styles_ is
     std::vector<style> styles_;
 };
 

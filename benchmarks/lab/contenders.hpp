@@ -23,7 +23,7 @@
 
 namespace lab {
 
-/// Who takes part.
+/// A participant in the comparison.
 struct contender {
     std::string name;
     limiter_factory make;
@@ -41,8 +41,9 @@ std::unique_ptr<limiter> guard_with(Strategy strategy) {
 
 } // namespace detail
 
-/// The first is the library's default. All others have their own defaults, but for the initial limit. The last ones
-/// show what can be had at all: the oracle itself, with other aims than what it is compared with.
+/// All contenders. The first is the library's default strategy. All others have their own defaults, except for the
+/// initial limit. The last ones show what is possible at all: they are the oracle itself, with other shares of the best
+/// goodput than the oracle that scores are relative to.
 inline std::vector<contender> contenders() {
     using detail::guard_with;
     return {
@@ -53,7 +54,7 @@ inline std::vector<contender> contenders() {
         {"gradient2",
          [](std::size_t initial_limit, std::uint64_t) {
              flowguard::gradient2_options o;
-             o.initial_limit = std::min(initial_limit, o.max_limit); // which is Netflix's, and low
+             o.initial_limit = std::min(initial_limit, o.max_limit); // max_limit is Netflix's, and low
              return guard_with(flowguard::gradient2_strategy(o));
          }},
         {"aimd",

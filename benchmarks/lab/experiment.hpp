@@ -25,7 +25,7 @@
 
 namespace lab {
 
-/// Runs `work(i)` for each i below `count`, on some threads, and tells how many are done after each.
+/// Runs `work(i)` for each i below `count`, on `threads` threads. After each, calls `progress` with how many are done.
 inline void for_each_in_parallel(std::size_t count, std::size_t threads, const std::function<void(std::size_t)>& work,
                                  const std::function<void(std::size_t done)>& progress) {
     std::atomic<std::size_t> next{0};
@@ -98,7 +98,7 @@ private:
     }
 
     static record run_contender(const scenario& s, const contender& c, std::uint64_t seed) {
-        virtual_clock::set({}); // some look at it when they are made
+        virtual_clock::set({}); // some limiters read it when they are made
         std::vector<std::unique_ptr<limiter>> limiters;
         for (std::size_t g = 0; g < s.guards(); ++g)
             limiters.push_back(c.make(s.initial_limit, seed * 1000 + g));

@@ -40,7 +40,7 @@ inline std::string text_of(double value) {
     return text;
 }
 
-// One step of a scenario's load, and of its server.
+// One step of a scenario: its load, and its server.
 struct step {
     double length; // seconds
     double load;   // over the capacity of the first step
@@ -81,12 +81,12 @@ private:
 
 } // namespace detail
 
-/// A table for reading. A scenario's load is said over its capacity: `2x`.
+/// A fixed table of scenarios, for reading. The names give the load over the capacity: `2x`.
 inline std::vector<scenario> fixed_scenarios() {
     using detail::builder;
     std::vector<scenario> all;
 
-    // Many requests a run, few of them long, on any size of server.
+    // Many requests in each run, few of them long, on any size of server.
     struct size {
         double workers, service, length;
     };
@@ -175,9 +175,9 @@ inline std::vector<scenario> fixed_scenarios() {
     all.push_back(builder("guards", "32 for an hour 1.5x", 40, 0.02).steps({{3600, 1.5, 0, 1, 32}}));
 
     for (const auto& [name, what] :
-         {std::pair{"retry", refused_callers::retry}, std::pair{"wait", refused_callers::wait}})
+         {std::pair{"retry", rejected_callers::retry}, std::pair{"wait", rejected_callers::wait}})
         all.push_back(builder("callers", std::string(name) + " 40 1.5x", 40, 0.02)
-                          .with([w = what](scenario& sc) { sc.refused = w; })
+                          .with([w = what](scenario& sc) { sc.rejected = w; })
                           .steps({{60, 1.5}}));
     return all;
 }

@@ -41,7 +41,7 @@ public:
         enclose('[', ']', elements);
     }
 
-    /// The name of the value that is written next.
+    /// Writes the name of the value that is written next.
     json_writer& name(std::string_view text) {
         separate();
         quote(text);
@@ -104,24 +104,24 @@ private:
         for (const char c : text) {
             if (c == '"' || c == '\\')
                 out_ << '\\';
-            out_ << c; // no control characters in our names
+            out_ << c; // our names have no control characters
         }
         out_ << '"';
     }
 
     std::ostream& out_;
-    bool first_ = true; // in what encloses it
+    bool first_ = true; // in the enclosing object or array
 };
 
 namespace detail {
 
-inline const char* name_of(refused_callers r) {
+inline const char* name_of(rejected_callers r) {
     switch (r) {
-    case refused_callers::leave:
+    case rejected_callers::leave:
         return "leave";
-    case refused_callers::retry:
+    case rejected_callers::retry:
         return "retry";
-    case refused_callers::wait:
+    case rejected_callers::wait:
         return "wait";
     }
     return "";
@@ -174,7 +174,7 @@ private:
             to_.member("swing", s.swing);
             to_.member("swing_period", s.swing_period);
             to_.member("time_out", s.time_out);
-            to_.member("refused_callers", name_of(s.refused));
+            to_.member("rejected_callers", name_of(s.rejected));
             to_.member("initial_limit", s.initial_limit);
             to_.member("highest_load", highest_load(s));
             to_.member("light", is_light(s));
@@ -218,7 +218,7 @@ private:
             to_.member("p99", s.p99);
             to_.member("quality", s.quality());
             to_.member("good", s.is_good());
-            to_.member("refused", s.refused);
+            to_.member("rejected", s.rejected);
             to_.member("recovery", s.recovery);
             to_.member("oscillation", s.oscillation);
             to_.member("fairness", s.fairness);
@@ -234,7 +234,7 @@ private:
             to_.member("good_share", s.good_share());
             to_.member("worst_goodput", s.worst_goodput);
             to_.member("worst_p99", s.worst_p99);
-            to_.member("worst_false_refusals", s.worst_false_refusals);
+            to_.member("worst_false_rejections", s.worst_false_rejections);
             to_.member("mean_fairness", s.mean_fairness);
             to_.name("quality_by_family").object([&] {
                 for (const auto& [family, quality] : s.quality_by_family)
@@ -248,7 +248,7 @@ private:
 
 } // namespace detail
 
-/// The scenarios, how each strategy did in them with each seed, and the summary.
+/// Writes the scenarios, the scores of each strategy in them with each seed, and the summary.
 inline void write_json(std::ostream& out, const std::vector<result>& results,
                        const std::vector<std::string>& strategies) {
     detail::json_report(out).write(results, strategies);

@@ -17,13 +17,13 @@
 
 #include "flowguard.hpp"
 #include "slots.hpp"
-#include "virtual_clock.hpp"
+#include "time.hpp"
 
 namespace lab {
 
 using flowguard::outcome;
 
-/// What the simulation puts in front of a server, and asks for each request. It reads the time from
+/// The simulation puts limiters in front of a server, and asks one for each request. A limiter reads the time from
 /// virtual_clock.
 class limiter {
 public:
@@ -32,20 +32,20 @@ public:
     limiter& operator=(const limiter&) = delete;
     virtual ~limiter() = default;
 
-    /// A name for the admitted request until it is done, or nothing: refused.
+    /// Admits a request and returns a name for it, valid until finish(); returns nothing if it rejects the request.
     virtual std::optional<std::size_t> try_acquire() = 0;
 
-    /// Once for each admitted request.
+    /// To be called once for each admitted request.
     virtual void finish(std::size_t request, outcome how) = 0;
 
     virtual std::size_t limit() const = 0;
     virtual std::size_t in_flight() const = 0;
 
-    /// Tells what no real limiter is told: phase `phase` of the scenario begins.
+    /// Tells that phase `phase` of the scenario begins, which no real limiter could know.
     virtual void begin_phase(std::size_t /*phase*/) {}
 };
 
-/// Makes the limiter of one caller of the server.
+/// Makes the limiter of one guard.
 using limiter_factory = std::function<std::unique_ptr<limiter>(std::size_t initial_limit, std::uint64_t seed)>;
 
 /// A real flow_guard.
@@ -71,8 +71,8 @@ private:
     slots<typename guard::ticket> tickets_;
 };
 
-/// A limit that admits while fewer are in flight, and learns from each request as soon as it is done: how most of the
-/// published limiters work.
+/// A limiter that admits a request while fewer than the limit are in flight, and learns from each request as soon as it
+/// is done. Most of the published limiters work in this way.
 class sample_limiter : public limiter {
 public:
     explicit sample_limiter(double initial_limit) : limit_(initial_limit) {}
@@ -97,12 +97,12 @@ public:
 protected:
     struct sample {
         duration rtt;
-        std::size_t in_flight;         // when it was admitted, itself included
-        std::size_t in_flight_at_end;  // when it was done, itself included
-        bool dropped;                  // timed out
+        std::size_t in_flight; // when it was admitted, itself included
+        std::size_t in_flight_at_end; // when it was done, itself included
+        bool dropped; // timed out
     };
 
-    /// Sets limit_.
+    /// Learns from a finished request, and sets limit_.
     virtual void learn(const sample& s) = 0;
 
     /// For limits that change with time.

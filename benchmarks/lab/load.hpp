@@ -11,7 +11,7 @@
 
 namespace lab {
 
-/// The highest offered load there ever is, over what the server can do at the time.
+/// The highest load that is ever offered, over the capacity of the server at that time.
 inline double highest_load(const scenario& s) {
     double highest = 0;
     for (const phase& p : s.phases)
@@ -19,8 +19,8 @@ inline double highest_load(const scenario& s) {
     return highest;
 }
 
-/// Whether the load is so low, always, that whoever is refused is refused falsely. Not where the server stalls: for
-/// that while it can do nothing.
+/// Whether the load is always so low that each rejection is a false one. False for a server that stalls, which can do
+/// nothing during a stall.
 inline bool is_light(const scenario& s) {
     return s.stalls.every <= 0 && highest_load(s) <= 0.8;
 }

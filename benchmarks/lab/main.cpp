@@ -26,6 +26,7 @@
 #include "page.hpp"
 #include "sampled_scenarios.hpp"
 #include "summary.hpp"
+#include "support/run_main.hpp"
 #include "table.hpp"
 
 namespace lab {
@@ -69,7 +70,7 @@ void write_file(const std::filesystem::path& path, Write write) {
         throw std::runtime_error("cannot write to '" + path.string() + "'");
 }
 
-/// Whether it can be written had better be known now.
+/// Fails early if the output cannot be written.
 void prepare_output(const options& chosen) {
     if (!chosen.json.empty() && !std::ofstream(chosen.json, std::ios::app))
         throw std::runtime_error("cannot write to '" + chosen.json + "'");
@@ -79,7 +80,7 @@ void prepare_output(const options& chosen) {
     write_file(std::filesystem::path(chosen.html) / "index.html", [](std::ostream& out) { out << "Not done yet.\n"; });
 }
 
-/// The longest first, so that no thread is left with one of those in the end.
+/// The longest scenarios first, so that no thread is still busy with one of them when the others have finished.
 std::vector<std::size_t> order_of(const std::vector<scenario>& scenarios) {
     std::vector<double> requests;
     for (const scenario& s : scenarios)
@@ -148,27 +149,12 @@ void run_and_report(const options& chosen, const std::vector<scenario>& scenario
 } // namespace lab
 
 int main(int argc, char** argv) {
-    lab::options chosen;
-    std::vector<lab::scenario> scenarios;
-    try {
-        chosen = lab::parse_options(argc, argv);
-        if (chosen.help) {
-            std::cout << lab::help_text;
-            return 0;
-        }
-        scenarios = lab::chosen_scenarios(chosen);
-    } catch (const std::exception& e) {
-        std::cerr << "control_lab: " << e.what() << "; see --help\n";
-        return 2;
-    }
-    try {
-        if (chosen.list)
-            lab::list(chosen, scenarios);
-        else
-            lab::run_and_report(chosen, scenarios);
-    } catch (const std::exception& e) {
-        std::cerr << "control_lab: " << e.what() << '\n';
-        return 1;
-    }
-    return 0;
+    return support::run_main("control_lab", lab::help_text, argc, argv, lab::parse_options,
+                             [](const lab::options& chosen) {
+                                 const std::vector<lab::scenario> scenarios = lab::chosen_scenarios(chosen);
+                                 if (chosen.list)
+                                     lab::list(chosen, scenarios);
+                                 else
+                                     lab::run_and_report(chosen, scenarios);
+                             });
 }

@@ -14,8 +14,8 @@
 #include <thread>
 #include <vector>
 
-#include "command_line.hpp"
 #include "contenders.hpp"
+#include "support/command_line.hpp"
 
 namespace lab {
 
@@ -34,7 +34,7 @@ struct options {
     std::string html; // folder
     std::optional<bool> rows;
 
-    /// A handful of scenarios is for reading, hundreds are for the summary.
+    /// By default, prints rows only for the fixed scenarios: hundreds of sampled ones would have too many rows to read.
     bool prints_rows() const { return rows.value_or(!sampled); }
 };
 
@@ -43,17 +43,17 @@ inline constexpr std::string_view help_text =
                    [--seeds N] [--initial-limit N] [--threads N] [--rows | --no-rows] [--json FILE]
                    [--html FOLDER] [--list]
 
-Lets strategies that set concurrency limits, FlowGuard's and others', meet simulated servers: with queues, with
-contention, with capacity that changes, with bursts and stalls, with many clients. Each is compared with an oracle:
-static limits, set anew for each phase of a scenario by someone who knows it beforehand.
+Tests strategies that set concurrency limits, FlowGuard's and others', on simulated servers: with queues, with
+contention, with capacity that changes, with bursts and stalls, with many clients. Compares each strategy with an
+oracle, which knows each scenario beforehand and sets the best static limit for each of its phases.
 
-  --scenarios WHICH   fixed: a table for reading; sampled: drawn, for judging; all: both; default: fixed
-  --sampled N         how many are drawn, always the same ones; from 1 to 100000, default: 300
-  --only TEXT         those whose name contains it
-  --strategies A,...  some of those that --list shows, in this order; default: all
-  --seeds N           runs of each, with other arrivals and service times; from 1 to 1000, default: 1
-  --initial-limit N   instead of each scenario's own, for those who take one; from 1 to 100000
-  --threads N         that simulate; from 1 to 1024, default: as many as the machine runs at once
+  --scenarios WHICH   fixed: a table for reading; sampled: drawn at random, for judging; all: both; default: fixed
+  --sampled N         how many scenarios are drawn, always the same ones; from 1 to 100000, default: 300
+  --only TEXT         only scenarios whose name contains TEXT
+  --strategies A,...  only these strategies, in this order; --list shows them; default: all
+  --seeds N           runs of each scenario, with different arrivals and service times; from 1 to 1000, default: 1
+  --initial-limit N   initial limit of the strategies that take one, instead of each scenario's own; from 1 to 100000
+  --threads N         threads that simulate; from 1 to 1024, default: as many as the machine runs at once
   --rows, --no-rows   whether to print the scores in each scenario, and not only the summary; default: only for
                       --scenarios fixed
   --json FILE         where to write all scores
@@ -61,10 +61,10 @@ static limits, set anew for each phase of a scenario by someone who knows it bef
   --list              prints the names of the scenarios and strategies, and does nothing else
   --help              this text
 
-A run is a discrete-event simulation in virtual time. It depends on its seed alone, not on the machine: the same
+A run is a discrete-event simulation in virtual time. It depends only on its seed, not on the machine: the same
 options print the same figures.
 
-Exit code: 0 when all ran, whatever the scores; 1 when something could not be done; 2 for a bad option.
+Exit code: 0 if all scenarios ran, whatever the scores; 1 if something failed; 2 for a bad option.
 )";
 
 namespace detail {
@@ -112,7 +112,7 @@ inline std::string parse_path(std::string_view option, std::string_view text) {
 /// Throws std::invalid_argument, with a text for the user.
 inline options parse_options(int argc, char** argv) {
     options result;
-    for (command_line line(argc, argv); line.next();) {
+    for (support::command_line line(argc, argv); line.next();) {
         const std::string_view option = line.option();
         if (option == "--help")
             result.help = true;
@@ -139,7 +139,7 @@ inline options parse_options(int argc, char** argv) {
         else if (option == "--html")
             result.html = detail::parse_path(option, line.value());
         else
-            line.refuse();
+            line.reject();
     }
     return result;
 }

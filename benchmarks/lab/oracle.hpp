@@ -38,11 +38,11 @@ private:
     std::vector<std::size_t> limits_;
 };
 
-/// What could be had from a scenario by someone who knows it beforehand: for each phase, static limits are tried in
-/// runs of that phase alone.
+/// Finds what a scenario allows if it is known beforehand. For each phase, the oracle tries static limits in runs of
+/// that phase alone.
 class oracle {
 public:
-    /// Of the best goodput; what smallest() has to reach where nothing else is asked for.
+    /// The share of the best goodput that smallest() has to reach by default.
     static constexpr double enough = 0.95;
 
     explicit oracle(const scenario& s) : scenario_(s) {
@@ -50,7 +50,7 @@ public:
             phases_.emplace_back(s, p);
     }
 
-    /// With the limits that have the most goodput.
+    /// A run with the limits that have the most goodput.
     record best_run(std::uint64_t seed) {
         std::vector<std::size_t> limits;
         for (sweep& p : phases_)
@@ -58,7 +58,7 @@ public:
         return run(std::move(limits), seed);
     }
 
-    /// With smallest(share).
+    /// A run with the limits of smallest(share).
     record smallest_run(std::uint64_t seed, double share = enough) { return run(smallest(share), seed); }
 
     /// For each phase, the smallest limit that reaches this share of the most goodput.
@@ -80,7 +80,7 @@ private:
         return simulation(scenario_, one_with(std::move(limits)), seed).run();
     }
 
-    /// Of the limits in one phase.
+    /// Tries the limits in one phase.
     class sweep {
     public:
         sweep(const scenario& s, const phase& p) : alone_(s) {

@@ -14,13 +14,14 @@
 
 #include "chart.hpp"
 #include "experiment.hpp"
-#include "markup.hpp"
+#include "slug.hpp"
 #include "summary.hpp"
+#include "support/svg.hpp"
 #include "table.hpp"
 
 namespace lab {
 
-/// A page of HTML beside the charts: what all of it came to, and each scenario in its family.
+/// An HTML page beside the charts: the summary, and each scenario in its family.
 class page {
 public:
     page(const std::vector<result>& results, const std::vector<std::string>& strategies)
@@ -41,7 +42,7 @@ public:
         write_summary(out);
         write_contents(out);
         for (const auto& [family, members] : families_) {
-            out << "<h2 id=\"" << slug("family " + family) << "\">" << escaped(family) << "</h2>\n";
+            out << "<h2 id=\"" << slug("family " + family) << "\">" << support::escaped(family) << "</h2>\n";
             for (const result* r : members)
                 write_scenario(out, *r);
         }
@@ -75,8 +76,8 @@ summary { cursor: pointer; color: #57606a; margin: 6px 0; }
 <body>
 <main>
 <h1>FlowGuard: control lab</h1>
-<p>Strategies against simulated servers, and against an oracle: static limits, set anew for each phase of a scenario by
-someone who knows it beforehand.</p>
+<p>Strategies that set limits for simulated servers are compared with an oracle. The oracle knows each scenario
+beforehand, and sets the best static limit for each of its phases.</p>
 )";
 
     void write_summary(std::ostream& out) const {
@@ -86,18 +87,19 @@ someone who knows it beforehand.</p>
         write_table(out, table_of(summaries));
         out << "<p>Q by family.</p>\n";
         write_table(out, families_of(summaries));
-        out << "<pre>" << escaped(legend) << "</pre>\n";
+        out << "<pre>" << support::escaped(legend) << "</pre>\n";
     }
 
     void write_contents(std::ostream& out) const {
         out << "<h2 id=\"scenarios\">Scenarios</h2>\n<ul>\n";
         for (const auto& [family, members] : families_) {
-            out << "<li><a href=\"#" << slug("family " + family) << "\"><b>" << escaped(family) << "</b></a>: ";
+            out << "<li><a href=\"#" << slug("family " + family) << "\"><b>" << support::escaped(family)
+                << "</b></a>: ";
             const char* separator = "";
             for (const result* r : members) {
                 const std::string name = r->of.name.substr(r->of.name.find(family) == 0 ? family.size() + 1 : 0);
                 out << std::exchange(separator, " &#183; ") << "<a href=\"#" << slug(r->of.name) << "\">"
-                    << escaped(name) << "</a>";
+                    << support::escaped(name) << "</a>";
             }
             out << "</li>\n";
         }
@@ -105,8 +107,8 @@ someone who knows it beforehand.</p>
     }
 
     void write_scenario(std::ostream& out, const result& r) const {
-        const std::string file = escaped(chart_name(r.of));
-        out << "<h3 id=\"" << slug(r.of.name) << "\">" << escaped(r.of.name)
+        const std::string file = support::escaped(chart_name(r.of));
+        out << "<h3 id=\"" << slug(r.of.name) << "\">" << support::escaped(r.of.name)
             << " <a href=\"#scenarios\" title=\"to all scenarios\">&#8593;</a></h3>\n"
             << "<a href=\"" << file << "\"><img loading=\"lazy\" src=\"" << file << "\" width=\"" << chart::width
             << "\" height=\"" << chart::height(strategies_.size()) << "\" alt=\"Load, limits and p99 over time\"></a>\n"
@@ -121,7 +123,7 @@ someone who knows it beforehand.</p>
             const char* cell = i == 0 ? "th" : "td";
             out << "<tr>";
             for (const std::string& text : t[i])
-                out << '<' << cell << '>' << escaped(text) << "</" << cell << '>';
+                out << '<' << cell << '>' << support::escaped(text) << "</" << cell << '>';
             out << "</tr>\n";
         }
         out << "</table></div>\n";

@@ -15,13 +15,13 @@ namespace lab {
 /// What happened in a stretch of time.
 struct bin {
     std::size_t offered = 0;
-    std::size_t refused = 0;
+    std::size_t rejected = 0;
     std::size_t succeeded = 0;
-    double limit = 0;        // at its end, of all guards that are in use together
-    std::vector<float> rtts; // of those who got an answer, or gave up waiting for one; seconds
+    double limit = 0;        // at the end of the bin; the sum of all guards in use
+    std::vector<float> rtts; // of requests that were answered or given up; seconds
 };
 
-/// The value below which a share `q` lies; 0 for none.
+/// The value below which a share `q` of the values lies; 0 if there are none.
 inline double quantile(std::vector<float> values, double q) {
     if (values.empty())
         return 0;
@@ -36,7 +36,7 @@ struct record {
     std::vector<bin> bins;
     std::vector<std::size_t> succeeded_by_guard; // in the last quarter
 
-    // For Little's law, over the whole run: the integral of what was in flight, and the sum of all times in flight.
+    // For Little's law, over the whole run: the integral of the number in flight, and the sum of all times in flight.
     double in_flight_integral = 0;
     double time_in_flight = 0;
 

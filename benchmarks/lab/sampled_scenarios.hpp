@@ -12,14 +12,14 @@
 #include <string>
 #include <vector>
 
-#include "random.hpp"
 #include "scenario.hpp"
+#include "support/random_numbers.hpp"
 
 namespace lab {
 
 namespace detail {
 
-inline scenario sampled_scenario(std::size_t number, random_numbers& random) {
+inline scenario sampled_scenario(std::size_t number, support::random_numbers& random) {
     scenario s;
     s.service = random.between(2e-4, 2);
     s.services = static_cast<spread>(random.below(5));
@@ -67,10 +67,10 @@ inline scenario sampled_scenario(std::size_t number, random_numbers& random) {
         s.initial_limit = std::max<std::size_t>(1, s.initial_limit / first.guards);
     } else {
         s.family = "callers";
-        s.refused = random.uniform() < 0.5 ? refused_callers::retry : refused_callers::wait;
+        s.rejected = random.uniform() < 0.5 ? rejected_callers::retry : rejected_callers::wait;
     }
 
-    // Long enough to settle, and no longer than that takes to simulate.
+    // Long enough to settle, but no longer, because longer runs take longer to simulate.
     const double capacity = s.capacity(first.workers);
     const double parallel = capacity * (s.service + s.downstream);
     const double most_load = std::max({load, later_load, 1.0});
@@ -88,9 +88,9 @@ inline scenario sampled_scenario(std::size_t number, random_numbers& random) {
 
 } // namespace detail
 
-/// Scenarios for judging: drawn, so that nothing is tuned to a table.
+/// Scenarios for judging strategies. They are drawn at random, so that nothing is tuned to a table.
 inline std::vector<scenario> sampled_scenarios(std::size_t count, std::uint64_t seed = 42) {
-    random_numbers random(seed);
+    support::random_numbers random(seed);
     std::vector<scenario> all;
     for (std::size_t i = 0; i < count; ++i)
         all.push_back(detail::sampled_scenario(i, random));

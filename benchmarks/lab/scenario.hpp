@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "random.hpp"
+#include "support/random_numbers.hpp"
 
 namespace lab {
 
@@ -27,7 +27,7 @@ enum class spread : std::uint8_t {
 };
 
 /// A service time, with a mean of 1.
-inline double draw(spread s, random_numbers& random) {
+inline double draw(spread s, support::random_numbers& random) {
     switch (s) {
     case spread::fixed:
         break;
@@ -53,16 +53,16 @@ struct recurring {
     bool at(double time) const { return every > 0 && std::fmod(time, every) >= every - lasts; }
 };
 
-/// What a caller does who is refused.
-enum class refused_callers : std::uint8_t { leave, retry, wait };
+/// What a rejected caller does.
+enum class rejected_callers : std::uint8_t { leave, retry, wait };
 
-/// From one change of the server or of the load to the next.
+/// A phase lasts from one change of the server or of the load to the next.
 struct phase {
     double length = 0;    // seconds
     double rate = 0;      // requests offered per second, all guards together
     double workers = 0;   // of a queue
     double slowdown = 1;  // of all service times
-    std::size_t guards = 1; // the first so many offer requests, all alike
+    std::size_t guards = 1; // how many guards offer requests, all alike
 };
 
 /// A server, its callers, and what happens to them.
@@ -73,20 +73,20 @@ struct scenario {
     double service = 0.01; // mean service time, seconds
     spread services = spread::exponential;
 
-    // Where both are 0, a queue of requests before `workers`, first come, first served. Else all requests in
-    // service share the server, and slow each other down, after N. Gunther's Universal Scalability Law: with n of
-    // them each takes 1 + contention · (n − 1) + coherence · n · (n − 1) times as long.
+    // If both are 0, requests queue for `workers`, first come, first served. Otherwise all requests in service share
+    // the server and slow each other down, after N. Gunther's Universal Scalability Law: with n of them, each takes
+    // 1 + contention · (n − 1) + coherence · n · (n − 1) times as long.
     double contention = 0;
     double coherence = 0;
 
-    double downstream = 0;  // seconds on top, in which the request holds no worker
-    recurring stalls;       // in which nothing is served
-    recurring pulses;       // of load,
-    double pulse_factor = 1;
-    double swing = 0;       // of the load, up and down once in `swing_period`: its share of the mean
+    double downstream = 0; // seconds after the service, in which the request holds no worker
+    recurring stalls; // in which nothing is served
+    recurring pulses; // of load
+    double pulse_factor = 1; // times the load, in a pulse
+    double swing = 0; // share of the load by which it rises and falls, once in `swing_period`
     double swing_period = 1;
-    double time_out = 0;    // seconds in line, and again in service, after which a caller gives up; the work is done
-    refused_callers refused = refused_callers::leave;
+    double time_out = 0; // seconds, in line and again in service, after which a caller gives up; the work goes on
+    rejected_callers rejected = rejected_callers::leave;
 
     std::size_t initial_limit = 20;
     std::vector<phase> phases;
@@ -107,7 +107,7 @@ struct scenario {
 
     bool shares() const { return contention > 0 || coherence > 0; }
 
-    /// Requests in service at which a sharing server does most: infinitely many without coherence.
+    /// The number of requests in service at which a sharing server does most; infinite without coherence.
     double best_concurrency() const { return std::max(1.0, std::sqrt((1 - contention) / coherence)); }
 
     /// The most requests per second that can be served.
@@ -120,7 +120,7 @@ struct scenario {
         return parallel / (service * slowdown);
     }
 
-    /// Offered load over its long-run mean, at a time.
+    /// The load that is offered at a time, over the rate of its phase.
     double load_factor(double time) const {
         double factor = 1;
         if (pulses.at(time))

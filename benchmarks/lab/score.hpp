@@ -16,14 +16,14 @@
 
 namespace lab {
 
-/// How a limiter did in one run of a scenario. What came before `warm_up` of it is not counted.
+/// How a limiter did in one run of a scenario. The first part of the run, a share of `warm_up`, does not count.
 struct score {
     static constexpr double warm_up = 0.15;
 
-    double goodput = 0;  // G: over the best that static limits reach
-    double p99 = 0;      // P: over that of the smallest static limits which reach 95 % of it
-    double refused = 0;  // share of the offered requests
-    std::optional<double> recovery; // seconds from the worst step until goodput stays at 90 % of what it settles at
+    double goodput = 0;  // G: goodput over the best that static limits reach
+    double p99 = 0;      // P: p99 over that of the smallest static limits that reach 95 % of that goodput
+    double rejected = 0;  // share of the offered requests
+    std::optional<double> recovery; // seconds from the worst change until goodput stays at 90 % of its final level
     double oscillation = 0;         // standard deviation of the limit over its mean, late in a phase
     std::optional<double> fairness; // Jain's index of the guards' goodputs, in the last quarter
 
@@ -48,7 +48,7 @@ inline double mean_goodput(const record& r, std::size_t first, std::size_t end) 
     return end > first ? r.succeeded(first, end) / static_cast<double>(end - first) : 0;
 }
 
-// For the phase in these bins. A run of four bins is looked at, for one alone has few requests.
+// For the phase in these bins. Looks at four bins at a time, because one bin alone has few requests.
 inline double recovery(const record& r, std::size_t first, std::size_t end) {
     constexpr std::size_t run = 4;
     const double settled = mean_goodput(r, first + (end - first) / 2, end);
@@ -68,15 +68,15 @@ inline double oscillation(const record& r, std::size_t first, std::size_t end) {
 
 } // namespace detail
 
-/// Of a run, given what the oracle's limits do with the same arrivals.
+/// Scores a run, given the oracle's runs with the same arrivals.
 inline score score_of(const scenario& s, const record& run, const record& best, const record& smallest) {
     const std::size_t first = run.bin_at(score::warm_up * run.length);
     const std::size_t end = run.bins.size();
     score result;
     result.goodput = run.succeeded(first, end) / std::max(1.0, best.succeeded(first, end));
     result.p99 = run.p99(first, end) / std::max(1e-9, smallest.p99(first, end));
-    result.refused = run.sum(first, end, [](const bin& b) { return b.refused; }) /
-                     std::max(1.0, run.sum(first, end, [](const bin& b) { return b.offered; }));
+    result.rejected = run.sum(first, end, [](const bin& b) { return b.rejected; }) /
+                      std::max(1.0, run.sum(first, end, [](const bin& b) { return b.offered; }));
     double start = 0;
     for (std::size_t p = 0; p < s.phases.size(); ++p) {
         const std::size_t begins = run.bin_at(start);

@@ -20,7 +20,8 @@
 
 namespace lab {
 
-/// What the guarded tasks wait for. Times are seconds since the start; requests are numbers of the caller's.
+/// The server that the guarded tasks wait for. Times are seconds since the start. Requests are numbers that the caller
+/// chooses.
 class server {
 public:
     static constexpr double never = std::numeric_limits<double>::infinity();
@@ -33,10 +34,10 @@ public:
     virtual void begin(const phase& p, double now) = 0;
     virtual void start(std::size_t request, double now, double service) = 0;
     virtual double next_completion() const = 0;
-    virtual std::size_t complete() = 0; // the request that is completed then
+    virtual std::size_t complete() = 0; // completes the next request, and returns it
 };
 
-/// Times and requests.
+/// Pairs of a time and a request, the earliest first.
 using soonest_first =
     std::priority_queue<std::pair<double, std::size_t>, std::vector<std::pair<double, std::size_t>>, std::greater<>>;
 
@@ -53,7 +54,7 @@ public:
         return periods * works + std::min(time - periods * stalls_.every, works);
     }
 
-    /// The first time at which so much has passed.
+    /// The first time at which `worked` seconds of working time have passed.
     double when(double worked) const {
         if (stalls_.every <= 0)
             return worked;
@@ -72,7 +73,7 @@ class queueing_server final : public server {
 public:
     explicit queueing_server(recurring stalls) : time_(stalls) {}
 
-    // Workers that are too many go as soon as they have finished.
+    // Surplus workers go as soon as they have finished their requests.
     void begin(const phase& p, double now) override {
         workers_ = static_cast<std::size_t>(p.workers);
         employ(time_.at(now));
@@ -100,7 +101,7 @@ private:
             in_service_.emplace(now + queue_.front().first, queue_.front().second);
     }
 
-    working_time time_; // in which all of the following is measured
+    working_time time_; // all of the following times are working time
     std::size_t workers_ = 0;
     std::deque<std::pair<double, std::size_t>> queue_; // service times and requests
     soonest_first in_service_;                         // their ends and requests
@@ -132,7 +133,7 @@ public:
     }
 
 private:
-    // At which each of those in service is served.
+    // The speed at which each request in service is served.
     double speed() const {
         const auto n = static_cast<double>(left_.size());
         return 1 / (1 + contention_ * (n - 1) + coherence_ * n * (n - 1));
@@ -147,8 +148,8 @@ private:
     double contention_, coherence_;
     working_time time_;
     double now_ = 0;
-    double served_ = 0; // that each request has had that was there all the time
-    soonest_first left_; // by served_ at their end
+    double served_ = 0; // the service that a request has had if it was there all the time
+    soonest_first left_; // ordered by served_ at their end
 };
 
 inline std::unique_ptr<server> make_server(const scenario& s) {

@@ -17,17 +17,17 @@
 #include <vector>
 
 #include "limiter.hpp"
-#include "random.hpp"
 #include "record.hpp"
 #include "scenario.hpp"
 #include "server.hpp"
 #include "slots.hpp"
-#include "virtual_clock.hpp"
+#include "support/random_numbers.hpp"
+#include "time.hpp"
 
 namespace lab {
 
-/// One run of a scenario: events in the order of their times, and nothing else. The arrivals and the service times
-/// depend on the seed alone, so that all limiters meet the same ones.
+/// One run of a scenario, as a sequence of events in the order of their times. The arrivals and the service times
+/// depend only on the seed, so that all limiters meet the same ones.
 class simulation {
 public:
     /// A limiter for each guard of the scenario, or a single one for all of them.
@@ -82,12 +82,12 @@ private:
     struct caller {
         std::size_t guard = 0;
         double service = 0;
-        double came_at = 0;
+        double enqueued_at = 0;
         std::size_t attempts = 1;
     };
     struct request {
         std::size_t guard = 0;
-        std::size_t name = 0; // the limiter's for it
+        std::size_t name = 0; // the limiter's name for the request
         double admitted_at = 0;
         std::uint64_t number = 0;
         bool given_up = false;
@@ -164,12 +164,12 @@ private:
         auto& line = lines_[who.guard % lines_.size()];
         if (line.empty() && admit(who))
             return;
-        if (scenario_.refused == refused_callers::wait)
+        if (scenario_.rejected == rejected_callers::wait)
             line.push_back(who);
-        else if (scenario_.refused == refused_callers::retry && who.attempts < most_attempts)
+        else if (scenario_.rejected == rejected_callers::retry && who.attempts < most_attempts)
             retry_later(who);
         else
-            ++now_bin().refused;
+            ++now_bin().rejected;
     }
 
     void retry_later(caller who) {
@@ -184,12 +184,12 @@ private:
         ask(who);
     }
 
-    // Those in line who have not given up.
+    // Admits callers in line, except those that have given up.
     void serve_line(std::size_t l) {
         auto& line = lines_[l];
         for (; !line.empty(); line.pop_front())
-            if (scenario_.time_out > 0 && now_ - line.front().came_at >= scenario_.time_out)
-                ++now_bin().refused;
+            if (scenario_.time_out > 0 && now_ - line.front().enqueued_at >= scenario_.time_out)
+                ++now_bin().rejected;
             else if (!admit(line.front()))
                 break;
     }
@@ -268,10 +268,10 @@ private:
     scenario scenario_;
     std::vector<std::unique_ptr<limiter>> limiters_;
     std::unique_ptr<server> server_;
-    random_numbers arrivals_, services_, backoffs_;
+    support::random_numbers arrivals_, services_, backoffs_;
     std::vector<std::deque<caller>> lines_; // by limiter
     slots<request> requests_;
-    std::deque<std::pair<double, std::size_t>> responses_; // on their way back
+    std::deque<std::pair<double, std::size_t>> responses_; // responses on their way back
     std::deque<deadline> time_outs_;
     std::priority_queue<attempt, std::vector<attempt>, std::greater<>> retries_;
 
@@ -281,9 +281,9 @@ private:
     std::size_t phase_ = 0;
     std::size_t bin_ = 0;
     std::uint64_t admitted_ = 0;
-    double in_flight_ = 0;  // as the limiters say
-    double unfinished_ = 0; // as we know
-    double admitted_at_sum_ = 0; // of those
+    double in_flight_ = 0;  // as the limiters count
+    double unfinished_ = 0; // as the simulation counts
+    double admitted_at_sum_ = 0; // of the unfinished requests
     record record_;
 };
 

@@ -11,7 +11,7 @@
 
 namespace lab {
 
-/// Keeps values under small numbers, which it uses again.
+/// Keeps values under small numbers. The numbers of values that were taken are used again.
 template <class T>
 class slots {
 public:

@@ -19,10 +19,10 @@
 
 namespace lab {
 
-/// One that has no values is 1.
+/// A geometric mean; 1 if there are no values.
 class geometric_mean {
 public:
-    /// A value below a thousandth counts as one: a single failure shall cost much, not everything.
+    /// A value below a thousandth counts as a thousandth, so that a single failure costs much, but not everything.
     static constexpr double least = 1e-3;
 
     void add(double value) {
@@ -46,7 +46,7 @@ struct summary {
     std::size_t good_rows = 0;
     std::optional<double> worst_goodput; // the lowest G
     std::optional<double> worst_p99;     // the highest P
-    std::optional<double> worst_false_refusals; // the highest share that is refused where the load is light
+    std::optional<double> worst_false_rejections; // the highest share that is rejected where the load is light
     std::optional<double> mean_fairness;        // where there are several guards
     std::map<std::string, geometric_mean> quality_by_family;
 
@@ -68,7 +68,7 @@ public:
         sum_.worst_goodput = std::min(s.goodput, sum_.worst_goodput.value_or(s.goodput));
         sum_.worst_p99 = std::max(s.p99, sum_.worst_p99.value_or(s.p99));
         if (is_light(of))
-            sum_.worst_false_refusals = std::max(s.refused, sum_.worst_false_refusals.value_or(0));
+            sum_.worst_false_rejections = std::max(s.rejected, sum_.worst_false_rejections.value_or(0));
         if (s.fairness) {
             fairness_ += *s.fairness;
             ++fairness_rows_;
@@ -90,7 +90,7 @@ private:
 
 } // namespace detail
 
-/// By strategy, in the order of their scores.
+/// Returns a summary for each strategy, in the order of `strategies`.
 inline std::vector<summary> summarize(const std::vector<result>& results, const std::vector<std::string>& strategies) {
     std::vector<summary> all;
     for (std::size_t i = 0; i < strategies.size(); ++i) {

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdio>
 #include <iomanip>
 #include <optional>
 #include <ostream>
@@ -19,17 +18,14 @@
 #include "load.hpp"
 #include "score.hpp"
 #include "summary.hpp"
+#include "support/svg.hpp"
 
 namespace lab {
 
-/// Texts in rows, the first of which is the heading.
+/// Rows of texts. The first row is the heading.
 using table = std::vector<std::vector<std::string>>;
 
-inline std::string decimal(double value, int digits) {
-    char text[64];
-    std::snprintf(text, sizeof text, "%.*f", digits, value);
-    return text;
-}
+using support::decimal;
 
 namespace detail {
 
@@ -41,7 +37,7 @@ inline std::string percent_or_dash(const std::optional<double>& share, int digit
     return share ? decimal(100 * *share, digits) + " %" : "-";
 }
 
-/// Over the seeds.
+/// The mean over the seeds; nothing if a seed has no value.
 template <class F>
 std::optional<double> mean(const std::vector<score>& scores, F of) {
     double sum = 0;
@@ -56,7 +52,7 @@ std::optional<double> mean(const std::vector<score>& scores, F of) {
 
 } // namespace detail
 
-/// What the strategies came to in one scenario; means of all seeds.
+/// The scores of the strategies in one scenario, as means of all seeds.
 inline table scores_of(const result& r, const std::vector<std::string>& strategies) {
     using namespace detail;
     table t{{"strategy", "G", "P", "Q", "false", "recovery", "oscillation", "fairness"}};
@@ -66,7 +62,7 @@ inline table scores_of(const result& r, const std::vector<std::string>& strategi
         t.push_back({strategies[i], decimal_or_dash(of([](const score& s) { return s.goodput; }), 3),
                      decimal_or_dash(of([](const score& s) { return s.p99; }), 2),
                      decimal_or_dash(of([](const score& s) { return s.quality(); }), 3),
-                     is_light(r.of) ? percent_or_dash(of([](const score& s) { return s.refused; }), 2) : "-",
+                     is_light(r.of) ? percent_or_dash(of([](const score& s) { return s.rejected; }), 2) : "-",
                      recovery ? decimal(*recovery, 2) + " s" : "-",
                      decimal_or_dash(of([](const score& s) { return s.oscillation; }), 2),
                      decimal_or_dash(of([](const score& s) { return s.fairness; }), 3)});
@@ -80,7 +76,7 @@ inline table table_of(const std::vector<summary>& summaries) {
     for (const summary& s : summaries)
         t.push_back({s.strategy, decimal(s.quality.value(), 3), decimal(s.goodput.value(), 3),
                      decimal(s.p99.value(), 2), percent_or_dash(s.good_share(), 0), decimal_or_dash(s.worst_goodput, 3),
-                     decimal_or_dash(s.worst_p99, 2), percent_or_dash(s.worst_false_refusals, 2),
+                     decimal_or_dash(s.worst_p99, 2), percent_or_dash(s.worst_false_rejections, 2),
                      decimal_or_dash(s.mean_fairness, 3)});
     return t;
 }
@@ -103,13 +99,14 @@ inline table families_of(const std::vector<summary>& summaries) {
 
 /// What the columns mean.
 inline constexpr const char* legend =
-    "G: goodput over the best that static limits reach, set anew for each phase of a scenario by someone who\n"
-    "   knows it beforehand. P: p99 over that of the smallest static limits which reach 95 % of that goodput.\n"
-    "Q: min(1, G) / max(1, P). good: G >= 0.93 and P <= 1.25. false: refused though the load never exceeds\n"
-    "   0.8 x the capacity. recovery: from the worst change until goodput stays at 90 % of what it settles at.\n"
+    "G: goodput over that of the oracle, which knows the scenario and sets the best static limit for each phase.\n"
+    "P: p99 over that of the smallest static limits that reach 95 % of the oracle's goodput.\n"
+    "Q: min(1, G) / max(1, P). good: G >= 0.93 and P <= 1.25.\n"
+    "false: the share that is rejected although the load never exceeds 0.8 x the capacity.\n"
+    "recovery: the time from the worst change until goodput stays at 90 % of its final level.\n"
     "oscillation: of the limit, standard deviation over mean. fairness: Jain's index of the guards' goodputs.\n";
 
-/// Aligned: names to the left, numbers to the right.
+/// Prints a table, with names aligned to the left and numbers to the right.
 inline void print(std::ostream& out, const table& t) {
     std::vector<std::size_t> widths(t.front().size());
     for (const auto& row : t)
@@ -123,7 +120,7 @@ inline void print(std::ostream& out, const table& t) {
     }
 }
 
-/// A table for each scenario.
+/// Prints a table for each scenario.
 inline void print_scores(std::ostream& out, const std::vector<result>& results,
                          const std::vector<std::string>& strategies) {
     for (const result& r : results) {

@@ -18,8 +18,8 @@ namespace api_client {
 ///
 ///     wait = Retry-After + random in [0, min(cap, base × 2^retry))
 ///
-/// Without jitter, those who failed together come back together. So it is added to what the server asked for as well,
-/// which is the least wait, and which it asked of everybody.
+/// Without jitter, callers that fail together come back together. A server asks all callers for the same Retry-After,
+/// which is the least wait. So the jitter is added to it, too.
 struct backoff {
     using duration = std::chrono::steady_clock::duration;
 

@@ -42,7 +42,7 @@ using boost::system::system_error;
 /// An answer of the server.
 struct response {
     unsigned status = 0;
-    clock::duration retry_after{}; ///< 0 if it did not say
+    clock::duration retry_after{}; ///< 0 if the server did not say
     std::string body;
 };
 
@@ -60,21 +60,22 @@ struct client_options {
     unsigned most_attempts = 4;
     backoff wait{std::chrono::milliseconds(50), std::chrono::seconds(1)};
     bool heeds_retry_after = true;
-    retry_budget* budget = nullptr; ///< to be shared by all clients of a service; without one, there is no budget
+    retry_budget* budget = nullptr; ///< shared by all clients of a service; null: no budget
 };
 
-/// How it went. Each attempt ends in one of three ways, and each that was not made was refused by the guard.
+/// Counts what happened. An attempt that is made ends in one of three ways: `answered`, `overloaded` or `broken`. The
+/// guard rejected all other attempts.
 struct client_counters {
     std::atomic<std::uint64_t> requests{0};
     std::atomic<std::uint64_t> attempts{0};
-    std::atomic<std::uint64_t> answered{0};    ///< attempts: with anything but the next
-    std::atomic<std::uint64_t> turned_away{0}; ///< … with 429, 502, 503, 504
-    std::atomic<std::uint64_t> broken{0};      ///< … with no answer, or none in time
-    std::atomic<std::uint64_t> refused{0}; ///< requests that the guard refused, at the first attempt or a later one
-    std::atomic<std::uint64_t> retries{0}; ///< intended: the guard may have refused some
+    std::atomic<std::uint64_t> answered{0};    ///< attempts that were answered with any other status
+    std::atomic<std::uint64_t> overloaded{0}; ///< attempts that were answered with 429, 502, 503 or 504
+    std::atomic<std::uint64_t> broken{0};      ///< attempts without an answer, or without one in time
+    std::atomic<std::uint64_t> rejected{0}; ///< requests that the guard rejected, at the first attempt or a later one
+    std::atomic<std::uint64_t> retries{0}; ///< intended retries; the guard may have rejected some of them
 };
 
-/// In place of a guard: lets everybody through at once.
+/// Stands for a missing guard: admits every attempt at once.
 struct no_guard {
     template <class MakeTask, class Options>
     auto run(MakeTask make_task, const Options&) {
@@ -82,10 +83,10 @@ struct no_guard {
     }
 };
 
-/// An HTTP/1.1 client of one server, for idempotent requests, with connections that are kept.
+/// An HTTP/1.1 client of one server, for idempotent requests. It keeps its connections open.
 ///
-/// The guard goes around each *attempt*, not around the request. So a retry waits in line like everybody else, and
-/// whoever waits until it is time for one holds no permit.
+/// The guard encloses each *attempt*, not the whole request. So a retry queues like any other attempt, and a request
+/// that waits before its next attempt holds no permit.
 ///
 /// *Thread safety.* get() is safe, if each call runs in one thread or strand at a time.
 template <class Guard>
@@ -100,8 +101,8 @@ public:
           random_(seed),
           pool_(context) {}
 
-    /// Gets an answer that is not worth a retry, if it can be had before the deadline, within the budget, and in so
-    /// many attempts; else the last one, at the latest when the deadline has come.
+    /// Retries until an answer is not worth another retry, and returns that answer. When the attempts, the budget or
+    /// the time are used up, returns the result of the last attempt. Ends at the deadline at the latest.
     asio::awaitable<result> get(std::string target, clock::time_point deadline) {
         add(counters_.requests);
         if (options_.budget != nullptr)
@@ -139,19 +140,19 @@ private:
             r.error = e.code();
         }
         if (r.error.category() == flowguard::error_category())
-            add(counters_.refused);
+            add(counters_.rejected);
         co_return r;
     }
 
-    // A guard's refusal is final: it knows of all the others, and who asks again joins the very queue that is too long.
-    // So is the caller's own cancellation.
+    // A guard's rejection is final: the guard knows of all other attempts, and a retry would join the very queue that
+    // is too long. The caller's own cancellation is final, too.
     static bool is_worth_a_retry(const result& r) {
         if (r.error)
             return r.error.category() != flowguard::error_category() && r.error != asio::error::operation_aborted;
         return flowguard::classify_http_status(r.answer.status) == flowguard::outcome::dropped;
     }
 
-    // Runs in the strand of its connection, whatever that of the caller is.
+    // Runs in the strand of the connection, not in that of the caller.
     asio::awaitable<response> attempt(const std::string& target, clock::time_point deadline) {
         add(counters_.attempts);
         const auto end = std::min(clock::now() + options_.attempt_timeout, deadline);
@@ -160,7 +161,7 @@ private:
         try {
             response r =
                 co_await asio::co_spawn(strand, exchange(std::move(connection), target, end), asio::use_awaitable);
-            add(flowguard::classify_http_status(r.status) == flowguard::outcome::dropped ? counters_.turned_away
+            add(flowguard::classify_http_status(r.status) == flowguard::outcome::dropped ? counters_.overloaded
                                                                                          : counters_.answered);
             co_return r;
         } catch (...) {
@@ -184,11 +185,11 @@ private:
         co_await http::async_read(stream, connection->buffer, answer, asio::use_awaitable);
         response r{answer.result_int(), retry_after(answer[http::field::retry_after]), std::move(answer.body())};
         if (answer.keep_alive())
-            pool_.give_back(std::move(connection));
-        co_return r; // any other connection ends here, as it does when something is thrown
+            pool_.release(std::move(connection));
+        co_return r; // any other connection is closed here, as after an exception
     }
 
-    // In seconds; the other form, a date, is as good as nothing (RFC 9110, section 10.2.3).
+    // Understands a number of seconds. The other form, a date, counts as 0 (RFC 9110, section 10.2.3).
     static clock::duration retry_after(std::string_view field) {
         std::uint16_t seconds = 0;
         const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), seconds);

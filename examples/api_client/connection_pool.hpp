@@ -20,10 +20,10 @@ namespace api_client {
 
 namespace asio = boost::asio;
 
-/// Connections that are open and idle. It limits the idle ones alone: how many there are at once is the guard's affair.
+/// Keeps connections that are open and idle. It limits only the idle ones; the guard limits how many are in use.
 ///
-/// *Thread safety.* Safe. A connection has a strand of its own, and is only used and destroyed in it: its time-outs
-/// run there.
+/// *Thread safety.* Safe. A connection has a strand of its own, in which its time-outs run. It is used and destroyed
+/// only in that strand.
 class connection_pool {
 public:
     struct connection {
@@ -36,7 +36,8 @@ public:
 
     explicit connection_pool(asio::io_context& context) : context_(context) { idle_.reserve(most_idle); }
 
-    /// The one that was used last, as the others are then left to age, or a new one, which is not connected.
+    /// Returns the connection that was used last, so that the others can age. If none is idle, returns a new one, which
+    /// is not connected yet.
     pointer take() {
         {
             const std::lock_guard lock(mutex_);
@@ -49,8 +50,8 @@ public:
         return std::make_unique<connection>(context_);
     }
 
-    /// To be called in its strand.
-    void give_back(pointer c) {
+    /// To be called in the strand of the connection.
+    void release(pointer c) {
         const std::lock_guard lock(mutex_);
         if (idle_.size() < most_idle)
             idle_.push_back(std::move(c));
@@ -60,7 +61,7 @@ private:
     static constexpr std::size_t most_idle = 64;
 
     asio::io_context& context_;
-    std::mutex mutex_; // never held for more than this
+    std::mutex mutex_; // for idle_ only
     std::vector<pointer> idle_;
 };
 

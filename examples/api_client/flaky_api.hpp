@@ -38,7 +38,7 @@ namespace api_client {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 
-/// How the API is at a time.
+/// The state of the API at one time.
 struct conditions {
     std::size_t workers = 16;
     std::chrono::duration<double> service_time{0.02}; ///< mean
@@ -47,7 +47,7 @@ struct conditions {
     double capacity() const { return static_cast<double>(workers) / service_time.count(); } ///< requests/s
 };
 
-/// Answers so many requests a second, with so many more at once; above that, 429. For one thread.
+/// Admits `rate` requests a second, and `burst` more at once; the API answers the others 429. For one thread.
 class rate_limit {
 public:
     rate_limit(double rate, double burst) : rate_(rate), burst_(burst), tokens_(burst) {}
@@ -68,16 +68,16 @@ private:
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-/// An API on the loopback interface, in a thread of its own, that goes wrong as real ones do. A few workers serve a
-/// first in, first out queue, which is long enough for its end to be served when nobody waits for the answer any more:
-/// the API does not know that, and does the work nevertheless. It answers 503 when the queue is full, and 429 above a
-/// rate that is set too high to save it.
+/// An API on the loopback interface, in a thread of its own, that fails as real ones do. A few workers serve a first
+/// in, first out queue. The queue is so long that the API serves its last requests after their callers have given up.
+/// The API does not know that, and does the work nevertheless. It answers 503 when the queue is full, and 429 above a
+/// rate limit that is too high to protect it.
 class flaky_api {
 public:
     static constexpr std::size_t longest_queue = 256;
     static constexpr double most_per_second = 1200;
 
-    /// Is in the phase 0 of `phases` at first.
+    /// Starts in phase 0 of `phases`.
     flaky_api(const conditions& at_first, std::size_t phases, std::uint64_t seed)
         : now_(at_first), workers_(context_, at_first.workers), random_(seed), received_(phases), served_(phases) {
         asio::co_spawn(context_, accept(), asio::detached);
@@ -87,7 +87,7 @@ public:
     flaky_api(const flaky_api&) = delete;
     flaky_api& operator=(const flaky_api&) = delete;
 
-    /// Forgets whatever is still in the queue.
+    /// Drops the requests that are still in the queue.
     ~flaky_api() {
         context_.stop();
         thread_.join();
@@ -95,7 +95,7 @@ public:
 
     asio::ip::tcp::endpoint endpoint() const { return endpoint_; }
 
-    /// From now on it is like this. Thread-safe.
+    /// Enters a phase, with these conditions. Thread-safe.
     void enter(std::size_t phase, const conditions& c) {
         asio::post(context_, [this, phase, c] {
             phase_ = phase;
@@ -104,12 +104,12 @@ public:
         });
     }
 
-    /// How many requests came in a phase, and how many of them were answered 200, in time or not. Thread-safe.
+    /// How many requests arrived in a phase, and how many of them were answered 200, in time or late. Thread-safe.
     std::uint64_t received(std::size_t phase) const { return received_[phase]; }
     std::uint64_t served(std::size_t phase) const { return served_[phase]; }
 
 private:
-    static constexpr int most_on_a_connection = 1000; // then it is closed, as servers like to do
+    static constexpr int most_on_a_connection = 1000; // then the API closes it, as many servers do
 
     asio::awaitable<void> accept() {
         asio::steady_timer timer(context_);
@@ -118,7 +118,7 @@ private:
             auto socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
             if (!error) {
                 asio::co_spawn(context_, serve(std::move(socket)), asio::detached);
-            } else { // too many open files, say: they pass
+            } else { // for example too many open files, which is temporary
                 timer.expires_after(std::chrono::milliseconds(10));
                 co_await timer.async_wait(asio::use_awaitable);
             }
@@ -165,7 +165,7 @@ private:
     const asio::ip::tcp::endpoint endpoint_ = acceptor_.local_endpoint();
     conditions now_;
     std::size_t phase_ = 0;
-    flowguard::dynamic_semaphore workers_; // waits are the queue
+    flowguard::dynamic_semaphore workers_; // its waiters are the queue
     rate_limit rate_{most_per_second, most_per_second / 10};
     shared_random random_;
     std::vector<std::atomic<std::uint64_t>> received_, served_; // by phase

@@ -29,20 +29,20 @@ namespace api_client {
 
 /// What became of one request.
 struct record {
-    std::size_t ends = 0; ///< how often it ended: once, that is
+    std::size_t ends = 0; ///< how often the request ended; must be 1
     result outcome;
     seconds latency{}; ///< from when it was meant to be sent
 };
 
-/// What was seen while the load was on.
+/// What was seen during the load.
 struct observations {
     std::vector<record> records; ///< in the order of arrival
     std::vector<std::vector<std::size_t>> limits; ///< by phase, at regular intervals
     seconds length{}; ///< until the last request had ended
 };
 
-/// Sends requests when they are due, whether or not there are answers, and makes the API go through its phases. A load
-/// that waited for answers would spare a slow API, and hide how slow it is.
+/// Sends each request when it is due, whether or not earlier ones have been answered, and takes the API through its
+/// phases. A load that waited for answers would send less to a slow API, and so hide how slow the API is.
 template <class Guard>
 class load {
 public:
@@ -59,7 +59,7 @@ public:
         seen_.limits.resize(phases.size());
     }
 
-    /// Runs in two threads until all have an answer, or have given up.
+    /// Runs in two threads until each request has an answer or has given up.
     observations run() {
         start_ = clock::now();
         spawn(send_requests());
@@ -72,9 +72,9 @@ public:
     }
 
 private:
-    static constexpr int readings = 20; // of the limit, in a phase
+    static constexpr int readings = 20; // of the limit, in each phase
 
-    // Each in a strand of its own: they share nothing but what is thread-safe.
+    // Runs each task in a strand of its own. The tasks share only what is thread-safe.
     void spawn(asio::awaitable<void> task) {
         asio::co_spawn(asio::make_strand(context_), std::move(task), [](const std::exception_ptr& failure) {
             if (failure)

@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
-#include <iostream>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -20,17 +18,18 @@
 #include "report.hpp"
 #include "retry_budget.hpp"
 #include "schedule.hpp"
+#include "support/run_main.hpp"
 
 namespace api_client {
 
 using namespace std::chrono_literals;
 
 constexpr double load_factor = 0.7; // of the healthy API's capacity
-constexpr auto patience = 1500ms;   // of the users
+constexpr auto patience = 1500ms;   // how long a user waits
 constexpr double budget_share = 0.15;
 constexpr unsigned budget_minimum = 5, budget_saved = 20;
 
-// Reads the counters when nobody changes them any more.
+// To be called after the load has ended, when the counters no longer change.
 void check_requests(audit& a, const observations& seen, const client_counters& c, const flaky_api& api) {
     std::uint64_t once = 0, attempts = 0, ok = 0, received = 0, served = 0;
     for (const record& r : seen.records) {
@@ -42,14 +41,14 @@ void check_requests(audit& a, const observations& seen, const client_counters& c
         received += api.received(p);
         served += api.served(p);
     }
-    a.expect(once == seen.records.size() && c.requests == once, "each request went well or failed, once");
-    a.expect(attempts == c.attempts, "the requests' attempts are those of the client");
-    a.expect(c.answered + c.turned_away + c.broken == c.attempts, "each attempt ended in one way");
-    a.expect(c.attempts + c.refused == c.requests + c.retries,
-             "each attempt that was meant to be was made, or refused");
-    a.expect(c.answered == ok, "no answer was lost, or retried");
-    a.expect(received <= c.attempts && c.answered + c.turned_away <= received, "the API got no more than was sent");
-    a.expect(ok <= served, "the API served all that went well");
+    a.expect(once == seen.records.size() && c.requests == once, "each request succeeded or failed, exactly once");
+    a.expect(attempts == c.attempts, "the attempts of the requests add up to those of the client");
+    a.expect(c.answered + c.overloaded + c.broken == c.attempts, "each attempt ended in exactly one way");
+    a.expect(c.attempts + c.rejected == c.requests + c.retries, "each intended attempt was made or rejected");
+    a.expect(c.answered == ok, "no answer was lost or retried");
+    a.expect(received <= c.attempts && c.answered + c.overloaded <= received,
+             "the API received no more than was sent, and answered no more than it received");
+    a.expect(ok <= served, "the API served each request that succeeded");
 }
 
 void check_guard(audit& a, const flowguard::flow_guard<>& guard, const client_counters& c) {
@@ -57,10 +56,10 @@ void check_guard(audit& a, const flowguard::flow_guard<>& guard, const client_co
     a.expect(s.in_flight == 0 && s.waiting == 0 && guard.available_permits() == guard.current_limit(),
              "every permit is back");
     a.expect(s.admitted == c.attempts, "the guard admitted each attempt");
-    a.expect(s.succeeded == c.answered && s.dropped == c.turned_away + c.broken && s.ignored == 0,
+    a.expect(s.succeeded == c.answered && s.dropped == c.overloaded + c.broken && s.ignored == 0,
              "the guard knows how each attempt ended");
-    a.expect(s.shed + s.timed_out == c.refused && s.cancelled + s.closed + s.bypassed == 0,
-             "the guard refused what the client says");
+    a.expect(s.shed + s.timed_out == c.rejected && s.cancelled + s.closed + s.bypassed == 0,
+             "the guard and the client count the same rejections");
 }
 
 class experiment {
@@ -69,8 +68,8 @@ public:
         : phase_length_(chosen.seconds),
           seed_(chosen.seed),
           plan_(arrivals(load_factor * conditions{}.capacity(), phase_length_, chosen.seed)) {
-        std::printf("%.0f requests/s, users with a patience of %.0f ms; the API: %zu workers, %.0f requests/s when "
-                    "healthy\n\n",
+        std::printf("%.0f requests/s, of users who wait for %.0f ms at most; the API: %zu workers, %.0f requests/s "
+                    "when healthy\n\n",
                     load_factor * conditions{}.capacity(), seconds(patience).count() * 1000, conditions{}.workers,
                     conditions{}.capacity());
         print_header();
@@ -119,7 +118,7 @@ private:
 
     const seconds phase_length_;
     const std::uint64_t seed_;
-    const std::vector<arrival> plan_; // the same for all
+    const std::vector<arrival> plan_; // the same for all clients
 };
 
 bool run_all(const options& chosen) {
@@ -128,28 +127,13 @@ bool run_all(const options& chosen) {
     const bool budget = e.run_with_budget();
     const bool guard = e.run_with_guard();
     if (naive && budget && guard)
-        std::printf("\naccounts   right: each request, attempt, retry and permit is there once\n");
+        std::printf("\ncounters   agree: each request, attempt, retry and permit is counted exactly once\n");
     return naive && budget && guard;
 }
 
 } // namespace api_client
 
 int main(int argc, char** argv) {
-    api_client::options chosen;
-    try {
-        chosen = api_client::parse_options(argc, argv);
-    } catch (const std::exception& e) {
-        std::cerr << "api_client: " << e.what() << "; see --help\n";
-        return 2;
-    }
-    if (chosen.help) {
-        std::cout << api_client::help_text;
-        return 0;
-    }
-    try {
-        return api_client::run_all(chosen) ? 0 : 1;
-    } catch (const std::exception& e) {
-        std::cerr << "api_client: " << e.what() << '\n';
-        return 1;
-    }
+    return support::run_main("api_client", api_client::help_text, argc, argv, api_client::parse_options,
+                             [](const api_client::options& chosen) { return api_client::run_all(chosen); });
 }

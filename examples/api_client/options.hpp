@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "command_line.hpp"
+#include "support/command_line.hpp"
 
 namespace api_client {
 
@@ -22,22 +22,22 @@ struct options {
 inline constexpr std::string_view help_text =
     R"(usage: api_client [--seconds S] [--quick] [--seed N]
 
-Sends the same requests to an HTTP API on the loopback interface three times, while it is healthy, then slow, flaky,
-browned out, and healthy again: with a client that retries at once, with one that retries with jitter and a retry
-budget, and with the latter and a guard around each attempt.
+Sends the same requests three times to an HTTP API on the loopback interface. The API is healthy, then slow, flaky,
+browned out, and healthy again. The first client retries at once. The second client retries with jitter and a retry
+budget. The third client does the same, and has a guard around each attempt.
 
   --seconds S  how long each of the five phases lasts, from 0.1 to 60; default: 3
-  --quick      the same as --seconds 0.3: for tests of the accounts, with numbers that mean little
-  --seed N     of arrivals, jitter and faults; default: 1
+  --quick      the same as --seconds 0.3: enough to check the counters, but the measured numbers mean little
+  --seed N     seed of arrivals, jitter and faults; default: 1
   --help       this text
 
-Exit code: 0 when the accounts are right, whatever was measured; 1 when they are not; 2 for a bad option.
+Exit code: 0 if the counters of client, guard and API agree, whatever was measured; 1 if not; 2 for a bad option.
 )";
 
 /// Throws std::invalid_argument, with a text for the user.
 inline options parse_options(int argc, char** argv) {
     options result;
-    for (command_line line(argc, argv); line.next();) {
+    for (support::command_line line(argc, argv); line.next();) {
         const std::string_view option = line.option();
         if (option == "--help")
             result.help = true;
@@ -48,7 +48,7 @@ inline options parse_options(int argc, char** argv) {
         else if (option == "--seed")
             result.seed = line.number_in(0, UINT64_MAX);
         else
-            line.refuse();
+            line.reject();
     }
     return result;
 }

@@ -19,12 +19,12 @@ namespace api_client {
 
 inline void print_header() {
     std::printf("%-24s %9s %6s %6s %10s %9s %8s %6s %6s\n", "", "offered/s", "ok/s", "ok", "attempts /", "API got",
-                "in vain", "p99", "limit");
+                "wasted", "p99", "limit");
     std::printf("%-24s %9s %6s %6s %10s %9s %8s %6s %6s\n", "", "", "", "", "request", "/s", "", "ms", "");
 }
 
-/// One line for each phase: of the requests that were sent in it, and of what the API had to do in it. "In vain" is the
-/// share of the API's work that came too late for anybody. The p99 is that of requests that went well.
+/// Prints one line for each phase: what became of the requests that were sent in it, and what the API had to do in it.
+/// "Wasted" is the share of the API's work whose answers came too late. The p99 is that of successful requests.
 inline void print_phases(const char* name, const observations& seen, const std::vector<arrival>& plan,
                          const flaky_api& api, seconds phase_length) {
     std::printf("%s\n", name);
@@ -53,7 +53,7 @@ inline void print_phases(const char* name, const observations& seen, const std::
             std::nth_element(latencies.begin(), nth, latencies.end());
             std::printf(" %6.0f", *nth);
         }
-        // At the end of the phase, but not at one instant: now and then the guard dips, to measure.
+        // The mean limit in the last third of the phase. A single reading could fall into one of the guard's probes.
         const auto& limits = seen.limits[p];
         const auto last = limits.end() - static_cast<std::ptrdiff_t>(limits.size() / 3);
         const std::size_t limit = std::accumulate(last, limits.end(), std::size_t{0});

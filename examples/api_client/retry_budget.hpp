@@ -12,13 +12,13 @@
 
 namespace api_client {
 
-/// Retries as a share of the requests, after Finagle's RetryBudget (K. Oliver: Retry Budgets,
-/// https://finagle.github.io/blog/2016/02/08/retry-budgets/). With three tries for each request, a service that fails
-/// has three times the load just when it can bear least; with a budget of 20 % it has 1.2 times, whatever happens.
+/// Limits retries to a share of the requests, after Finagle's RetryBudget (K. Oliver: Retry Budgets,
+/// https://finagle.github.io/blog/2016/02/08/retry-budgets/). With three tries for each request, a failing service gets
+/// three times the load, just when it can bear least. With a budget of 20 %, it gets at most 1.2 times the load.
 ///
-/// A request deposits a share of a token, a retry withdraws one. A few per second are free besides, so that a client
-/// with little to do may retry at all. What is saved does not last: where Finagle's deposits expire, there is a most
-/// here, lest a calm hour pays for a storm.
+/// A request deposits a share of a token, and a retry withdraws one token. A few retries per second are free, so that a
+/// client with few requests can retry as well. The savings are capped, so that a calm hour cannot pay for a storm of
+/// retries. (In Finagle, deposits expire instead.)
 ///
 /// So there are never more retries than  share × requests + minimum × (seconds + 1).
 ///
@@ -27,7 +27,8 @@ class retry_budget {
 public:
     using clock = std::chrono::steady_clock;
 
-    /// A share of the requests, so many retries a second whatever their number (at least 1), and what may be saved.
+    /// `share` is the number of retries per request, `minimum` the number of free retries per second (at least 1), and
+    /// `most_saved` the most tokens that are saved.
     retry_budget(double share, unsigned minimum, unsigned most_saved)
         : share_(share),
           minimum_(minimum),
@@ -41,7 +42,7 @@ public:
         }
     }
 
-    /// Whether there is a token for a retry, which is then spent.
+    /// Spends a token for a retry; returns false if there is none.
     bool withdraw(clock::time_point now = clock::now()) noexcept {
         std::int64_t before = saved_.load(std::memory_order_relaxed);
         while (before >= token)
@@ -50,7 +51,7 @@ public:
         return withdraw_free(now.time_since_epoch());
     }
 
-    /// The most retries that it allows.
+    /// The most retries that the budget allows.
     double most_retries(std::uint64_t requests, clock::duration time) const {
         return share_ * static_cast<double>(requests) + minimum_ * (std::chrono::duration<double>(time).count() + 1);
     }
@@ -58,8 +59,8 @@ public:
 private:
     static constexpr std::int64_t token = 1'000'000;
 
-    // The free ones are spaced in time, but for those of the last second: the generic cell rate algorithm, which needs
-    // no more state than when the next one is due.
+    // Spaces the free retries in time, by the generic cell rate algorithm. Those that were not used in the last second
+    // may be used at once. The only state is the time at which the next one is due.
     bool withdraw_free(std::chrono::nanoseconds now) noexcept {
         std::int64_t due = free_due_.load(std::memory_order_relaxed);
         while (due <= now.count()) {

@@ -17,7 +17,7 @@
 
 namespace api_client {
 
-/// Since the start of a run.
+/// Time since the start of a run.
 using seconds = std::chrono::duration<double>;
 
 struct phase {
@@ -25,7 +25,8 @@ struct phase {
     conditions api;
 };
 
-/// What happens to the API. In two of these it can do less than is asked of it, a quarter of what it can when healthy.
+/// What happens to the API. In the slow phase and in the brown-out, its capacity is a quarter of the healthy one, which
+/// is less than the load.
 inline const std::array<phase, 5> phases{{{"healthy", {}},
                                           {"slow, latency x 4", {.service_time = seconds(0.08)}},
                                           {"flaky, 30 % are 503", {.failing = 0.3}},
@@ -37,7 +38,7 @@ struct arrival {
     std::size_t phase = 0;
 };
 
-/// A Poisson process: the requests of a crowd of users who know nothing of each other, or of how the API is.
+/// A Poisson process: the requests of a crowd of users who know neither each other nor the state of the API.
 inline std::vector<arrival> arrivals(double rate, seconds phase_length, std::uint64_t seed) {
     std::mt19937_64 random(seed);
     std::exponential_distribution<double> gap(rate);

@@ -39,7 +39,8 @@
 
 namespace beast_server {
 
-/// One client, on a strand of its own. Each wait for it has an end: for a request, and for an answer to be taken.
+/// One client, on a strand of its own. Each wait for the client has a time-out: for a request to come, and for an
+/// answer to be taken.
 class connection : public std::enable_shared_from_this<connection> {
 public:
     connection(asio::ip::tcp::socket socket, site& pages, std::chrono::seconds patience)
@@ -52,8 +53,8 @@ public:
 
     ~connection() { ++site_.counts().closed; }
 
-    /// To be called once. It ends when no request is open any more after `closing` was requested, and whatever it does
-    /// after `aborting` was.
+    /// To be called once. After `closing` is requested, the connection ends as soon as no request is open. After
+    /// `aborting` is requested, it ends at once.
     void start(std::stop_token closing, std::stop_token aborting) {
         stop_ = closing;
         asio::co_spawn(stream_.get_executor(), [self = shared_from_this()] { return self->run(); }, asio::detached);
@@ -74,7 +75,7 @@ private:
             parser.header_limit(most_header);
             parser.body_limit(most_body);
             if (const error_code error = co_await read(parser); error) {
-                co_await refuse(error);
+                co_await reject(error);
                 co_return;
             }
             request r = parser.release();
@@ -102,8 +103,8 @@ private:
         co_return error;
     }
 
-    // Says what was wrong with a request that could not be read, unless the client is gone.
-    asio::awaitable<void> refuse(error_code error) {
+    // Tells the client what was wrong with a request that could not be read, unless the client is gone.
+    asio::awaitable<void> reject(error_code error) {
         if (error.category() != http::make_error_code(http::error::end_of_stream).category() ||
             error == http::error::end_of_stream || error == http::error::partial_message)
             co_return;
@@ -123,15 +124,15 @@ private:
         answer.set(http::field::server, "beast_server");
         answer.prepare_payload();
         if (only_head)
-            answer.body().clear(); // its length is told all the same
+            answer.body().clear(); // the header tells its length all the same
         error_code error;
         stream_.expires_after(patience_);
         co_await http::async_write(stream_, answer, asio::redirect_error(asio::use_awaitable, error));
         co_return !error;
     }
 
-    // To close a socket while the client still sends would reset the connection, and the client might never see its
-    // last answer. So what it sends is read, for a while, and thrown away.
+    // Closing a socket while the client still sends would reset the connection, and the client might never see its last
+    // answer. So the server reads what the client sends for a while, and discards it.
     asio::awaitable<void> leave() {
         error_code error;
         stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
@@ -162,7 +163,7 @@ private:
         }
     }
 
-    // From any thread.
+    // Calls `what` on the strand. May be called from any thread.
     void later(void (connection::*what)()) {
         asio::post(stream_.get_executor(), [weak = weak_from_this(), what] {
             if (const auto self = weak.lock())
@@ -181,7 +182,7 @@ private:
     beast::flat_buffer buffer_;
     site& site_;
     const std::chrono::seconds patience_;
-    bool idle_ = false; // there is no request open
+    bool idle_ = false; // no request is open
     std::stop_token stop_;
     std::optional<stop_callback> on_closing_;
     std::optional<stop_callback> on_aborting_;

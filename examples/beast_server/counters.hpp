@@ -28,7 +28,7 @@ public:
         return result;
     }
 
-    /// Calls `visit(status, count)` for those that there were.
+    /// Calls `visit(status, count)` for each status that was answered.
     template <class Visit>
     void for_each(Visit visit) const {
         for (std::size_t status = 0; status < counts_.size(); ++status)
@@ -44,13 +44,13 @@ private:
 
 /// What the server counts besides its guard. Thread-safe.
 struct counters {
-    answer_counts answers; ///< on connections
+    answer_counts answers; ///< sent on connections
     answer_counts guarded; ///< of the guarded handler, to connections and to the server's own load
     std::atomic<std::uint64_t> opened{0}; ///< connections
     std::atomic<std::uint64_t> closed{0};
 
     std::uint64_t open() const {
-        const std::uint64_t gone = closed; // first, so that it is never more than what was opened
+        const std::uint64_t gone = closed; // read first, so that it is never more than `opened`
         return opened - gone;
     }
 };
@@ -72,11 +72,11 @@ inline std::string prometheus_text(const counters& all) {
         });
     };
     add_answers("http_answers_total", "Answers on connections.", all.answers);
-    add_answers("http_guarded_answers_total", "Answers of the guarded handler, to the server's own load as well.",
+    add_answers("http_guarded_answers_total", "Answers of the guarded handler, also to the server's own load.",
                 all.guarded);
     begin("http_connections_total", "counter", "Connections that were accepted.");
     add("http_connections_total", all.opened);
-    begin("http_connections_open", "gauge", "Connections now.");
+    begin("http_connections_open", "gauge", "Connections that are open now.");
     add("http_connections_open", all.open());
     return text;
 }

@@ -35,14 +35,15 @@ inline constexpr knob workers_knob{"workers", 1, 64};
 inline constexpr knob latency_knob{"latency_ms", 1, 500};
 inline constexpr knob load_knob{"load", 0, 5000};
 
-/// What to set; what is not given stays as it is.
+/// The values to set. A knob without a value stays as it is.
 struct knob_settings {
     std::optional<unsigned> workers;    ///< of the simulated service
     std::optional<unsigned> latency_ms; ///< of a task, on average
     std::optional<unsigned> load;       ///< made by the server itself, in requests/s
 };
 
-/// From a form, as in "workers=4&latency_ms=20". Throws std::invalid_argument, with a text for the user.
+/// Reads settings from a form, such as "workers=4&latency_ms=20". Throws std::invalid_argument, with a text for the
+/// user.
 inline knob_settings parse_knobs(std::string_view form) {
     knob_settings result;
     if (form.empty())

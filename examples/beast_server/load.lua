@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 
--- For wrk: sends requests at a given rate, whatever is answered, and tells how long the clients waited for answers of
--- each status. With one connection for each thread, so that an answer is the one to the thread's latest request.
+-- A script for wrk: sends requests at a given rate, whatever the answers are, and prints how long the clients waited
+-- for the answers of each status. Use one connection for each thread, so that an answer always belongs to the thread's
+-- latest request.
 --
 -- wrk -t 128 -c 128 -d 20s -s load.lua http://127.0.0.1:8080/work -- 1600 128
 
@@ -28,12 +29,13 @@ function init(arguments)
   math.randomseed(number + 1)
   local rate = tonumber(arguments[1])
   local connections = tonumber(arguments[2])
-  gap = 1e3 * connections / rate -- of each connection, on average
+  gap = 1e3 * connections / rate -- between requests of one connection, on average
   due = now() + math.random() * gap
-  answered, refused, other = {}, {}, 0
+  answered, rejected, other = {}, {}, 0
 end
 
--- At random times that do not depend on the answers: who was kept waiting catches up.
+-- Requests are due at random times that do not depend on the answers. A thread that had to wait sends overdue requests
+-- at once.
 function delay()
   due = due - math.log(1 - math.random()) * gap
   return math.max(0, due - now())
@@ -49,7 +51,7 @@ function response(status)
   if status == 200 then
     table.insert(answered, waited)
   elseif status == 503 then
-    table.insert(refused, waited)
+    table.insert(rejected, waited)
   else
     other = other + 1
   end
@@ -67,7 +69,7 @@ end
 
 function done(summary)
   local seconds = summary.duration * 1e-6
-  local all = {answered = {}, refused = {}}
+  local all = {answered = {}, rejected = {}}
   local others = 0
   for _, thread in ipairs(threads) do
     for name, waits in pairs(all) do
@@ -79,7 +81,7 @@ function done(summary)
   end
   local errors = summary.errors
   tell("status 200", all.answered, seconds)
-  tell("status 503", all.refused, seconds)
+  tell("status 503", all.rejected, seconds)
   print(string.format("others: %d", others))
   print(string.format("errors: %d", errors.connect + errors.read + errors.write + errors.timeout))
 end

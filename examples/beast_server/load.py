@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 
-"""Starts beast_server, and offers it more than it can do, by wrk: what becomes of it?"""
+"""Starts beast_server, overloads it with wrk, and prints how it answers."""
 
 import argparse
 import pathlib
@@ -31,13 +31,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", help="the program beast_server")
     parser.add_argument("--factor", type=float, default=2, help="load, in multiples of the capacity; default: 2")
-    parser.add_argument("--workers", type=int, default=16, help="of the service; default: 16")
-    parser.add_argument("--latency_ms", type=int, default=20, help="of a task; default: 20")
-    parser.add_argument("--connections", type=int, default=128, help="and threads of wrk; default: 128")
-    parser.add_argument("--seconds", type=int, default=20, help="that count, after 5 to warm up; default: 20")
+    parser.add_argument("--workers", type=int, default=16, help="workers of the service; default: 16")
+    parser.add_argument("--latency_ms", type=int, default=20, help="mean latency of a task; default: 20")
+    parser.add_argument("--connections", type=int, default=128, help="connections and threads of wrk; default: 128")
+    parser.add_argument("--seconds", type=int, default=20, help="length of the run, after 5 s of warm-up; default: 20")
     chosen = parser.parse_args()
     if not shutil.which("wrk"):
-        parser.error("there is no wrk (Debian: wrk)")
+        parser.error("wrk is missing (Debian: wrk)")
 
     command = [chosen.server, "--port", "0", "--workers", str(chosen.workers), "--latency_ms", str(chosen.latency_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -55,11 +55,11 @@ def main():
         if re.match("status|others|errors", line):
             print(line)
     answered = number_after(text, "status 200: ")
-    refused = number_after(text, "status 503: ")
+    rejected = number_after(text, "status 503: ")
     slowest = float(re.search(r"status 503: .*p99 ([\d.]+)", text)[1])
     print()
-    judge(f"offered {(answered + refused) / capacity:.2f} x capacity (goal: {0.95 * chosen.factor:.2f})",
-          answered + refused >= 0.95 * chosen.factor * capacity)
+    judge(f"offered {(answered + rejected) / capacity:.2f} x capacity (goal: {0.95 * chosen.factor:.2f})",
+          answered + rejected >= 0.95 * chosen.factor * capacity)
     judge(f"200 at {100 * answered / capacity:.1f} % of capacity (goal: 90 %)", answered >= 0.9 * capacity)
     judge(f"503 within {slowest:.2f} ms at p99 (goal: 5 ms)", slowest <= 5)
     judge("nothing but 200 and 503, and no connection errors",

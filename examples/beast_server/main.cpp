@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <iostream>
 #include <thread>
 #include <vector>
@@ -13,6 +12,7 @@
 
 #include "options.hpp"
 #include "server.hpp"
+#include "support/run_main.hpp"
 
 namespace beast_server {
 
@@ -28,8 +28,8 @@ void print_counters(const site& pages) {
 void serve(const options& chosen) {
     asio::io_context context(static_cast<int>(chosen.threads));
     server pages(context, chosen);
-    std::cout << "listening on http://" << pages.endpoint() << "/" << std::endl; // at once, for whoever waits for it
-    // What is thrown here is nobody's to handle, and better ends the server than leaves it with a thread less.
+    std::cout << "listening on http://" << pages.endpoint() << "/" << std::endl; // flushed: a script may wait for it
+    // Nothing could handle an exception here. It ends the server, which is better than a server with one thread less.
     const auto run = [&]() noexcept { context.run(); };
     {
         std::vector<std::jthread> threads;
@@ -43,22 +43,6 @@ void serve(const options& chosen) {
 } // namespace beast_server
 
 int main(int argc, char** argv) {
-    beast_server::options chosen;
-    try {
-        chosen = beast_server::parse_options(argc, argv);
-    } catch (const std::exception& e) {
-        std::cerr << "beast_server: " << e.what() << "; see --help\n";
-        return 2;
-    }
-    if (chosen.help) {
-        std::cout << beast_server::help_text;
-        return 0;
-    }
-    try {
-        beast_server::serve(chosen);
-    } catch (const std::exception& e) {
-        std::cerr << "beast_server: " << e.what() << '\n';
-        return 1;
-    }
-    return 0;
+    return support::run_main("beast_server", beast_server::help_text, argc, argv, beast_server::parse_options,
+                             [](const beast_server::options& chosen) { beast_server::serve(chosen); });
 }

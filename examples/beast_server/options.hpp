@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "command_line.hpp"
 #include "knobs.hpp"
+#include "support/command_line.hpp"
 
 namespace beast_server {
 
@@ -29,34 +29,35 @@ inline constexpr std::string_view help_text =
     R"(usage: beast_server [--port N] [--address A] [--threads N] [--patience SECONDS]
                     [--workers N] [--latency_ms N] [--load N]
 
-An HTTP server in front of a simulated service, guarded by FlowGuard. Its page shows the limit as it
-follows the service, whose capacity can be changed there.
+An HTTP server in front of a simulated service, guarded by FlowGuard. Its page shows how the limit
+follows the capacity of the service. You can change the capacity on the page.
 
   GET  /         the page
-  GET  /work     one task of the service: 200, or 503 when the guard turns it away
-  GET  /health   200 at once: goes past the guard
-  GET  /metrics  for Prometheus
+  GET  /work     one task of the service: 200, or 503 if the guard rejects it
+  GET  /health   200 at once, without the guard
+  GET  /metrics  metrics for Prometheus
   GET  /events   what the page shows, as server-sent events
-  POST /knobs    workers=N&latency_ms=N&load=N, or some of them
+  POST /knobs    sets workers=N&latency_ms=N&load=N, or some of them
 
   --port N            where to listen, 0 for any free port; default: 8080
   --address A         an IP address of this machine; default: 127.0.0.1
-  --threads N         that serve, from 1 to 64; default: 2
-  --patience SECONDS  for a request to come and for an answer to be taken, from 1 to 600; default: 15
-  --workers N         of the service, from 1 to 64: how many tasks it works on at once; default: 16
+  --threads N         threads that serve, from 1 to 64; default: 2
+  --patience SECONDS  how long to wait for a request to come, and for a client to take an answer,
+                      from 1 to 600; default: 15
+  --workers N         how many tasks the service works on at once, from 1 to 64; default: 16
   --latency_ms N      how long a worker takes for a task, on average, from 1 to 500; default: 20
-  --load N            requests/s that the server makes itself, from 0 to 5000; default: 0
+  --load N            requests/s that the server sends itself, from 0 to 5000; default: 0
   --help              this text
 
-SIGINT and SIGTERM end it, when the requests in progress are answered.
+SIGINT and SIGTERM end the server, after it has answered the requests in progress.
 
-Exit code: 0 when it was ended so; 1 when it could not listen; 2 for a bad option.
+Exit code: 0 if a signal ended it in this way; 1 if it could not listen; 2 for a bad option.
 )";
 
 /// Throws std::invalid_argument, with a text for the user.
 inline options parse_options(int argc, char** argv) {
     options result;
-    for (command_line line(argc, argv); line.next();) {
+    for (support::command_line line(argc, argv); line.next();) {
         const std::string_view option = line.option();
         if (option == "--help")
             result.help = true;
@@ -75,7 +76,7 @@ inline options parse_options(int argc, char** argv) {
         else if (option == "--load")
             result.load = load_knob.value_of(line.value());
         else
-            line.refuse();
+            line.reject();
     }
     return result;
 }

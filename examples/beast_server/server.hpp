@@ -31,7 +31,7 @@
 
 namespace beast_server {
 
-/// Accepts connections until it gets SIGINT or SIGTERM. Then it leaves requests in progress some time.
+/// Accepts connections until it gets SIGINT or SIGTERM. Then it gives the requests in progress some time to end.
 class server {
 public:
     /// Throws boost::system::system_error if it cannot listen.
@@ -60,7 +60,7 @@ private:
                 socket.set_option(asio::ip::tcp::no_delay(true), error);
                 std::make_shared<connection>(std::move(socket), site_, patience_)
                     ->start(closing_.get_token(), aborting_.get_token());
-            } else if (!closing_.stop_requested()) { // say, there are too many open files
+            } else if (!closing_.stop_requested()) { // for example, too many files are open
                 timer.expires_after(std::chrono::milliseconds(50));
                 co_await timer.async_wait(asio::use_awaitable);
             }
@@ -69,7 +69,7 @@ private:
 
     asio::awaitable<void> end_on_signal() {
         co_await signals_.async_wait(asio::use_awaitable);
-        signals_.clear(); // a second one kills
+        signals_.clear(); // a second signal kills the program
         closing_.request_stop();
         acceptor_.close();
         site_.close();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 
-"""Tests of beast_server, as its clients see it: nothing of it depends on how fast this machine is."""
+"""Tests of beast_server, as its clients see it. No test depends on the speed of this machine."""
 
 import argparse
 import base64
@@ -19,11 +19,11 @@ import subprocess
 import sys
 import time
 
-PATIENCE = 60  # seconds, for what takes a moment: sanitizers are slow, and so are busy machines
+PATIENCE = 60  # seconds to wait for what takes a moment: sanitizers and busy machines are slow
 
 
 class Skipped(Exception):
-    """There is something that a test needs, and that is not there."""
+    """Something that a test needs is missing."""
 
 
 def check(condition, what):
@@ -36,18 +36,18 @@ def equal(found, wanted, what):
 
 
 def wait_for(condition, what, patience=PATIENCE):
-    """Until it holds; gives what it gave."""
+    """Waits until the condition holds, and returns its result."""
     end = time.monotonic() + patience
     while True:
         result = condition()
         if result:
             return result
-        check(time.monotonic() < end, f"waited for {patience} s, in vain: {what}")
+        check(time.monotonic() < end, f"still not so after {patience} s: {what}")
         time.sleep(0.05)
 
 
 class Server:
-    """The program, on a port of its own. It has to end well."""
+    """The program, on a port of its own. It must end without an error."""
 
     def __init__(self, program, *options, port=0):
         self.process = subprocess.Popen([program, "--port", str(port), *options], stdout=subprocess.PIPE, text=True)
@@ -97,7 +97,7 @@ class Server:
         return json.loads(text)
 
     def metrics(self):
-        """By name and labels, as they stand in the text."""
+        """The values, by name and labels as they stand in the text."""
         status, headers, text = self.get("/metrics")
         equal(status, 200, "/metrics")
         check(headers["Content-Type"].startswith("text/plain; version=0.0.4"), headers["Content-Type"])
@@ -123,22 +123,22 @@ class Server:
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
 
     def rest(self, descriptors):
-        """Waits until no client is left, and as many descriptors are open as before; then its counters add up."""
-        wait_for(lambda: self.sum("http_connections_open") == 1, "no connection but the one that asks")
+        """Waits until no client is left, and no more descriptors are open than before. Then checks the counters."""
+        wait_for(lambda: self.sum("http_connections_open") == 1, "the only connection is the one that asks")
         wait_for(lambda: self.sum("flowguard_in_flight") + self.sum("flowguard_waiting") == 0, "nothing in flight")
         wait_for(lambda: self.descriptors() <= descriptors, f"no more descriptors than before, {descriptors}")
         m = self.metrics()
         guarded = self.sum("http_guarded_answers_total", m)
-        tasks, refused = self.sum("flowguard_tasks_total", m), self.sum("flowguard_refused_total", m)
-        equal(guarded, tasks + refused + self.sum("flowguard_bypassed_total", m), f"guarded answers, in {m}")
-        equal(m.get('http_guarded_answers_total{status="503"}', 0), refused, "503s, and calls refused")
+        tasks, rejected = self.sum("flowguard_tasks_total", m), self.sum("flowguard_rejected_total", m)
+        equal(guarded, tasks + rejected + self.sum("flowguard_bypassed_total", m), f"guarded answers, in {m}")
+        equal(m.get('http_guarded_answers_total{status="503"}', 0), rejected, "503s, and calls rejected")
         return m
 
 
 def raw(server, data):
-    """What is answered to some bytes, until the server closes the connection."""
+    """Sends some bytes. Returns what the server answers until it closes the connection."""
     with server.connect() as connection:
-        with contextlib.suppress(ConnectionError):  # it may close before it has read all
+        with contextlib.suppress(ConnectionError):  # the server may close before it has read all
             connection.sendall(data)
         answer = b""
         with contextlib.suppress(ConnectionResetError):
@@ -148,19 +148,19 @@ def raw(server, data):
 
 
 def cut(connection):
-    """Resets it, so that the server gets an error."""
+    """Resets the connection, so that the server gets an error."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
 def in_parallel(*tasks):
-    """Raises what one of them does."""
+    """Runs the tasks at the same time. Raises what one of them raises."""
     with concurrent.futures.ThreadPoolExecutor(len(tasks)) as threads:
         for done in [threads.submit(task) for task in tasks]:
             done.result()
 
 
-# What it answers
+# What the server answers
 
 
 def test_program(program):
@@ -177,7 +177,7 @@ def test_pages(program):
     with Server(program) as server:
         status, headers, text = server.get("/")
         equal((status, headers["Content-Type"]), (200, "text/html; charset=utf-8"), "/")
-        check("<title>FlowGuard</title>" in text and text.rstrip().endswith("</html>"), "the page is whole")
+        check("<title>FlowGuard</title>" in text and text.rstrip().endswith("</html>"), "the page is complete")
         check("default-src 'none'" in headers["Content-Security-Policy"], "the page loads nothing")
         equal(len(text.encode()), int(headers["Content-Length"]), "the length of the page")
 
@@ -199,7 +199,7 @@ def test_pages(program):
         m = server.rest(server.descriptors())
         equal(m['http_answers_total{status="404"}'], 1, "how many were not found")
         equal(m['http_answers_total{status="405"}'], 3, "how many methods were not allowed")
-        equal(m['flowguard_bypassed_total{guard="work"}'], 2, "how many went past the guard")
+        equal(m['flowguard_bypassed_total{guard="work"}'], 2, "how many bypassed the guard")
 
 
 def test_knobs(program):
@@ -221,13 +221,13 @@ def test_knobs(program):
 
 
 def test_full_guard(program):
-    """With a worker who is slow, of many requests at once most are turned away; and health checks are not."""
+    """With one slow worker, the server rejects most of many requests at once, but no health check."""
     with Server(program, "--workers", "1", "--latency_ms", "50") as server:
         before = server.descriptors()
         answers = []
 
         def work():
-            answers.append(server.ask("GET", "/work", headers={"x-criticality": "sheddable"})[:2])
+            answers.append(server.ask("GET", "/work", headers={"x-priority": "sheddable"})[:2])
 
         def health():
             equal(server.get("/health")[0], 200, "/health of a busy server")
@@ -249,7 +249,7 @@ def test_events(program):
         with server.client() as client:
             client.request("GET", "/events")
             answer = client.getresponse()
-        with answer:  # until it is closed, the connection is open
+        with answer:  # the connection is open until the answer is closed
             equal((answer.status, answer.headers["Content-Type"]), (200, "text/event-stream"), "/events")
             last = 0
             for _ in range(10):
@@ -267,7 +267,7 @@ def test_events(program):
 
 
 def test_stop(program):
-    """In the middle of everything."""
+    """Stops the server in the middle of all kinds of requests."""
     with Server(program, "--load", "500", "--workers", "1", "--latency_ms", "500") as server:
         idle, halfway, working, watching = (server.connect() for _ in range(4))
         halfway.sendall(b"GET /wo")
@@ -306,7 +306,7 @@ def malformed(server):
 
 def huge(server):
     answer = raw(server, random.choice(HUGE))
-    check(answer.startswith(b"HTTP/1.1 431 ") or not answer, f"the answer is {answer[:80]!r}")  # or it was cut off
+    check(answer.startswith(b"HTTP/1.1 431 ") or not answer, f"the answer is {answer[:80]!r}")  # or it was cut
 
 
 def cut_somewhere(server):
@@ -321,8 +321,8 @@ def cut_somewhere(server):
 
 
 def slow(server, alone=False):
-    """A request that comes byte by byte, and answers that are not taken. If there are no others, looks whether both
-    are closed by the server."""
+    """One client sends a request byte by byte, another takes no answers. If there are no other clients (`alone`),
+    checks that the server closes both connections."""
     with server.connect() as writer, socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         reader.settimeout(PATIENCE)
@@ -332,7 +332,7 @@ def slow(server, alone=False):
         closed = False
         with contextlib.suppress(ConnectionError):
             while not closed:
-                check(time.monotonic() < end, "the server has no end of patience")
+                check(time.monotonic() < end, "the server waits for a slow request for ever")
                 with contextlib.suppress(BlockingIOError):
                     reader.send(b"GET / HTTP/1.1\r\n\r\n" * 20)
                 writer.send(b"a")
@@ -342,7 +342,7 @@ def slow(server, alone=False):
                 writer.setblocking(True)
                 time.sleep(0.05)
         if alone:
-            wait_for(lambda: server.sum("http_connections_open") == 1, "whoever takes no answers is disconnected")
+            wait_for(lambda: server.sum("http_connections_open") == 1, "a client that takes no answers is disconnected")
 
 
 def test_malformed(program):
@@ -380,7 +380,7 @@ def test_slow(program):
 
 
 def soak(program, seconds):
-    """Everybody at once, for a long time."""
+    """Runs all kinds of clients at once, for a long time."""
     failures, counts = [], {}
     with Server(program, "--patience", "2", "--load", "300", "--latency_ms", "10") as server:
         before = server.descriptors()
@@ -392,7 +392,7 @@ def soak(program, seconds):
                     while time.monotonic() < end and not failures:
                         what(server)
                         counts[what.__name__] = counts.get(what.__name__, 0) + 1
-                except Exception as failure:  # of any kind: it is told below
+                except Exception as failure:  # of any kind: it is raised below
                     failures.append(failure)
 
             return repeat
@@ -468,7 +468,7 @@ class Page:
             "features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
     def save(self, path):
-        time.sleep(1)  # for the next frames, in the new size and colours
+        time.sleep(1)  # until the next frames are drawn, in the new size and colours
         picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(picture))
@@ -481,7 +481,7 @@ class Page:
         return self.run("return document.getElementById('state').textContent")
 
     def pictures(self):
-        """Of the charts."""
+        """Pictures of the charts."""
         return self.run("return [...document.querySelectorAll('canvas')].map(c => c.toDataURL())")
 
     def find(self, name):
@@ -498,7 +498,7 @@ def test_browser(program, screenshots=None):
         idle = page.pictures()
         equal(len(set(idle)), 3, "the number of charts")
 
-        if screenshots:  # a minute of something to see
+        if screenshots:  # a minute of load, so that there is something to see
             server.turn(load=400)
             time.sleep(28)
         page.find("overload").click()
@@ -506,7 +506,7 @@ def test_browser(program, screenshots=None):
         loaded = page.pictures()
         for before, after in zip(idle, loaded):
             check(before != after, "a chart moves under load")
-        # For a second each: a machine that is busy is a service that is slow, at moments.
+        # Both must hold for a second: on a busy machine, the service is slow at moments.
         steady = "return points.slice(-4).every(p => p.workers === 16 && p.limit >= 12)"
         wait_for(lambda: page.run(steady), "a limit that fits 16 workers", 3 * PATIENCE)
         time.sleep(18 if screenshots else 0)
@@ -518,9 +518,9 @@ def test_browser(program, screenshots=None):
         fallen = "return points.slice(-4).every(p => p.workers === 4 && p.limit <= 10)"
         wait_for(lambda: page.run(fallen), "the limit has fallen", 3 * PATIENCE)
         wait_for(lambda: page.number("limit") <= 10, "the limit is shown")
-        check(page.run("return document.querySelectorAll('#changes li b').length") > 0, "why it changed")
+        check(page.run("return document.querySelectorAll('#changes li b').length") > 0, "the reason is shown")
 
-        page.find("state").click()  # away from the knobs
+        page.find("state").click()  # moves the focus away from the knobs
         time.sleep(10 if screenshots else 0)
         for name, width, height, ratio in ("laptop", 1440, 900, 1), ("phone", 390, 844, 2):
             for scheme in "light", "dark":
@@ -555,8 +555,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", help="the program beast_server")
     parser.add_argument("tests", nargs="*", help=", ".join(TESTS))
-    parser.add_argument("--screenshots", type=pathlib.Path, metavar="FOLDER", help="where the browser test puts some")
-    parser.add_argument("--soak", type=int, metavar="SECONDS", help="all kinds of clients at once, for so long")
+    parser.add_argument("--screenshots", type=pathlib.Path, metavar="FOLDER", help="where the browser test saves them")
+    parser.add_argument("--soak", type=int, metavar="SECONDS", help="run all kinds of clients at once, for so long")
     chosen = parser.parse_args()
     if unknown := set(chosen.tests) - set(TESTS):
         parser.error(f"there is no test {', '.join(unknown)}")

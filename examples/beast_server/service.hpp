@@ -21,8 +21,8 @@
 
 namespace beast_server {
 
-/// Stands for a database or the like, which has so many workers, and a queue for whoever finds them all busy: what a
-/// guard is for. It waits, and takes no processor time.
+/// Stands for a database or the like: it has a number of workers, and a queue for the requests that find all workers
+/// busy. A guard is for such a service. Its tasks only wait, and take no processor time.
 ///
 /// Thread-safe.
 class simulated_service {
@@ -37,7 +37,7 @@ public:
         co_await timer.async_wait(asio::use_awaitable);
     }
 
-    /// Whoever works is not disturbed.
+    /// Workers finish their current tasks.
     void set_workers(unsigned workers) { workers_.set_limit(workers); }
     void set_latency_ms(unsigned latency) { latency_ms_ = latency; }
 
@@ -47,11 +47,11 @@ public:
     /// Requests/s.
     double capacity() const { return 1000.0 * workers() / latency_ms(); }
 
-    /// Whoever queues gets flowguard::error::closed.
+    /// Requests in the queue end with flowguard::error::closed.
     void close() { workers_.close(); }
 
 private:
-    // At least 70 % of the mean, and now and then several times as much.
+    // At least 70 % of the mean, and sometimes several times the mean.
     std::chrono::nanoseconds time_of_a_task() const {
         thread_local std::mt19937_64 random{std::random_device{}()};
         const double spread = 0.7 + 0.3 * std::exponential_distribution<double>()(random);

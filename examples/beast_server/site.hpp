@@ -19,8 +19,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
 #include <flowguard.hpp>
-#include <flowguard/beast.hpp>
-#include <flowguard/layer.hpp>
+#include <flowguard/http/beast.hpp>
+#include <flowguard/http/http_layer.hpp>
 
 #include "counters.hpp"
 #include "dashboard_page.hpp"
@@ -45,15 +45,15 @@ struct work_handler {
     }
 };
 
-/// The same, in front of which callers wait, or are turned away with 503.
+/// The same behind a guard: callers wait for a permit, or are rejected with 503.
 inline auto guarded_handler(flowguard::flow_guard<>& guard, simulated_service& service) {
-    return flowguard::layer{
+    return flowguard::http_layer{
         guard, work_handler{service}, flowguard::beast_http{},
-        flowguard::layer_options{.criticality_header = "x-criticality",
-                                 .bypass = [](const request& r) { return path_of(r) == "/health"; }}};
+        flowguard::http_layer_options{.priority_header = "x-priority",
+                                      .bypass = [](const request& r) { return path_of(r) == "/health"; }}};
 }
 
-/// What is behind each path.
+/// Answers the requests for each path.
 ///
 /// Thread-safe.
 class site {
@@ -61,7 +61,7 @@ public:
     site(asio::io_context& context, const options& chosen)
         : context_(context), service_(context, chosen.workers, chosen.latency_ms), load_(chosen.load) {}
 
-    /// Runs what goes on without requests, until it is stopped.
+    /// Runs the telemetry and the server's own load, until it is stopped.
     void start(std::stop_token stop) {
         asio::co_spawn(asio::make_strand(context_), telemetry_.run(stop), rethrow);
         const auto arrive = [this] {
@@ -70,7 +70,7 @@ public:
         asio::co_spawn(asio::make_strand(context_), load_.run(arrive, stop), rethrow);
     }
 
-    /// Turns away whoever waits for the guard, or for the service.
+    /// Rejects the calls that wait for the guard, or for the service.
     void close() {
         guard_.close();
         service_.close();
@@ -84,15 +84,15 @@ public:
             co_return answer_of(http::status::not_found, "no such page\n");
         const auto allowed = path == "/knobs" ? http::verb::post : http::verb::get;
         if (r.method() != allowed && !(r.method() == http::verb::head && allowed == http::verb::get)) {
-            response refused = answer_of(http::status::method_not_allowed, "no such method here\n");
-            refused.set(http::field::allow, http::to_string(allowed));
-            co_return refused;
+            response rejected = answer_of(http::status::method_not_allowed, "no such method here\n");
+            rejected.set(http::field::allow, http::to_string(allowed));
+            co_return rejected;
         }
         if (path == "/")
             co_return page();
         if (path == "/metrics")
             co_return answer_of(http::status::ok, metrics(), "text/plain; version=0.0.4; charset=utf-8");
-        if (path == "/events") // the head of them
+        if (path == "/events") // HEAD only: the connection answers GET itself
             co_return answer_of(http::status::ok, "", "text/event-stream");
         if (path == "/knobs")
             co_return set_knobs(r.body());
@@ -105,7 +105,7 @@ public:
     const flowguard::flow_guard<>& guard() const { return guard_; }
 
 private:
-    // Few may wait, so that whoever is turned away is told at once, and whoever is not is served soon.
+    // Only few calls may wait, so that a rejected call is told at once, and an admitted call is served soon.
     static constexpr std::size_t most_waiting = 16;
     static constexpr std::chrono::milliseconds longest_wait{250};
 
@@ -118,14 +118,14 @@ private:
         response answer;
         try {
             answer = co_await guarded_(std::move(r));
-        } catch (const std::exception&) { // of the service
+        } catch (const std::exception&) { // thrown by the service
             answer = answer_of(http::status::internal_server_error, "something went wrong\n");
         }
         counters_.guarded.count(answer.result_int());
         co_return answer;
     }
 
-    // Everything is in it: it may load nothing from elsewhere.
+    // The page contains everything that it needs. Its policy forbids it to load anything from elsewhere.
     static response page() {
         response answer = answer_of(http::status::ok, std::string(dashboard_page), "text/html; charset=utf-8");
         answer.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; "

@@ -31,7 +31,7 @@
 
 namespace beast_server {
 
-/// One JSON object, member by member.
+/// Builds one JSON object, member by member.
 class json_object {
 public:
     void add(std::string_view name, double value) {
@@ -42,7 +42,7 @@ public:
     void add(std::string_view name, flowguard::duration value) { // in ms
         add(name, static_cast<double>(value.count() / 1000) / 1000);
     }
-    void add(std::string_view name, const char* text) { // of which nothing has to be escaped
+    void add(std::string_view name, const char* text) { // which must need no escaping
         add_raw(name, std::string("\"").append(text).append("\""));
     }
     void add_raw(std::string_view name, std::string_view json) {
@@ -55,7 +55,7 @@ private:
     std::string text_;
 };
 
-/// What goes on, four times a second: the last minute of it, as server-sent events
+/// Records the state of the server four times a second. Keeps the last minute as server-sent events
 /// (https://html.spec.whatwg.org/multipage/server-sent-events.html), each with one JSON object.
 ///
 /// Thread-safe.
@@ -69,12 +69,12 @@ public:
         asio::steady_timer timer(co_await asio::this_coro::executor, start_);
         while (!stop.stop_requested()) {
             record();
-            timer.expires_at(std::max(timer.expiry() + interval, clock::now())); // what was missed is not made up for
+            timer.expires_at(std::max(timer.expiry() + interval, clock::now())); // skips missed ones
             co_await timer.async_wait(asio::use_awaitable);
         }
     }
 
-    /// The events that came after `seen` of them, which becomes how many there are.
+    /// Returns all events after the first `seen`, and sets `seen` to the number of events so far.
     std::string since(std::uint64_t& seen) const {
         const std::scoped_lock lock(mutex_);
         std::string text;
@@ -95,7 +95,7 @@ private:
     struct totals {
         clock::time_point at;
         std::uint64_t answered;
-        std::uint64_t refused;
+        std::uint64_t rejected;
     };
 
     static double seconds(clock::duration time) { return std::chrono::duration<double>(time).count(); }
@@ -115,7 +115,7 @@ private:
         event.add("in_flight", static_cast<double>(stats.in_flight));
         event.add("waiting", static_cast<double>(stats.waiting));
         event.add("goodput", static_cast<double>(now.answered - before.answered) / length);
-        event.add("sheds", static_cast<double>(now.refused - before.refused) / length);
+        event.add("sheds", static_cast<double>(now.rejected - before.rejected) / length);
         event.add("p50", stats.rtt_p50);
         event.add("p99", stats.rtt_p99);
         event.add("baseline", stats.baseline_rtt);
@@ -132,21 +132,21 @@ private:
         ++made_;
     }
 
-    // Of the limit, since the last event.
+    // The changes of the limit since the last event.
     std::string new_changes() {
         std::string text;
         for (const flowguard::limit_decision& decision : guard_.trace()) {
             if (decision.at <= latest_)
                 continue;
             latest_ = decision.at;
-            if (decision.limit == decision.before && decision.dip == 0)
+            if (decision.limit == decision.before && decision.probe == 0)
                 continue;
             json_object change;
             change.add("t", seconds(decision.at - start_.time_since_epoch()));
             change.add("before", static_cast<double>(decision.before));
             change.add("limit", static_cast<double>(decision.limit));
-            if (decision.dip != 0)
-                change.add("dip", static_cast<double>(decision.dip));
+            if (decision.probe != 0)
+                change.add("probe", static_cast<double>(decision.probe));
             change.add("why", decision.reason);
             text.append(text.empty() ? "" : ",").append(change.text());
         }

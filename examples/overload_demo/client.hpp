@@ -38,9 +38,9 @@ inline std::shared_ptr<line_connection> connect(asio::io_context& context, const
     return std::make_shared<line_connection>(std::move(socket));
 }
 
-/// Sends requests when they are due, whether or not there are answers: as a crowd of users does, most
-/// of whom do not know of each other. A client that waited for answers would spare a slow service, and
-/// hide how slow it is.
+/// Sends each request when it is due, whether or not earlier ones have been answered. A crowd of users who do not know
+/// of each other does the same. A client that waited for answers would send less to a slow service, and so hide how
+/// slow the service is.
 class open_loop_client {
 public:
     open_loop_client(asio::io_context& context, const asio::ip::tcp::endpoint& to, recorder& record, std::uint64_t seed)
@@ -49,7 +49,7 @@ public:
             connections_.push_back(connect(context, to));
     }
 
-    /// Runs the schedule, and gives the last requests their time to be answered.
+    /// Runs the schedule. Then waits for the last answers, at most until the last request has reached its deadline.
     asio::awaitable<void> run(clock::time_point start) {
         start_ = start;
         for (const auto& connection : connections_)
@@ -97,13 +97,13 @@ private:
     clock::time_point start_{};
 };
 
-/// What the service can do at most, in requests/s: `users` who send their next request as soon as
-/// they have an answer. They must be more than the workers, so that none of those is ever idle. It is
-/// the best of four measurements, for whatever else runs on the machine can only make them worse.
+/// Measures the capacity of the service, in requests/s. Each of the `users` sends its next request as soon as it has an
+/// answer. There must be more users than workers, so that no worker is ever idle. The result is the best of four
+/// measurements, because other programs on the machine can only lower a measurement.
 inline double measure_capacity(const asio::ip::tcp::endpoint& service, std::size_t users, seconds length) {
     asio::io_context context(1);
     const auto start = clock::now();
-    std::array<double, 5> answers{}; // in each fifth of the time, of which the first is to warm up
+    std::array<double, 5> answers{}; // in each fifth of the time; the first fifth is the warm-up
     std::uint64_t next = 0;
 
     const auto user = [&](std::shared_ptr<line_connection> connection) -> asio::awaitable<void> {

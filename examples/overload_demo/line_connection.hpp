@@ -25,7 +25,7 @@
 
 namespace overload_demo {
 
-/// A TCP connection that carries lines, both ways at once. For one thread.
+/// A TCP connection that carries lines in both directions at once. For one thread.
 class line_connection : public std::enable_shared_from_this<line_connection> {
 public:
     explicit line_connection(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {
@@ -33,7 +33,7 @@ public:
         static_cast<void>(socket_.set_option(asio::ip::tcp::no_delay(true), ignored));
     }
 
-    /// The next line, without its end; nothing when the connection ended.
+    /// The next line, without its line end; nothing after the connection has ended.
     asio::awaitable<std::optional<std::string>> receive() {
         std::size_t end = inbox_.find('\n');
         if (end == std::string::npos) {
@@ -63,7 +63,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t longest_line = 65'536; // of what a read may bring at once, too
+    static constexpr std::size_t longest_line = 65'536; // also the most that inbox_ may hold
 
     asio::awaitable<void> send_outbox(std::shared_ptr<line_connection> /*kept alive*/) {
         while (!outbox_.empty() && socket_.is_open()) {

@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
-#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -31,6 +30,7 @@
 #include "report.hpp"
 #include "schedule.hpp"
 #include "service.hpp"
+#include "support/run_main.hpp"
 #include "workload.hpp"
 
 namespace overload_demo {
@@ -81,20 +81,20 @@ recorder run(std::string name, Guard& guard, const workload& work, const schedul
 }
 
 void demonstrate(const options& chosen) {
-    std::ofstream svg(chosen.svg, std::ios::app); // whether it can be written had better be known now
+    std::ofstream svg(chosen.svg, std::ios::app); // fails early if the file cannot be written
     if (!svg)
         throw std::runtime_error("cannot write to '" + chosen.svg + "'");
 
     const workload work(compute, wait);
     const double capacity = capacity_of(work, seconds(chosen.quick ? 0.6 : 2));
     if (capacity < 1)
-        throw std::runtime_error("the service answers nothing");
-    std::printf("%zu workers; a request takes one for %.0f ms of computing and %.0f ms of waiting, on average\n"
+        throw std::runtime_error("the service answered no request");
+    std::printf("%zu workers; each request holds one for %.0f ms of computing and, on average, %.0f ms of waiting\n"
                 "measured capacity: %.0f requests/s\n\n",
                 workers, seconds(compute).count() * 1000, seconds(wait).count() * 1000, capacity);
 
     const schedule plan = overload_schedule(capacity, chosen.load, chosen.quick);
-    const auto too_many = static_cast<std::size_t>(std::lround(2 * capacity * deadline.count())); // all of them late
+    const auto too_many = static_cast<std::size_t>(std::lround(2 * capacity * deadline.count())); // all answers late
     const std::size_t too_few = workers / 4;
 
     no_guard nothing;
@@ -127,22 +127,6 @@ void demonstrate(const options& chosen) {
 } // namespace overload_demo
 
 int main(int argc, char** argv) {
-    overload_demo::options chosen;
-    try {
-        chosen = overload_demo::parse_options(argc, argv);
-    } catch (const std::exception& e) {
-        std::cerr << "overload_demo: " << e.what() << "; see --help\n";
-        return 2;
-    }
-    if (chosen.help) {
-        std::cout << overload_demo::help_text;
-        return 0;
-    }
-    try {
-        overload_demo::demonstrate(chosen);
-    } catch (const std::exception& e) {
-        std::cerr << "overload_demo: " << e.what() << '\n';
-        return 1;
-    }
-    return 0;
+    return support::run_main("overload_demo", overload_demo::help_text, argc, argv, overload_demo::parse_options,
+                             [](const overload_demo::options& chosen) { overload_demo::demonstrate(chosen); });
 }

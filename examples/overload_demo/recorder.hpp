@@ -16,8 +16,8 @@
 
 namespace overload_demo {
 
-/// A quantile of latencies. Requests that were never answered count with the time that they waited;
-/// a quantile among those is a lower bound.
+/// A quantile of latencies. Requests that were never answered count with the time that they waited. If the quantile
+/// falls on such a request, it is a lower bound.
 struct latency {
     seconds value{};
     bool at_least = false;
@@ -32,10 +32,10 @@ inline latency quantile(std::vector<latency> values, double q) {
     return *nth;
 }
 
-/// What the guard said at one time.
+/// The state of the guard at one time.
 struct reading {
     seconds time{};
-    std::size_t limit = 0; ///< 0: none
+    std::size_t limit = 0; ///< 0: there is none
     std::size_t in_flight = 0;
     std::size_t waiting = 0;
 };
@@ -66,7 +66,7 @@ public:
     seconds deadline() const { return deadline_; }
     const std::vector<reading>& readings() const { return readings_; }
 
-    /// A request that is meant to be sent at `intended`. Returns its number.
+    /// Records a request that is meant to be sent at `intended`. Returns the number of the request.
     std::size_t request(seconds intended) {
         requests_.push_back({intended, {}, fate::pending});
         ++pending_;
@@ -86,7 +86,7 @@ public:
 
     std::size_t pending() const { return pending_; }
 
-    /// Of the requests that were meant to be sent in [from, to): what became of them.
+    /// What became of the requests that were meant to be sent in [from, to).
     summary sent_between(seconds from, seconds to) const {
         summary s;
         std::vector<latency> latencies;
@@ -108,7 +108,7 @@ public:
 
     summary of_phase(std::size_t i) const { return sent_between(plan_.phases[i].begin, plan_.phases[i].end); }
 
-    /// Of [from, to): what was offered in it, and what was answered in it.
+    /// What was offered in [from, to), and what was answered in [from, to).
     summary seen_between(seconds from, seconds to) const {
         summary s;
         std::vector<latency> latencies;

@@ -45,7 +45,7 @@ inline std::string text_of_limit(double limit) {
     return limit > 0 ? text_of(limit) : "none";
 }
 
-/// What goes on, while it does: one line that changes on a terminal, a line each second elsewhere.
+/// Shows the progress of a run. On a terminal, one line changes; elsewhere, one line is printed each second.
 class live_report {
 public:
     void begin() { next_ = interval_; }
@@ -60,7 +60,7 @@ public:
         const summary s = record.seen_between(std::max(last.time - seconds(1), seconds(0)), last.time);
         std::printf("%s%-16s %4.1f s  %4s load, %4.0f/s  limit %4s  in flight %4zu  waiting %2zu  goodput %4.0f/s  "
                     "p99 %4s ms%s",
-                    terminal_ ? "\r\x1b[?7l" : "", // a line that is too long had better not wrap
+                    terminal_ ? "\r\x1b[?7l" : "", // a line that is too long must not wrap
                     record.name().c_str(), last.time.count(),
                     text_of_load(plan.phases[plan.phase_at(last.time)].load).c_str(), s.offered_rate(),
                     text_of_limit(static_cast<double>(last.limit)).c_str(), last.in_flight, last.waiting, s.goodput(),
@@ -92,8 +92,8 @@ inline void print_table(const std::vector<recorder>& runs) {
                         text_of(s.p99).c_str(), text_of_limit(s.mean_limit).c_str());
         }
     }
-    std::printf("\nBy the time that requests were meant to be sent. Goodput: answered within %.0f ms. Latencies: of\n"
-                "admitted requests, late answers included; \">\": not answered when the run ended.\n\n",
+    std::printf("\nA request counts in the phase in which it was meant to be sent. Goodput: answered within %.0f ms.\n"
+                "Latencies: of admitted requests, late answers included; \">\": not answered before the run ended.\n\n",
                 milliseconds(runs.front().deadline()));
 }
 
@@ -101,7 +101,7 @@ inline const char* verdict(bool met) {
     return met ? "met" : "missed";
 }
 
-/// What the numbers say of two runs with the same arrivals, in three phases: calm, overload, calm.
+/// Compares two runs with the same arrivals, in three phases: calm, overload, calm.
 inline void print_verdict(const recorder& unguarded, const recorder& guarded, std::size_t workers) {
     const schedule& plan = guarded.plan();
     const phase& overload = plan.phases[1];
@@ -116,14 +116,14 @@ inline void print_verdict(const recorder& unguarded, const recorder& guarded, st
     const double calm_p99 = milliseconds(before.p99.value);
     const double queued = std::max(during.mean_limit - static_cast<double>(workers), 0.0);
     const double bound = 3 * calm_p99 + queued * 1000 / plan.capacity;
-    std::printf("           at %s: p99 %s ms, %.1f times the unloaded %.0f ms (goal: at most three times, and\n"
-                "           %.1f ms for each of %.1f queued requests: %.0f ms): %s\n",
+    std::printf("           at %s: p99 %s ms, %.1f times the unloaded %.0f ms (goal: at most three times that, plus\n"
+                "           %.1f ms for each of %.1f queued requests, so %.0f ms): %s\n",
                 text_of_load(overload.load).c_str(), text_of(during.p99).c_str(),
                 milliseconds(during.p99.value) / calm_p99, calm_p99, 1000 / plan.capacity, queued, bound,
                 verdict(milliseconds(during.p99.value) <= bound));
-    // What was admitted at the very end of the overload is still in flight when it is over.
+    // Requests admitted at the very end of the overload are still in flight when the overload is over.
     const summary settled = guarded.sent_between(plan.phases[2].begin + guarded.deadline(), plan.phases[2].end);
-    std::printf("           back at %s: %zu of %zu shed, %zu timed out, p99 %s ms; after the first %.0f ms %zu shed\n"
+    std::printf("           back at %s: %zu of %zu shed, %zu timed out, p99 %s ms; after the first %.0f ms, %zu shed\n"
                 "           (goal: none): %s\n",
                 text_of_load(plan.phases[2].load).c_str(), after.shed, after.offered, after.timed_out,
                 text_of(after.p99).c_str(), milliseconds(guarded.deadline()), settled.shed, verdict(settled.shed == 0));

@@ -11,7 +11,7 @@
 
 namespace overload_demo {
 
-/// Since the start of a run.
+/// Time since the start of a run.
 using seconds = std::chrono::duration<double>;
 
 struct phase {
@@ -20,7 +20,7 @@ struct phase {
     seconds end{};
 };
 
-/// How much load is offered when.
+/// The load that is offered over time.
 struct schedule {
     double capacity = 0; ///< requests/s
     std::vector<phase> phases;
@@ -37,7 +37,7 @@ struct schedule {
     double rate_at(seconds time) const { return capacity * phases[phase_at(time)].load; }
 };
 
-/// Half of the capacity, overload, half of the capacity.
+/// Three phases: half of the capacity, overload, half of the capacity.
 inline schedule overload_schedule(double capacity, double load, bool quick) {
     const double scale = quick ? 0.12 : 1;
     const seconds start(0), surge(3 * scale), relief(10 * scale), end(12.5 * scale);

@@ -30,14 +30,14 @@
 
 namespace overload_demo {
 
-/// A limit that never changes: the least that a strategy can be.
+/// A limit that never changes: the simplest possible strategy.
 struct static_limit {
     std::size_t limit;
     std::size_t current_limit() const { return limit; }
     std::size_t update(const flowguard::window&) { return limit; }
 };
 
-/// What a service without a guard does: lets everybody in.
+/// Stands for a missing guard: admits every request at once.
 class no_guard {
 public:
     template <class MakeTask>
@@ -48,7 +48,7 @@ public:
         co_return result;
     }
 
-    std::size_t current_limit() const { return 0; } // none
+    std::size_t current_limit() const { return 0; } // no limit
     std::size_t in_flight() const { return in_flight_; }
     std::size_t waiting() const { return 0; }
 
@@ -58,8 +58,8 @@ private:
 
 /// A service on the loopback interface, in a thread of its own, that needs a worker for each request.
 ///
-/// A request is a line with a number; its answer is "200 <number> <result>" or "503 <number>". Answers
-/// come as they are ready, many at a time on one connection.
+/// A request is a line with a number; its answer is "200 <number> <result>" or "503 <number>". An answer is sent as
+/// soon as it is ready, so one connection carries many requests at a time.
 template <class Guard>
 class service {
 public:
@@ -72,7 +72,7 @@ public:
     service(const service&) = delete;
     service& operator=(const service&) = delete;
 
-    /// Forgets what still queues for a worker.
+    /// Drops the requests that still queue for a worker.
     ~service() {
         context_.stop();
         thread_.join();
@@ -99,9 +99,10 @@ private:
             asio::co_spawn(context_, answer(client, std::stoull(*request)), asio::detached);
     }
 
-    // The guard goes around what is scarce: its RTT is the time in the queue of the pool, and the work.
+    // The guard encloses what is scarce, the workers. Its RTT is the time in the queue of the pool plus the time of the
+    // work.
     asio::awaitable<void> answer(connection client, std::uint64_t request) {
-        if (guard_.waiting() >= max_waiting_) { // room for a burst, no more
+        if (guard_.waiting() >= max_waiting_) { // the queue has room for a burst only
             client->send("503 " + std::to_string(request)); // shed: a quick no instead of a late yes
             co_return;
         }
@@ -121,7 +122,7 @@ private:
     asio::io_context context_{1};
     asio::ip::tcp::acceptor acceptor_{context_, {asio::ip::address_v4::loopback(), 0}};
     const asio::ip::tcp::endpoint endpoint_ = acceptor_.local_endpoint();
-    asio::thread_pool workers_; // destroyed before the context: what it drops unwinds there
+    asio::thread_pool workers_; // destroyed before the context, where the tasks that it drops unwind
     std::thread thread_;
 };
 

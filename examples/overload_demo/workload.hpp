@@ -12,12 +12,12 @@
 
 namespace overload_demo {
 
-/// What one request costs: a worker thread, for a while of computing and a while of waiting.
+/// The cost of one request: it occupies a worker thread, which first computes and then waits.
 class workload {
 public:
     using duration = std::chrono::nanoseconds;
 
-    /// Calibrates the computing to this machine: takes some 50 ms.
+    /// Calibrates the computing to this machine, which takes about 50 ms.
     workload(duration compute, duration wait) : wait_(wait) {
         constexpr std::uint64_t trial = 200'000;
         auto fastest = duration::max(); // the trial that was interrupted least
@@ -38,7 +38,7 @@ public:
     }
 
 private:
-    // Each round needs the one before: nothing to vectorise, and no memory.
+    // Each round needs the result of the round before, so a compiler cannot vectorise the loop. It uses no memory.
     static std::uint64_t mix(std::uint64_t value, std::uint64_t rounds) {
         for (std::uint64_t i = 0; i < rounds; ++i) {
             value = (value + 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9;

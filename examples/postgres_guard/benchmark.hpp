@@ -34,12 +34,12 @@ inline constexpr std::array<std::size_t, 2> first_limits{4, 64};
 
 using adaptive_guard = flowguard::flow_guard<flowguard::vegas_strategy>;
 
-/// The defaults, but for a bound on the limit: the most connections that anybody gets here.
+/// The default options, except for the highest limit, which is the size of the largest static pool.
 inline flowguard::vegas_strategy strategy_from(std::size_t first_limit) {
     return flowguard::vegas_strategy({.initial_limit = first_limit, .max_limit = static_limits.back()});
 }
 
-/// A pool of connections that finds its size, and goes on doing so between measurements.
+/// A pool of connections that finds its size. It keeps what it has found from one measurement to the next.
 struct adaptive_pool {
     adaptive_pool(const std::string& where, std::size_t first_limit)
         : guard(strategy_from(first_limit), {.trace = 10'000}), connections(where, guard) {}
@@ -48,7 +48,7 @@ struct adaptive_pool {
     pool<adaptive_guard> connections;
 };
 
-/// A pool that was measured several times.
+/// Several measurements of one pool.
 class series {
 public:
     explicit series(std::string its_name) : name(std::move(its_name)) {}
@@ -68,7 +68,7 @@ public:
     std::string name;
 
 private:
-    // What disturbs one of the measurements, on a machine that is not ours alone, is not in it.
+    // The median ignores a measurement that other programs on the machine disturbed.
     template <class Value>
     double median(Value value) const {
         std::vector<double> values;
@@ -79,7 +79,7 @@ private:
         return values.size() % 2 != 0 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
     }
 
-    std::vector<summary> all_; // never empty where it is asked
+    std::vector<summary> all_; // not empty when a median is asked for
 };
 
 inline const series& most_of(const std::vector<series>& pools) {
@@ -87,9 +87,9 @@ inline const series& most_of(const std::vector<series>& pools) {
                              [](const series& a, const series& b) { return a.throughput() < b.throughput(); });
 }
 
-/// The one with the lowest p99 of those that have at most 2 % less throughput than the one with the most. Beyond the
-/// knee all have about the same: which of them has the most is chance, and the largest are the easiest to be better
-/// than.
+/// The pool with the lowest p99 among those with at most 2 % less throughput than the pool with the most. Beyond the
+/// knee, all pools have about the same throughput, and chance decides which has the most. A large pool has a high p99,
+/// so it would be too easy to be better than that pool.
 inline const series& best_of(const std::vector<series>& pools) {
     const double enough = 0.98 * most_of(pools).throughput();
     const series* best = &most_of(pools);
@@ -99,7 +99,7 @@ inline const series& best_of(const std::vector<series>& pools) {
     return *best;
 }
 
-/// How the limit came to where it is: the time until it was within 1.5 x of what it was later, in the middle.
+/// Prints how the limit converged: the time until it came within a factor of 1.5 of its later median.
 inline void print_convergence(const series& of, const adaptive_guard& guard, clock::time_point start) {
     const std::vector<flowguard::limit_decision> decisions = guard.trace();
     if (decisions.empty())
@@ -113,7 +113,7 @@ inline void print_convergence(const series& of, const adaptive_guard& guard, clo
         return 2 * d.limit <= 3 * settled && 2 * settled <= 3 * d.limit;
     });
     const seconds took = there->at - start.time_since_epoch();
-    std::printf("%s: near a limit of %zu after %.1f s; %zu to %zu in the second half of its windows\n", of.name.c_str(),
+    std::printf("%s: limit near %zu after %.1f s; %zu to %zu in the second half of its windows\n", of.name.c_str(),
                 settled, took.count(), later.front(), later.back());
 }
 
@@ -134,8 +134,9 @@ inline void print_verdict(const series& s, const series& most, const series& bes
                 ratio <= 1.25 ? "met" : "missed", s.p99() / most.p99(), most.name.c_str());
 }
 
-/// Measures pools with one workload, and waits or repeats where somebody else is busy on the machine: whoever has more
-/// connections then gets more of what is shared with them, which says nothing of a database with a machine of its own.
+/// Measures pools with one workload. While other programs are busy on the machine, it waits, or repeats the
+/// measurement: a pool with more connections would then get a larger share of the processors, which says nothing of a
+/// database with a machine of its own.
 class quiet_measurements {
 public:
     quiet_measurements(asio::io_context& context, const server& postgres, const workload& work, const options& chosen)
@@ -176,8 +177,8 @@ public:
     }
 
     void print() const {
-        std::printf("others had at most %.0f %% of the processors; %d measurements were repeated, where they had more "
-                    "than %.0f %%\n",
+        std::printf("other programs used at most %.0f %% of the processors; %d measurements were repeated because they "
+                    "used more than %.0f %%\n",
                     100 * most_, repeated_, 100 * bearable);
     }
 
@@ -221,7 +222,7 @@ inline void run_benchmark(asio::io_context& context, const server& postgres, con
         print_convergence(adaptive.back(), pools.back()->guard, start);
     }
 
-    // In turns, so that what changes on the machine changes for all.
+    // The pools take turns, so that a change on the machine affects all of them.
     quiet_measurements measured(context, postgres, work, chosen);
     for (int round = 0; round < chosen.rounds; ++round) {
         for (std::size_t i = 0; i < static_limits.size(); ++i) {

@@ -36,7 +36,7 @@ struct free_connection {
 };
 using connection_handle = std::unique_ptr<PGconn, free_connection>;
 
-/// The socket of a connection, which Asio waits for, and libpq closes.
+/// The socket of a connection. Asio waits for it, but libpq closes it.
 class borrowed_socket {
 public:
     borrowed_socket(const asio::any_io_executor& executor, const connection_handle& of)
@@ -54,11 +54,11 @@ private:
     asio::posix::stream_descriptor socket_;
 };
 
-/// A connection to PostgreSQL: libpq speaks the protocol, Asio waits for the socket. For one query at a time; where one
-/// was interrupted, by an exception or by cancellation, the connection is of no more use.
+/// A connection to PostgreSQL: libpq speaks the protocol, Asio waits for the socket. For one query at a time. After an
+/// exception or a cancellation has interrupted a query, the connection cannot be used any more.
 class connection {
 public:
-    /// Throws asio::system_error when there is no connection to be had.
+    /// Throws asio::system_error when the connection cannot be opened.
     static asio::awaitable<connection> open(std::string where) {
         connection_handle pg(PQconnectStart(where.c_str()));
         const auto executor = co_await asio::this_coro::executor;
@@ -67,7 +67,7 @@ public:
         for (auto need = PGRES_POLLING_WRITING; need != PGRES_POLLING_OK; need = PQconnectPoll(pg.get())) {
             if (need == PGRES_POLLING_FAILED)
                 throw failure(asio::error::connection_refused, pg);
-            // Another one for each wait: libpq may go on with another socket that has the same number.
+            // A new object for each wait: libpq may continue with another socket that has the same number.
             borrowed_socket socket(executor, pg);
             if (need == PGRES_POLLING_READING)
                 co_await socket.until_readable();
@@ -79,12 +79,12 @@ public:
         co_return connection(executor, std::move(pg));
     }
 
-    /// What the server answers, errors included: of several statements, the first error, or else the last result.
-    /// Throws asio::system_error when the connection is lost. Not for COPY.
+    /// Returns what the server answers, errors included. For several statements, returns the first error, or else the
+    /// last result. Throws asio::system_error when the connection is lost. Not for COPY.
     asio::awaitable<result> query(std::string sql) {
         if (PQsendQuery(pg_.get(), sql.c_str()) == 0)
             throw failure(asio::error::connection_reset, pg_);
-        // The server reads all of a query before it answers, so that there is no need to read meanwhile.
+        // The server reads the whole query before it answers, so there is no need to read while sending.
         for (int left = 0; (left = PQflush(pg_.get())) != 0;) {
             if (left < 0)
                 throw failure(asio::error::connection_reset, pg_);
@@ -109,7 +109,7 @@ public:
         co_return answer;
     }
 
-    /// Whether the server has closed it, or is about to: it has nothing else to say between queries.
+    /// Whether the server has closed the connection, or is about to. Between queries, the server sends nothing else.
     bool is_stale() const noexcept {
         pollfd socket{.fd = PQsocket(pg_.get()), .events = POLLIN, .revents = 0};
         return ::poll(&socket, 1, 0) != 0;
@@ -128,7 +128,7 @@ private:
     }
 
     connection_handle pg_;
-    borrowed_socket socket_; // let go before pg_ closes it
+    borrowed_socket socket_; // released before pg_ closes the socket
 };
 
 } // namespace postgres_guard

@@ -31,22 +31,24 @@ struct workload {
     const char* sql;
 };
 
-/// Two cores are soon busy with it, and more connections only share them. Each query computes for another while.
+/// A few connections keep two cores busy; more connections only share them. The computing time varies from query to
+/// query.
 inline constexpr workload cpu_heavy{"CPU-heavy",
                                     "select sum(sqrt(i)) from generate_series(1, (10000 + 40000 * random())::int) i"};
 
-/// One transaction, as statements that are sent together are. It reads, which any number can at once, and then changes
-/// the one row that all want, which it keeps to itself for a millisecond: those who wait for it hold a connection each.
+/// One transaction, because the statements are sent together. It first reads, which any number of transactions can do
+/// at once. Then it changes the one row that all transactions change, and keeps it locked for a millisecond. Each
+/// transaction that waits for the row holds a connection.
 inline constexpr workload lock_heavy{
     "lock-heavy", "select pg_sleep(0.001 + 0.002 * random()); update counters set n = n + 1 where id = 1; "
                   "select pg_sleep(0.0005 + 0.001 * random())"};
 
-/// Who sends a query as soon as the last is answered. There are more of them than the highest limit allows, so that it
-/// is the limit alone that sets what the database has to do; whoever exceeds it waits in the guard, and that is not
-/// part of the RTT. The time that callers wait there would tell of their number, and not of the limit.
+/// The number of callers, each of which sends a query as soon as its last one is answered. There are more callers than
+/// the highest limit allows, so that only the limit decides how much the database has to do. The callers beyond the
+/// limit wait in the guard. This wait is not part of the RTT: it depends on the number of callers, not on the limit.
 inline constexpr std::size_t callers = 160;
 
-/// A load on a pool, from now on.
+/// A load on a pool, which starts with the constructor.
 template <class Guard>
 class load {
 public:
@@ -60,7 +62,7 @@ public:
 
     seconds now() const { return clock::now() - start_; }
 
-    /// From now on nobody sends another query.
+    /// Makes each caller end after its current query.
     void stop() { stopped_ = true; }
 
     const recorder& seen() const { return seen_; }
@@ -75,13 +77,13 @@ private:
                 if (r.ok())
                     seen_.answered(now(), r.rtt);
                 else
-                    seen_.refused();
+                    seen_.rejected();
             } catch (const asio::system_error&) {
                 lost = true;
             }
             if (lost) {
                 seen_.lost(now());
-                pause.expires_after(100ms); // trying at once would not help a server that is down
+                pause.expires_after(100ms); // retrying at once would not help a server that is down
                 co_await pause.async_wait(asio::use_awaitable);
             }
         }
@@ -94,15 +96,15 @@ private:
     bool stopped_ = false;
 };
 
-/// Runs what there is to do in the context, which has to come to an end.
+/// Runs the context until it has no work left. Throws if that takes longer than `patience`.
 inline void finish(asio::io_context& context, std::chrono::seconds patience) {
     context.restart();
     context.run_for(patience);
     if (!context.stopped())
-        throw std::runtime_error("queries hang");
+        throw std::runtime_error("the queries did not end in time");
 }
 
-/// What a load comes to, after a time to open connections.
+/// Measures a load for `length`, after a warm-up in which connections are opened.
 template <class Guard>
 summary measure(asio::io_context& context, pool<Guard>& to, const workload& work, seconds warm_up, seconds length) {
     load users(context, to, work);

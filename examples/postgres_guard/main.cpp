@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <exception>
-#include <iostream>
 #include <string>
 #include <string_view>
 
@@ -20,6 +19,7 @@
 #include "pool.hpp"
 #include "restart.hpp"
 #include "server.hpp"
+#include "support/run_main.hpp"
 
 namespace postgres_guard {
 
@@ -29,7 +29,7 @@ void make_tables(asio::io_context& context, const std::string& where) {
     const auto make = [&]() -> asio::awaitable<void> {
         const reply r = co_await connections.query("create table counters (id int primary key, n bigint not null); "
                                                    "insert into counters values (1, 0)");
-        require(r.ok(), "there is a table");
+        require(r.ok(), "the table was created");
         const reply bad = co_await connections.query("select no_such_column");
         require(sqlstate(bad.answer) == std::string_view("42703"), "the server's errors are replies");
     };
@@ -38,7 +38,7 @@ void make_tables(asio::io_context& context, const std::string& where) {
     finish(context, 30s);
     if (failure)
         std::rethrow_exception(failure);
-    require(guard.stats().succeeded == 1 && guard.stats().ignored == 1, "bad SQL says nothing of load");
+    require(guard.stats().succeeded == 1 && guard.stats().ignored == 1, "the guard ignores a reply to bad SQL");
     require_order(guard);
 }
 
@@ -55,25 +55,6 @@ void run(const options& chosen) {
 } // namespace postgres_guard
 
 int main(int argc, char** argv) {
-    postgres_guard::options chosen;
-    try {
-        chosen = postgres_guard::parse_options(argc, argv);
-    } catch (const std::exception& e) {
-        std::cerr << "postgres_guard: " << e.what() << "; see --help\n";
-        return 2;
-    }
-    if (chosen.help) {
-        std::cout << postgres_guard::help_text;
-        return 0;
-    }
-    try {
-        postgres_guard::run(chosen);
-    } catch (const postgres_guard::no_postgres& e) {
-        std::cerr << "postgres_guard: left out: " << e.what() << '\n';
-        return 77;
-    } catch (const std::exception& e) {
-        std::cerr << "postgres_guard: " << e.what() << '\n';
-        return 1;
-    }
-    return 0;
+    return support::run_main("postgres_guard", postgres_guard::help_text, argc, argv, postgres_guard::parse_options,
+                             [](const postgres_guard::options& chosen) { postgres_guard::run(chosen); });
 }

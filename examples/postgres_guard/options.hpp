@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "command_line.hpp"
+#include "support/command_line.hpp"
 
 namespace postgres_guard {
 
@@ -24,37 +24,38 @@ struct options {
 inline constexpr std::string_view help_text =
     R"(usage: postgres_guard [--seconds S] [--rounds N] [--patience S] [--quick] [--postgres DIR]
 
-A pool of connections to a real PostgreSQL, whose size is found by a guard: compared with pools of 1 to 128
-connections, and then while the server is killed and started again.
+Measures a pool of connections to a real PostgreSQL server. A guard finds the size of the pool. First the pool is
+compared with static pools of 1 to 128 connections. Then the server is killed and started again.
 
   --seconds S      length of each measurement, from 0.2 to 600; default: 3
   --rounds N       measurements of each pool, in turns, from 1 to 100; default: 5
-  --patience S     for how long to wait, with each query, for others who have more than 5 % of the processors, and to
-                   repeat measurements that they disturbed, from 0 to 3600; default: 120
-  --quick          about 25 seconds in all instead of 10 minutes: 1 round of 0.3 s, which says little
-  --postgres DIR   where initdb and postgres are; default: in the PATH, or the newest in /usr/lib/postgresql
+  --patience S     how long to wait, for each of the two queries, while other programs use more than 5 % of the
+                   processors, and to repeat measurements that they disturbed; from 0 to 3600; default: 120
+  --quick          takes about 25 seconds in all instead of 10 minutes: 1 round of 0.3 s, which says little
+  --postgres DIR   the folder of initdb and postgres; default: in the PATH, or the newest in /usr/lib/postgresql
   --help           this text
 
-The server is the example's own: in a temporary directory, on a Unix socket in it, and gone with it at the end, even if
-this program is killed. It runs as the user 'postgres' when this program is run by root, as PostgreSQL wants it.
+The program starts a server of its own, with its files and its Unix socket in a temporary directory. The server and the
+directory are gone at the end, even if this program is killed. If root runs this program, the server runs as the user
+'postgres', because PostgreSQL does not run as root.
 
-160 callers send their next query when the last one is answered, so that every limit up to 128 is reached. Of queries,
-there are two: one computes for some milliseconds; the other, a transaction, reads for 2 ms on average, and then
-changes a row that all others want, too, which it keeps to itself for 1 ms.
+160 callers each send their next query when the last one is answered, so that every limit up to 128 is reached. There
+are two queries. One computes for some milliseconds. The other is a transaction: it reads for 2 ms on average, then
+changes a row that all the others change, too, and keeps that row locked for 1 ms.
 
-RTTs are those that the database is responsible for, from admission to the answer. The best static pool is, of
-those within 2 % of the most throughput, the one with the lowest p99; that of the one with the most is printed, too. The
-goals for the pools that find their size, starting from 4 and from 64: at least 95 % of the most throughput, and a p99
-of at most 1.25 x that of the best static pool.
+An RTT is the time for which the database is responsible, from admission to the answer. The best static pool is the one
+with the lowest p99 of those within 2 % of the most throughput. The results are also compared with the pool that has the
+most throughput. Two pools find their size, one starting from 4 and one from 64. Their goals: at least 95 % of the most
+throughput, and a p99 of at most 1.25 x that of the best static pool.
 
-Exit code: 0 when all calls are accounted for and all permits came back, whatever was measured; 1 when not; 2 for a bad
-option; 77 when there is no PostgreSQL.
+Exit code: 0 if all calls are accounted for and all permits came back, whatever was measured; 1 if not; 2 for a bad
+option; 77 if there is no PostgreSQL.
 )";
 
 /// Throws std::invalid_argument, with a text for the user.
 inline options parse_options(int argc, char** argv) {
     options chosen;
-    for (command_line line(argc, argv); line.next();) {
+    for (support::command_line line(argc, argv); line.next();) {
         const std::string_view option = line.option();
         if (option == "--help") {
             chosen.help = true;
@@ -72,7 +73,7 @@ inline options parse_options(int argc, char** argv) {
         } else if (option == "--postgres") {
             chosen.postgres = line.value();
         } else {
-            line.refuse();
+            line.reject();
         }
     }
     return chosen;

@@ -21,23 +21,24 @@ namespace postgres_guard {
 
 using clock = std::chrono::steady_clock;
 
-/// What came of a query.
+/// The result of a query.
 struct reply {
     result answer;
-    clock::duration rtt{}; ///< since it was admitted
+    clock::duration rtt{}; ///< from admission to the answer
 
     bool ok() const { return sqlstate(answer) == nullptr; }
 };
 
-/// What it says of the database's load. A lost connection is an exception, and so a drop, without our doing.
+/// Classifies a reply by what it says of the database's load. A lost connection is an exception, which the guard counts
+/// as a drop by itself.
 struct classify_reply {
     flowguard::outcome operator()(const reply& r) const noexcept {
         return flowguard::classify_sqlstate(sqlstate(r.answer));
     }
 };
 
-/// Connections to a database, of which as many are in use at once as the guard finds to be good. The pool itself has no
-/// size: it keeps what the guard lets it open. For one thread.
+/// Connections to a database. The guard finds how many of them should be in use at once. The pool itself has no size:
+/// it keeps the connections that the guard lets it open. For one thread.
 template <class Guard>
 class pool {
 public:
@@ -46,8 +47,8 @@ public:
     pool(const pool&) = delete;
     pool& operator=(const pool&) = delete;
 
-    /// Waits for its turn, then for the answer. Throws asio::system_error when the connection is lost, or there is none
-    /// to be had; what the server itself complains about is in the reply.
+    /// Waits for a permit, then for the answer. Throws asio::system_error when the connection is lost or cannot be
+    /// opened. Errors that the server reports are in the reply.
     asio::awaitable<reply> query(std::string sql) {
         return guard_.run(flowguard::run_options{.classify = classify_reply{}}, &pool::perform, this, std::move(sql));
     }
@@ -67,7 +68,7 @@ private:
         while (!idle_.empty() && idle_.back().link.is_stale())
             idle_.pop_back();
         const bool connects = idle_.empty();
-        std::optional<connection> link; // one that fails is closed with this frame
+        std::optional<connection> link; // a connection that fails is closed with this frame
         if (connects)
             link.emplace(co_await connection::open(where_));
         else
@@ -83,7 +84,8 @@ private:
         return link;
     }
 
-    // The last to come is the first to be used again, so that those of a limit which was higher once grow old.
+    // The connection that was used last is used again first. So connections that a higher limit has left over grow old,
+    // and are closed.
     void keep(connection link) {
         const auto now = clock::now();
         idle_.push_back({std::move(link), now});

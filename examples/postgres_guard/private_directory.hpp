@@ -20,8 +20,8 @@
 
 namespace postgres_guard {
 
-/// A fresh directory for one user, that is removed at the end: even of a program that is killed, by a shell that
-/// waits for its end.
+/// A fresh directory for one user. The destructor removes it. If this program is killed, a shell that waits for the end
+/// of the program removes the directory.
 class private_directory {
 public:
     explicit private_directory(const std::optional<user>& owner) {
@@ -30,7 +30,7 @@ public:
         if (owner && ::chown(path_.c_str(), owner->id, owner->group) != 0) {
             const int error = errno;
             ::rmdir(path_.c_str());
-            throw std::system_error(error, std::generic_category(), "cannot give " + path_ + " away");
+            throw std::system_error(error, std::generic_category(), "cannot change the owner of " + path_);
         }
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC) != 0)
@@ -55,7 +55,7 @@ public:
     const std::string& path() const noexcept { return path_; }
 
 private:
-    // More than once, for somebody may still write there.
+    // Removes the directory more than once, because another process may still write there.
     static constexpr const char* wait_and_remove =
         R"(trap '' HUP INT TERM; cat; for i in 1 2 3 4 5 6 7 8; do test -e "$0" || exit; rm -rf "$0"; sleep 0.5; done)";
 

@@ -19,7 +19,7 @@
 
 namespace postgres_guard {
 
-// What Linux tells of processes, in /proc. Times are those of processors, in seconds.
+// What Linux tells of processes, in /proc. All times are processor times, in seconds.
 
 inline double seconds_of_ticks(double ticks) {
     return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
@@ -61,7 +61,7 @@ inline std::vector<process_status> children_of(pid_t parent) {
     return children;
 }
 
-/// Of a process, and its children and those it had.
+/// The time used by a process, by its children, and by the children that have ended.
 inline double time_used_by(pid_t id) {
     const process_status parent = status_of(id);
     double time = parent.used + parent.used_by_ended_children;
@@ -70,7 +70,7 @@ inline double time_used_by(pid_t id) {
     return time;
 }
 
-/// Of all processors: what there was, and how much of it was used.
+/// The time of all processors together: how much there was, and how much of it was used.
 struct processor_time {
     double all = 0, used = 0;
 };

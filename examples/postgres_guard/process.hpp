@@ -28,7 +28,7 @@ namespace postgres_guard {
     throw std::system_error(errno, std::generic_category(), what);
 }
 
-/// A file descriptor that is closed at the end, and not passed on to other programs.
+/// A file descriptor. The destructor closes it; other programs do not inherit it.
 class descriptor {
 public:
     explicit descriptor(int number) noexcept : number_(number) {}
@@ -62,14 +62,14 @@ struct user {
 
 /// How to run a program.
 struct process_options {
-    std::optional<user> as{}; ///< by default, as who we are
+    std::optional<user> as{}; ///< default: the user of this program
     std::string directory = "/";
     const descriptor& input;
-    const descriptor& output; ///< of errors, too
-    int last_signal = 0;      ///< sent to it when this program ends without having stopped it, even by SIGKILL
+    const descriptor& output; ///< standard output and standard error
+    int last_signal = 0;      ///< sent to the child when this program ends before it, even by SIGKILL; 0: none
 };
 
-/// A program that was started. It is killed at the end, if it has not ended by itself.
+/// A program that was started. The destructor kills it if it has not ended by itself.
 class process {
 public:
     process(std::vector<std::string> command, const process_options& how) {
@@ -102,7 +102,7 @@ public:
 
     void signal(int number) const noexcept { ::kill(id_, number); }
 
-    /// Its exit code, or 128 and the signal that ended it, once it has ended.
+    /// The exit code, or 128 plus the signal that ended the program; nothing while it still runs.
     std::optional<int> ended() noexcept {
         int status = 0;
         if (id_ > 0 && ::waitpid(id_, &status, WNOHANG) != id_)
@@ -113,7 +113,7 @@ public:
         return code_;
     }
 
-    /// The same; waits for that, but not for ever.
+    /// The same, but waits for the end of the program, at most `patience`.
     std::optional<int> wait_for(std::chrono::milliseconds patience) {
         const auto latest = std::chrono::steady_clock::now() + patience;
         std::optional<int> code = ended();
@@ -123,9 +123,9 @@ public:
     }
 
 private:
-    // In the child, where nothing may be called but what is safe in a signal handler.
+    // Runs in the child, which may call only functions that are safe in a signal handler.
     [[noreturn]] static void become(char** arguments, const process_options& how, pid_t parent) {
-        ::setpgid(0, 0); // Ctrl-C is for this program: it sees to its children itself
+        ::setpgid(0, 0); // Ctrl-C must reach only the parent, which stops its children itself
         ::dup2(how.input.number(), STDIN_FILENO);
         ::dup2(how.output.number(), STDOUT_FILENO);
         ::dup2(how.output.number(), STDERR_FILENO);

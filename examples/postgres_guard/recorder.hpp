@@ -14,7 +14,7 @@ namespace postgres_guard {
 
 using seconds = std::chrono::duration<double>;
 
-/// What was measured in some time.
+/// What was measured in a period of time.
 struct summary {
     double throughput = 0; ///< answers a second
     seconds mean{}; ///< RTT, from admission on
@@ -27,11 +27,11 @@ class recorder {
 public:
     void answered(seconds time, seconds rtt) { answers_.push_back({time, rtt}); }
     void lost(seconds time) { lost_.push_back(time); }
-    void refused() { ++refused_; }
+    void rejected() { ++rejected_; }
 
     std::size_t answered() const { return answers_.size(); }
     std::size_t lost() const { return lost_.size(); }
-    std::size_t refused() const { return refused_; } ///< the server did not like the query
+    std::size_t rejected() const { return rejected_; } ///< queries that the server reported an error for
 
     summary between(seconds begin, seconds end) const {
         std::vector<seconds> rtts;
@@ -52,7 +52,7 @@ public:
         return s;
     }
 
-    /// When the first answer after some time came; that time itself if none did.
+    /// The time of the first answer after `time`; `time` itself if there was none.
     seconds first_answer_after(seconds time) const {
         for (const answer& a : answers_)
             if (a.time > time)
@@ -67,7 +67,7 @@ private:
 
     std::vector<answer> answers_; // in the order of their times
     std::vector<seconds> lost_;
-    std::size_t refused_ = 0;
+    std::size_t rejected_ = 0;
 };
 
 } // namespace postgres_guard

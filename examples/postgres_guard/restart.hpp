@@ -22,7 +22,7 @@
 
 namespace postgres_guard {
 
-/// What happened when.
+/// The times at which things happened.
 struct outage {
     seconds killed{}, ready{}, end{};
 };
@@ -50,7 +50,7 @@ inline asio::awaitable<outage> disturb(server& postgres, load<adaptive_guard>& u
     co_return times;
 }
 
-/// What a pool makes of a server that dies and comes back: nobody tells it.
+/// Checks what a pool does when the server dies and comes back. Nothing tells the pool about either.
 inline void run_restart(asio::io_context& context, server& postgres, const workload& work, seconds part) {
     adaptive_pool connections(postgres.where(), 4);
     const adaptive_guard& guard = connections.guard;
@@ -75,9 +75,9 @@ inline void run_restart(asio::io_context& context, server& postgres, const workl
     require(after.throughput > 0, "queries are answered after the server has come back");
     require(down.lost > 0, "the server was killed in the middle of queries");
 
-    std::printf("killed and started again, %s:\n"
-                "%zu answered, %zu lost; each query is accounted for, and each permit is back\n"
-                "down for %.2f s; the first answer %.2f s after it took queries again\n"
+    std::printf("the server was killed and started again, %s:\n"
+                "%zu queries answered, %zu lost; each query is accounted for, and each permit is back\n"
+                "down for %.2f s; the first answer came %.2f s after the server accepted queries again\n"
                 "%.0f/s before, %.0f/s at the end: %.0f %%; limit %zu\n",
                 work.name, seen.answered(), seen.lost(), (times.ready - times.killed).count(),
                 (seen.first_answer_after(times.killed + 0.25 * part) - times.ready).count(), before.throughput,

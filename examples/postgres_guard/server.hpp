@@ -29,15 +29,12 @@
 #include "private_directory.hpp"
 #include "proc.hpp"
 #include "process.hpp"
+#include "support/run_main.hpp"
 
 namespace postgres_guard {
 
-/// There is nothing to start a server with.
-struct no_postgres : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-/// Where PostgreSQL's programs are: `preferred`, if that is not empty, else in the PATH, else where Debian has them.
+/// Finds the folder of PostgreSQL's programs. Looks only in `preferred`, if that is not empty; otherwise in the PATH,
+/// then where Debian installs them.
 inline std::filesystem::path find_postgres(const std::string& preferred) {
     namespace fs = std::filesystem;
     std::vector<fs::path> places;
@@ -59,25 +56,26 @@ inline std::filesystem::path find_postgres(const std::string& preferred) {
     for (const fs::path& place : places)
         if (::access((place / "initdb").c_str(), X_OK) == 0 && ::access((place / "postgres").c_str(), X_OK) == 0)
             return fs::absolute(place);
-    throw no_postgres("PostgreSQL's initdb and postgres are " +
-                      (preferred.empty() ? "neither in the PATH nor in /usr/lib/postgresql" : "not in " + preferred));
+    throw support::left_out(
+        "PostgreSQL's initdb and postgres are " +
+        (preferred.empty() ? "neither in the PATH nor in /usr/lib/postgresql" : "not in " + preferred));
 }
 
-/// PostgreSQL refuses to run as root, and is run as the user that Debian makes for it then.
+/// PostgreSQL does not run as root. If this program runs as root, the server runs as the user that Debian makes for it.
 inline std::optional<user> unprivileged_user() {
     if (::geteuid() != 0)
         return std::nullopt;
     const passwd* known = ::getpwnam("postgres");
     if (known == nullptr)
-        throw no_postgres("PostgreSQL does not run as root, and there is no user 'postgres'");
+        throw support::left_out("PostgreSQL does not run as root, and there is no user 'postgres'");
     return user{known->pw_uid, known->pw_gid};
 }
 
-/// A PostgreSQL of our own: in a directory that is removed at the end, and on a socket in there. It is no use to anyone
-/// else, and in nobody's way. For one thread, which has to outlive it: the server ends with the thread that started it.
+/// A PostgreSQL server for this program alone. Its files and its socket are in a directory that is removed at the end.
+/// For one thread, which must outlive it: the server ends with the thread that started it.
 class server {
 public:
-    /// Makes a new database; does not start anything.
+    /// Makes a new database. Does not start the server.
     explicit server(const std::filesystem::path& programs) : programs_(programs.string() + '/') {
         process initdb = run("initdb", {"--pgdata=" + data_, "--username=postgres", "--auth=trust", "--encoding=UTF8",
                                         "--locale=C", "--no-sync", "--no-instructions"});
@@ -87,12 +85,12 @@ public:
 
     ~server() { stop(); }
 
-    /// For libpq.
+    /// The connection string for libpq.
     std::string where() const { return "host=" + directory_.path() + " port=5432 user=postgres dbname=postgres"; }
 
     static constexpr std::size_t max_connections = 200;
 
-    /// Starts it, and waits until it can be used.
+    /// Starts the server, and waits until it accepts queries.
     void start() {
         launch();
         const auto latest = std::chrono::steady_clock::now() + std::chrono::seconds(30);
@@ -103,10 +101,10 @@ public:
         }
     }
 
-    /// Starts it, and does not wait.
+    /// Starts the server, and does not wait.
     void launch() {
-        // It is to be measured, not to be safe: nothing goes to the disk at once, and nothing goes on in the
-        // background.
+        // The server is measured and need not keep its data: it does not force writes to the disk, and has no work in
+        // the background.
         running_.emplace(run("postgres", {"-D", data_,
                                           "-k", directory_.path(),
                                           "-p", "5432", //
@@ -120,19 +118,20 @@ public:
                                           "-c", "max_parallel_workers_per_gather=0"}));
     }
 
-    /// Whether it takes queries. Starts it again when it has ended, as it does at once while processes of a
-    /// server that was killed are still there.
+    /// Whether the server accepts queries. Starts it again if it has ended: a new server ends at once while processes
+    /// of a killed one are still there.
     bool is_ready() {
         if (!running_ || running_->ended())
             launch();
         return PQping(where().c_str()) == PQPING_OK;
     }
 
-    /// Ends it in the way that it has no answer to.
+    /// Ends the server with SIGKILL, which it cannot handle.
     void kill() {
         if (!running_)
             return;
-        // Its processes are in sessions of their own, and would otherwise end what they are at.
+        // The child processes of the server are in sessions of their own. They would otherwise finish what they are
+        // doing.
         const std::vector<process_status> helpers = children_of(running_->id());
         running_->signal(SIGKILL);
         for (const process_status& helper : helpers)
@@ -140,13 +139,13 @@ public:
         running_.reset();
     }
 
-    /// Of the processors, in seconds, since it was started.
+    /// The processor time of the server since its start, in seconds.
     double time_used() const { return running_ ? time_used_by(running_->id()) : 0; }
 
     void stop() {
         if (!running_)
             return;
-        running_->signal(SIGINT); // ends the connections there are
+        running_->signal(SIGINT); // makes the server end its connections
         if (!running_->wait_for(std::chrono::seconds(10)))
             kill();
         running_.reset();

@@ -12,19 +12,19 @@
 #include <type_traits>
 #include <utility>
 
-#include "flowguard/detail/asio.hpp"
+#include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/error.hpp"
-#include "flowguard/limit_strategy.hpp"
+#include "flowguard/outcome.hpp"
 
 namespace flowguard {
 
-/// What an error says of the load. No error is a success. `operation_aborted`, a cancellation by the caller, is
-/// ignored. FlowGuard's own errors, from a guard or semaphore inside the task, are ignored as well: the inner one has a
-/// limit of its own, and one overload should not lower two limits. Any other error is a drop.
+/// Tells what an error says about the load. No error is a success. `operation_aborted`, a cancellation by the caller,
+/// is ignored. FlowGuard's own errors, from a guard or semaphore inside the task, are ignored as well: the inner one
+/// has a limit of its own, and one overload should not lower two limits. Any other error is a drop.
 inline outcome classify(const error_code& error) noexcept {
     if (!error)
         return outcome::success;
-    // An error_code from elsewhere has the condition; that of standalone Asio's own category has not.
+    // An error_code from elsewhere equals the condition; one of standalone Asio's own category does not.
     const bool cancelled = error == asio::error::operation_aborted || error == detail::system::errc::operation_canceled;
     const bool says_nothing = cancelled || is_flowguard_error(error);
     return says_nothing ? outcome::ignored : outcome::dropped;
@@ -45,19 +45,20 @@ concept expected_like = requires(const T& result) {
 
 } // namespace detail
 
-/// What flow_guard takes the end of a task to say of the load, unless you give it another classifier.
+/// Tells flow_guard what the end of a task says about the load, unless you pass another classifier.
 ///
-/// - An exception: a system_error by its code, anything else is a drop.
-/// - A result that is an error_code, or a tuple that begins with one, as with Asio's `as_tuple`: by that code.
-/// - A result like std::expected: one with a value is a success; an error_code by that code; any
+/// - An exception: a system_error is classified by its code; any other exception is a drop.
+/// - A result that is an error_code, or a tuple that begins with one, as with Asio's `as_tuple`: classified by that
+///   code.
+/// - A result like std::expected: a value is a success; an error that is an error_code is classified by that code; any
 ///   other error is a drop.
 /// - Any other result, and no result: a success.
 ///
 /// A classifier of your own is any callable that returns an outcome, and takes `const T&`, the result (or nothing, for
-/// a task without a result), or `std::exception_ptr`, or both. For the one that it does not take, default_classifier is
-/// used. A callable that takes neither does not compile. A generic lambda would take an exception_ptr, too: constrain
-/// it, or name the type. A classifier is called once for a task. If it throws, its exception reaches the caller in
-/// place of the result or of the task's exception, and the task is ignored.
+/// a task without a result), or `std::exception_ptr`, or both. If it takes only one of them, default_classifier is used
+/// for the other. A callable that takes neither does not compile. A generic lambda would take an exception_ptr, too:
+/// constrain it, or name the type. A classifier is called once for a task. If it throws, its exception reaches the
+/// caller in place of the result or of the task's exception, and the task counts as ignored.
 ///
 ///     co_await guard.run(fetch(url), [](const response& r) {
 ///         return r.status == 503 ? flowguard::outcome::dropped : flowguard::outcome::success;
@@ -103,7 +104,7 @@ namespace detail {
 template <class Classifier, class... Args>
 concept classifies = std::is_invocable_r_v<outcome, Classifier&, const Args&...>;
 
-// Takes at least one way in which a task with this result may end.
+// Whether a classifier takes at least one way in which a task with this result may end.
 template <class Classifier, class Result>
 concept classifies_task = classifies<Classifier, std::exception_ptr> || classifies<Classifier, Result> ||
                           (std::is_void_v<Result> && classifies<Classifier>);

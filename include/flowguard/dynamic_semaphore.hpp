@@ -13,10 +13,11 @@
 #include <type_traits>
 #include <utility>
 
-#include "flowguard/detail/asio.hpp"
-#include "flowguard/detail/check.hpp"
-#include "flowguard/detail/semaphore_state.hpp"
-#include "flowguard/detail/wait_operation.hpp"
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/semaphore/semaphore_state.hpp"
+#include "flowguard/detail/semaphore/wait_operation.hpp"
+#include "flowguard/limits.hpp"
 #include "flowguard/permit.hpp"
 
 namespace flowguard {
@@ -32,13 +33,13 @@ namespace flowguard {
 ///
 ///     connections.set_limit(4); // at once: no caller is admitted until in_flight() is below 4
 ///
-/// Waiters are served first in, first out, and no newcomer overtakes a waiter. While no caller waits, every operation
-/// is one compare-and-swap.
+/// Waiters are served first in, first out, and no newcomer overtakes a waiter. While no caller waits, to acquire
+/// and to release is one compare-and-swap each.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. All
 /// operations are lock-free: no operation blocks or spins on another thread. Two exceptions take short locks. The first
-/// wait of each execution context at a semaphore takes Asio's lock to find a service, and one for O(1). The destruction
-/// of a semaphore, or of its last permit, takes one for O(1) for each such context.
+/// wait of each execution context at a semaphore, and the first with a timeout, takes Asio's lock to find a service,
+/// and one for O(1). The destruction of a semaphore, or of its last permit, takes one for O(1) for each such context.
 ///
 /// *Completion.* A handler is called through its associated executor, by default the semaphore's, as if by
 /// `asio::post`. It is never called from inside the initiating call, release() or set_limit(). (Asio 1.28 and newer has
@@ -63,19 +64,20 @@ namespace flowguard {
 /// used for another operation, or destroyed at any time after that function has returned: while the operation completes
 /// on another thread, after it has completed, and after its semaphore or execution context is destroyed. As always in
 /// Asio, two threads must not use one signal or its slot at the same time. An emission is like any other use of the
-/// semaphore: it may complete other waiters, never from inside.
+/// semaphore: it may complete other waiters, but never calls their handlers from inside.
 ///
 /// *Deadlines* are kept by a timer in the context of the handler's executor. If that executor has no context, such as a
 /// promise's, the operation waits and completes through the semaphore's executor, whose context must then run.
 ///
 /// *Lifetime.* Destroying the semaphore ends its waiters with `operation_aborted`. Permits may outlive it. An execution
 /// context may be destroyed before or after the semaphore, while other threads and callers of other contexts use the
-/// semaphore. Handlers that wait in that context are destroyed uncalled. As always in Asio, no thread may start or
-/// cancel an operation of a context that is being destroyed. A context that was used keeps no semaphore in memory.
+/// semaphore. Handlers whose calls wait in that context are destroyed uncalled. As always in Asio, no thread may start
+/// or cancel an operation of a context that is being destroyed. A context that was used keeps no semaphore in memory.
 ///
 /// *Liveness.* A waiter that is granted its permits is posted to its executor before the operation that granted them
-/// returns, or within one round, of at most 64 grants, of the thread that serves the queue at that moment. A thread
-/// that serves the queue for other threads hands the queue on after a bounded time, however many operations arrive.
+/// returns. If another thread serves the queue at that moment, it is posted within one round of that thread, of at most
+/// 64 grants. A thread that serves the queue for other threads hands the queue on after a bounded time, however many
+/// operations arrive.
 template <class Executor>
 class basic_dynamic_semaphore {
 public:
@@ -126,9 +128,9 @@ public:
         return acquire_checked(check_wanted(n), detail::without_deadline{});
     }
 
-    /// The same, for at most so much time; then throws system_error with `error::wait_timeout`. A permit that is free
-    /// is taken even if the time is over already. The timer is part of the waiter's own operation: there is no other
-    /// coroutine. O(log w) for w timers of the context.
+    /// The same, but waits at most for `timeout`, or until `time`; then throws system_error with `error::wait_timeout`.
+    /// A permit that is free is taken even if the time is over already. The timer is part of the waiter's own
+    /// operation: there is no other coroutine. Complexity: O(log w) for w timers of the context.
     asio::awaitable<permit, Executor> acquire_for(std::chrono::steady_clock::duration timeout, std::size_t n = 1) {
         return acquire_checked(check_wanted(n), detail::after<std::chrono::steady_clock>(timeout));
     }
@@ -139,8 +141,8 @@ public:
     /// Waits for permits, and passes them to the handler.
     ///
     /// Completion signature: `void(error_code, permit)`; the permit is empty if there is an error. Prefer these to
-    /// async_acquire: a permit whose handler drops it releases itself. So does `awaitable_operators::operator||` with
-    /// the result of the operation that loses.
+    /// async_acquire: a permit releases itself if its handler drops it, or if `awaitable_operators::operator||` drops
+    /// it, as the result of the operation that lost.
     template <asio::completion_token_for<void(error_code, permit)> Token = default_token>
     auto async_acquire_permit(Token&& token = Token()) {
         return initiate<void(error_code, permit), permit_delivery, Token>(token, 1, detail::without_deadline{});
@@ -185,31 +187,31 @@ public:
 
     // ---- Not waiting ----
 
-    /// Takes a permit that the caller returns with release(). False if no permit is available, if a caller waits or is
-    /// just being served, or after close().
+    /// Takes a permit that the caller returns with release(). Returns false if no permit is available, if a caller
+    /// waits or is just being served, or after close().
     [[nodiscard]] bool try_acquire() noexcept { return state_->try_take(1, false); }
 
     /// The same for `n` permits, all or none, in [1, max_limit]; else throws std::invalid_argument.
     [[nodiscard]] bool try_acquire_n(std::size_t n) { return state_->try_take(check_wanted(n), false); }
 
-    /// The same, as a permit, which is empty instead of false.
+    /// The same, but returns a permit object, which is empty instead of false.
     [[nodiscard]] permit try_acquire_permit() noexcept { return try_acquire_checked(1); }
     [[nodiscard]] permit try_acquire_permit_n(std::size_t n) { return try_acquire_checked(check_wanted(n)); }
 
     /// Adds `n` permits: those that async_acquire or try_acquire took, or more, as with std::counting_semaphore. `n` is
     /// in [1, max_limit], and at most max_limit permits may be available afterwards; else throws std::invalid_argument
-    /// and changes nothing. Serves waiters; O(1) for each.
+    /// and changes nothing. Serves waiters. Complexity: O(1) for each of them.
     void release(std::size_t n = 1) {
         detail::check_range("n", n, 1, max_limit);
-        if (!state_->give(n))
+        if (!state_->release(n))
             throw std::invalid_argument("flowguard: n is " + std::to_string(n) + ", must leave at most " +
                                         std::to_string(max_limit) + " permits available");
     }
 
     /// Changes how many permits exist, in [1, max_limit]; else throws std::invalid_argument. If there are more than
     /// before, they are available, or granted to waiters, at once. If there are fewer, no holder loses its permit: the
-    /// excess is absorbed as permits are released, and no caller is admitted until then. Lock-free; O(1) for each
-    /// waiter that is granted permits.
+    /// excess is absorbed as permits are released, and no caller is admitted until then. Lock-free. Complexity: O(1)
+    /// for each waiter that is granted permits.
     void set_limit(std::size_t limit) { state_->set_limit(detail::check_range("limit", limit, 1, max_limit)); }
 
     /// How many permits exist. Each of these four counters may be out of date when it is returned. It does not show
@@ -240,7 +242,7 @@ private:
         detail::semaphore_state& state() const noexcept { return *of; }
         static detail::lane_number lane() noexcept { return detail::lane_number(); }
         bool take(std::size_t permits) const noexcept { return of->try_take(permits, true); }
-        void give_back(std::size_t permits) const noexcept { of->give_with_reference(permits); }
+        void release(std::size_t permits) const noexcept { of->release_with_reference(permits); }
 
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits) const {
@@ -252,7 +254,7 @@ private:
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits) const {
             if (permits != 0)
-                this->of->drop_references(1); // the caller has the permits, and this semaphore
+                this->of->drop_references(1); // the caller has the permits, and keeps the semaphore
             std::move(handler)(error);
         }
     };

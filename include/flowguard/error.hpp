@@ -10,8 +10,8 @@
 #include <system_error>
 #include <type_traits>
 
-#include "flowguard/detail/asio.hpp"
-#include "flowguard/detail/visibility.hpp"
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/base/visibility.hpp"
 
 namespace flowguard {
 
@@ -25,10 +25,9 @@ enum class error {
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.
 ///
-/// A program and the shared libraries that it is linked with have one such object together, even if they hide their
-/// symbols (-fvisibility=hidden). A library that is loaded with dlopen() and RTLD_LOCAL may have a category of its own,
-/// unless g++ compiled it. is_flowguard_error() recognises its errors, but they do not compare equal to those of
-/// others.
+/// A program and the shared libraries that it is linked with share one such object, even if they hide their symbols
+/// (-fvisibility=hidden). A library that is loaded with dlopen() and RTLD_LOCAL may have a category of its own, unless
+/// g++ compiled it. is_flowguard_error() recognises its errors, but they do not compare equal to those of others.
 FLOWGUARD_DETAIL_VISIBLE inline const detail::system::error_category& error_category() noexcept {
     class FLOWGUARD_DETAIL_VISIBLE category final : public detail::system::error_category {
         const char* name() const noexcept override { return "flowguard"; }

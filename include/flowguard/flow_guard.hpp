@@ -17,20 +17,22 @@
 #include <vector>
 
 #include "flowguard/classify.hpp"
-#include "flowguard/detail/asio.hpp"
-#include "flowguard/detail/check.hpp"
-#include "flowguard/detail/guard_state.hpp"
-#include "flowguard/detail/lane_number.hpp"
-#include "flowguard/detail/owning_temporary.hpp"
-#include "flowguard/detail/task_traits.hpp"
-#include "flowguard/detail/wait_operation.hpp"
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/owning_temporary.hpp"
+#include "flowguard/detail/asio/task_traits.hpp"
+#include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/control/guard_state.hpp"
+#include "flowguard/detail/queue/lane_number.hpp"
+#include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "flowguard/guard_options.hpp"
+#include "flowguard/guard_stats.hpp"
 #include "flowguard/limit_decision.hpp"
 #include "flowguard/limit_strategy.hpp"
+#include "flowguard/outcome.hpp"
 #include "flowguard/priority.hpp"
-#include "flowguard/refusal.hpp"
+#include "flowguard/rejection.hpp"
 #include "flowguard/run_options.hpp"
-#include "flowguard/vegas_strategy.hpp"
+#include "flowguard/strategies/vegas_strategy.hpp"
 
 namespace flowguard {
 
@@ -46,27 +48,27 @@ inline constexpr bool is_run_options_of = false;
 template <class Classifier, class Clock>
 inline constexpr bool is_run_options_of<run_options<Classifier, Clock>, Clock> = true;
 
-// Options in the time of that clock.
+// Options whose deadline is in the time of that clock.
 template <class T, class Clock>
 concept options_of = is_run_options_of<std::remove_cvref_t<T>, Clock>;
 
 template <class T>
 concept no_options = !is_run_options<std::remove_cvref_t<T>>;
 
-// A callable that makes a task without arguments, and what the task gives.
+// The task that a callable makes without arguments, and the result of that task.
 template <class F>
 using task_of = std::invoke_result_t<std::decay_t<F>&>;
 template <class F>
 using result_of = typename awaited<task_of<F>>::result;
 
-// What may follow a callable that needs no arguments.
+// A classifier or options, which may follow a callable that needs no arguments.
 template <class T, class F>
 concept how_to_run = is_run_options<std::remove_cvref_t<T>> || classifies_task<std::decay_t<T>, result_of<F>>;
 
 // A callable that is followed by its arguments.
 template <class F, class... Args>
-concept call_with_arguments = sizeof...(Args) != 0 && task_call<F, Args...> &&
-                              !(sizeof...(Args) == 1 && (how_to_run<Args, F> && ...));
+concept call_with_arguments =
+    sizeof...(Args) != 0 && task_call<F, Args...> && !(sizeof...(Args) == 1 && (how_to_run<Args, F> && ...));
 
 // A callable that is followed by nothing, or by a classifier or options.
 template <class F, class How>
@@ -87,7 +89,7 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// call from its admission to its end. A *window* of such samples goes to the strategy, which answers with a new limit.
 /// All of this happens inside the calls. The guard has no thread, and an idle guard costs nothing. It has at most one
 /// timer, on the executor of a caller that waits, and only while a strategy has lowered the limit for a bounded time:
-/// see plan::within. An admitted call is one compare-and-swap, a clock read, the task, a clock read, a few relaxed
+/// see plan::within. An admitted call costs one compare-and-swap, a clock read, the task, a clock read, a few relaxed
 /// atomic additions, and one compare-and-swap. It allocates nothing, and does not suspend if a permit is free.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
@@ -117,13 +119,13 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// Tasks and tickets may outlive the guard, for example in an io_context that is destroyed later. They then end as
 /// usual, and are not counted. For contexts, see dynamic_semaphore.
 ///
-/// *Strategy.* Any limit_strategy.
+/// *Strategy.* A type that models limit_strategy.
 ///
 /// *Clock.* Any clock in the sense of std::chrono. Deadlines and `max_wait` are in its time. If it is steady, RTTs and
 /// the time that callers have waited are in its time, too. So a test can make the guard's behaviour reproducible by a
 /// clock that it sets by hand, if that goes only forward and has `is_steady = true`. If the clock is not steady, as
-/// std::chrono::system_clock, they are measured by std::chrono::steady_clock instead: a clock that may be set does not
-/// tell how long something took.
+/// std::chrono::system_clock, std::chrono::steady_clock measures them instead: a clock that may be set does not tell
+/// how long something took.
 template <limit_strategy Strategy = vegas_strategy, class Clock = std::chrono::steady_clock>
 class flow_guard {
 public:
@@ -132,8 +134,9 @@ public:
     using clock_type = Clock;
     using time_point = typename Clock::time_point;
 
-    /// The right to run one task, for code that is not one coroutine. Its holder says once how the task ended, which
-    /// releases the permit. If it is destroyed without that, the permit is released, and the task counts as ignored.
+    /// The right to run one task, for code that is not one coroutine. Its holder reports once how the task ended, which
+    /// releases the permit. If the ticket is destroyed without a report, the permit is released, and the task counts as
+    /// ignored.
     ///
     /// *Thread safety.* Distinct tickets: safe. One ticket: not safe.
     class ticket {
@@ -157,13 +160,13 @@ public:
 
         /// The task succeeded: its RTT, the time since admission, is a sample.
         void success() noexcept { finish(outcome::success); }
-        /// The task's end says nothing of the load.
+        /// The task's end says nothing about the load.
         void ignore() noexcept { finish(outcome::ignored); }
         /// The task failed because of overload: it timed out, or was rejected, or answered 503.
         void drop() noexcept { finish(outcome::dropped); }
 
-        /// The same, with the outcome as a value. Without effect on a ticket that holds nothing.
-        /// Lock-free, and O(1), but for the last ticket of a window, which calls the strategy.
+        /// The same, with the outcome as a value. Has no effect on a ticket that holds nothing. Lock-free. Complexity:
+        /// O(1), except for the last ticket of a window, which calls the strategy.
         void finish(outcome how) noexcept {
             if (auto* state = std::exchange(state_, nullptr))
                 state->finish(membership_, how);
@@ -172,7 +175,7 @@ public:
     private:
         friend flow_guard;
 
-        // Its task is not started after all, for its deadline has passed.
+        // Called if the task is not started after all, because its deadline has passed.
         void withdraw() noexcept { std::exchange(state_, nullptr)->withdraw(membership_); }
 
         // Takes over a permit, with a reference.
@@ -194,7 +197,7 @@ public:
         : executor_(std::move(executor)),
           state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
 
-    /// With the strategy's defaults.
+    /// A guard with the strategy's defaults.
     flow_guard()
         requires std::default_initializable<Strategy>
         : flow_guard(Strategy()) {}
@@ -210,10 +213,11 @@ public:
     executor_type get_executor() const noexcept { return executor_; }
 
     /// Waits for a permit, runs the task, and returns its result. The task's exception reaches the caller unchanged.
-    /// `classify` says from the result or exception how the task ended; see default_classifier.
+    /// `classify` tells from the result or exception how the task ended; see default_classifier.
     ///
     /// Throws system_error, and does not start the task, with
-    /// - `error::shed` if too many callers wait, or the call has waited too long in a queue that stands;
+    /// - `error::shed` if too many callers wait, or the call has waited too long in a lane that stands (see
+    ///   wait_order);
     /// - `error::wait_timeout` if no permit came in time;
     /// - `error::closed` after close();
     /// - `operation_aborted` if it is cancelled while it waits, or the guard is destroyed.
@@ -221,7 +225,7 @@ public:
     /// Throws std::invalid_argument if the task is a moved-from awaitable.
     template <class T, class Executor, detail::no_options Classifier = default_classifier>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier&& classify = {}) {
-        detail::refuse_owning_temporaries<Classifier>();
+        detail::reject_owning_temporaries<Classifier>();
         return guarded<true>(call_reference(*this), given(std::move(task)),
                              std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
     }
@@ -233,12 +237,12 @@ public:
     /// compiler these arguments do not compile. Lambdas that capture references or numbers are not affected.
     ///
     ///     co_await guard.run([&] { return query(connection, text); });
-    ///     co_await guard.run([text] { return query(text); });  // text is a string: refused by g++ before 13
+    ///     co_await guard.run([text] { return query(text); });  // text is a string: rejected by g++ before 13
     ///     co_await guard.run(query, text);                     // write this instead
     template <class F, detail::no_options Classifier = default_classifier>
         requires detail::call_without_arguments<F, Classifier>
     auto run(F&& make_task, Classifier&& classify = {}) -> detail::task_of<F> {
-        detail::refuse_owning_temporaries<F, Classifier>();
+        detail::reject_owning_temporaries<F, Classifier>();
         return guarded<true>(call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
                              std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
     }
@@ -252,11 +256,12 @@ public:
     /// std::ref for references. Once admitted, it calls std::invoke with these copies as rvalues, and destroys them
     /// when the task is done.
     ///
-    /// A second argument is a classifier, or options, if `f()` makes a task and it can be one.
+    /// If there is one argument after `f`, it is taken as a classifier or options if it can be one, and `f()` makes a
+    /// task.
     template <class F, class... Args>
         requires detail::call_with_arguments<F, Args...>
     auto run(F&& f, Args&&... args) {
-        detail::refuse_owning_temporaries<F, Args...>();
+        detail::reject_owning_temporaries<F, Args...>();
         return guarded<true>(call_reference(*this), detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
                              default_classifier{}, plain_call{});
     }
@@ -267,7 +272,7 @@ public:
     template <class F, detail::no_options Classifier = default_classifier>
         requires detail::call_without_arguments<F, Classifier>
     auto try_run(F&& make_task, Classifier&& classify = {}) -> typename detail::awaited<detail::task_of<F>>::attempt {
-        detail::refuse_owning_temporaries<F, Classifier>();
+        detail::reject_owning_temporaries<F, Classifier>();
         return guarded<false>(call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
                               std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
     }
@@ -276,44 +281,46 @@ public:
     template <class F, class... Args>
         requires detail::call_with_arguments<F, Args...>
     auto try_run(F&& f, Args&&... args) {
-        detail::refuse_owning_temporaries<F, Args...>();
+        detail::reject_owning_temporaries<F, Args...>();
         return guarded<false>(call_reference(*this), detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
                               default_classifier{}, plain_call{});
     }
 
-    /// All of these with options: after a task or a callable without arguments, as in `run(task, {.deadline = d})`;
-    /// before a callable with arguments, as in `run({.deadline = d}, query, text)`.
+    /// All of these take options as well:
+    /// - after a task or a callable without arguments, as in `run(task, {.deadline = d})`;
+    /// - before a callable with arguments, as in `run({.deadline = d}, query, text)`.
     ///
     /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`;
-    /// a try_run() is shed. Throws std::invalid_argument for a partition or a priority that does not exist.
+    /// a try_run() has no result, as if it were shed. Throws std::invalid_argument for a partition or a priority that
+    /// does not exist.
     template <class T, class Executor, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Options&& options) {
-        detail::refuse_owning_temporaries<Options>();
+        detail::reject_owning_temporaries<Options>();
         return told<true>(given(std::move(task)), std::forward<Options>(options));
     }
     template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
         requires detail::call_without_arguments<F, Options>
     auto run(F&& make_task, Options&& options) -> detail::task_of<F> {
-        detail::refuse_owning_temporaries<F, Options>();
+        detail::reject_owning_temporaries<F, Options>();
         return told<true>(std::decay_t<F>(std::forward<F>(make_task)), std::forward<Options>(options));
     }
     template <detail::options_of<Clock> Options = run_options<default_classifier, Clock>, class F, class... Args>
         requires detail::task_call<F, Args...>
     auto run(Options&& options, F&& f, Args&&... args) {
-        detail::refuse_owning_temporaries<Options, F, Args...>();
+        detail::reject_owning_temporaries<Options, F, Args...>();
         return told<true>(detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
                           std::forward<Options>(options));
     }
     template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
         requires detail::call_without_arguments<F, Options>
     auto try_run(F&& make_task, Options&& options) -> typename detail::awaited<detail::task_of<F>>::attempt {
-        detail::refuse_owning_temporaries<F, Options>();
+        detail::reject_owning_temporaries<F, Options>();
         return told<false>(std::decay_t<F>(std::forward<F>(make_task)), std::forward<Options>(options));
     }
     template <detail::options_of<Clock> Options = run_options<default_classifier, Clock>, class F, class... Args>
         requires detail::task_call<F, Args...>
     auto try_run(Options&& options, F&& f, Args&&... args) {
-        detail::refuse_owning_temporaries<Options, F, Args...>();
+        detail::reject_owning_temporaries<Options, F, Args...>();
         return told<false>(detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
                            std::forward<Options>(options));
     }
@@ -326,8 +333,8 @@ public:
         return acquire(plain_call{}, token);
     }
 
-    /// As above, with options. `classify` is ignored: the ticket reports the outcome. The deadline ends the wait: a
-    /// permit that is free is taken even after it, and a permit that was granted in time may be delivered later.
+    /// As above, with options. `classify` is ignored: the ticket reports the outcome. The deadline only ends the wait:
+    /// a permit that is free is taken even after it, and a permit that was granted in time may be delivered later.
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(run_options<default_classifier, Clock> options,
@@ -335,8 +342,9 @@ public:
         return acquire(call_of(options), token);
     }
 
-    /// A ticket if a permit is free and no caller waits. Otherwise the call is shed, and the ticket is empty. For the
-    /// first partition, or for the one with an index, which must be in range; else throws std::invalid_argument.
+    /// Returns a ticket if a permit is free and no caller waits. Otherwise the call is shed, and the ticket is empty.
+    /// The call is for the first partition, or for the one with the index `partition`, which must be in range; else
+    /// throws std::invalid_argument.
     [[nodiscard]] ticket try_acquire() noexcept { return take_or_shed(plain_call{}); }
     [[nodiscard]] ticket try_acquire(std::size_t partition) {
         return take_or_shed(call{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical)});
@@ -345,7 +353,7 @@ public:
     /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
     std::size_t current_limit() const noexcept { return state_->limit(); }
 
-    /// The limit less what is in flight; 0 while a caller waits, or while more is in flight than the limit.
+    /// The limit minus what is in flight; 0 while a caller waits, or while more is in flight than the limit.
     std::size_t available_permits() const noexcept { return state_->available(); }
 
     /// How many tasks are admitted and not done.
@@ -372,7 +380,8 @@ public:
     void close() noexcept { state_->close(); }
 
 private:
-    // What a call without options is told by its type, so that it pays nothing for those that have some.
+    // The options of a call that was made without options. They are constants of the type, so that such a call pays
+    // nothing for options.
     struct plain_call {
         static constexpr time_point deadline = time_point::max();
         static constexpr detail::lane_number lane{};
@@ -391,21 +400,21 @@ private:
         return {.deadline = options.deadline, .lane = lane_of(options.partition, options.priority)};
     }
 
-    detail::lane_number lane_of(std::size_t partition, priority rank) const {
+    detail::lane_number lane_of(std::size_t partition, priority p) const {
         const std::size_t partitions = std::max<std::size_t>(state_->shares().count(), 1);
         detail::check_range("the partition", partition, 0, partitions - 1);
-        detail::check_range("the priority", static_cast<std::size_t>(rank), 0, detail::lane_number::classes - 1);
-        return detail::lane_number(partition, rank);
+        detail::check_range("the priority", static_cast<std::size_t>(p), 0, priority_count - 1);
+        return detail::lane_number(partition, p);
     }
 
     struct delivery {
         detail::guard_state<Strategy, Clock>* of;
-        detail::lane_number place;
+        detail::lane_number waits_in;
 
         detail::semaphore_state& state() const noexcept { return *of; }
-        detail::lane_number lane() const noexcept { return place; }
-        bool take(std::size_t) const noexcept { return of->take(place); }
-        void give_back(std::size_t) const noexcept { of->give_back(place.partition()); }
+        detail::lane_number lane() const noexcept { return waits_in; }
+        bool take(std::size_t) const noexcept { return of->take(waits_in); }
+        void release(std::size_t) const noexcept { of->release(waits_in.partition()); }
         template <class TimerExecutor>
         static void prepare_watch(const TimerExecutor& executor) {
             detail::guard_state<Strategy, Clock>::prepare_watch(executor);
@@ -418,7 +427,7 @@ private:
 
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits) const {
-            std::move(handler)(error, permits != 0 ? ticket(*of, place.partition()) : ticket());
+            std::move(handler)(error, permits != 0 ? ticket(*of, waits_in.partition()) : ticket());
         }
     };
 
@@ -445,7 +454,8 @@ private:
         }
     };
 
-    // A call's hold on the guard's state, from before it starts: a call that starts when the guard has gone ends there.
+    // A call's reference to the guard's state, taken when the call is made. So a call that starts after the guard was
+    // destroyed finds that out, and ends.
     class call_reference {
     public:
         explicit call_reference(flow_guard& guard) noexcept : guard_(&guard), state_(guard.state_) {
@@ -460,14 +470,14 @@ private:
         }
 
         detail::guard_state<Strategy, Clock>& state() const noexcept { return *state_; }
-        flow_guard& guard() const noexcept { return *guard_; } // has not gone, unless the state is orphaned
+        flow_guard& guard() const noexcept { return *guard_; } // exists, unless the state is orphaned
 
         void expect_guard() const {
             if (state_->is_orphaned())
                 throw system_error(asio::error::operation_aborted);
         }
 
-        // A ticket, if a permit is free: the permit then has this reference.
+        // Returns a ticket if a permit is free. The permit then takes over this reference.
         ticket take(detail::lane_number lane) noexcept {
             if (!state_->take(lane, false))
                 return ticket();
@@ -488,8 +498,8 @@ private:
                               how);
     }
 
-    // Admission, the task, and its outcome, in the one coroutine of a call: another frame and another
-    // resumption would be a large part of its cost.
+    // Admits the call, runs its task, and reports the outcome, all in one coroutine: another frame and another
+    // resumption would be a large part of a call's cost.
     //
     // It is called outside any co_await expression, so that g++ before 13 destroys its arguments once.
     template <bool waits, class F, class Classifier, class Call,
@@ -501,7 +511,7 @@ private:
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
         if (how.is_over()) {
             self.expect_guard();
-            self.state().refuse(refusal::timed_out); // may destroy the guard
+            self.state().reject(rejection::timed_out); // may destroy the guard
             if constexpr (waits)
                 throw system_error(error::wait_timeout);
             else
@@ -518,7 +528,7 @@ private:
                     throw system_error(error::wait_timeout);
                 }
             } else {
-                self.state().refuse(refusal::no_permit); // may destroy the guard
+                self.state().reject(rejection::no_permit); // may destroy the guard
                 co_return typename Traits::attempt::value_type();
             }
         }
@@ -554,13 +564,13 @@ private:
         }
     }
 
-    // A classifier that throws leaves the ticket to its destructor: ignored.
+    // If the classifier throws, the ticket's destructor reports the task as ignored.
     template <class Classifier, class... End>
     static void finish(ticket t, Classifier& classify, const End&... end) {
         t.finish(detail::classify_by(classify, end...));
     }
 
-    // A callable that makes the task which there is already.
+    // A callable that returns a task that exists already.
     template <class T, class Executor>
     static auto given(asio::awaitable<T, Executor>&& task) {
         return [task = checked(std::move(task))]() mutable { return std::move(task); };
@@ -587,7 +597,7 @@ private:
     ticket take_or_shed(const Call& how) noexcept {
         ticket t = take(how.lane);
         if (!t)
-            state_->refuse(refusal::no_permit);
+            state_->reject(rejection::no_permit);
         return t;
     }
 

@@ -8,9 +8,12 @@
 #include <cstddef>
 #include <utility>
 
-#include "flowguard/detail/semaphore_state.hpp"
+#include "flowguard/detail/semaphore/semaphore_state.hpp"
 
 namespace flowguard {
+
+template <class Executor>
+class basic_dynamic_semaphore;
 
 /// The right to run one unit of work, or several. The destructor releases it.
 ///
@@ -37,11 +40,11 @@ public:
     /// How many of the semaphore's permits are held here.
     std::size_t count() const noexcept { return count_; }
 
-    /// Releases all that is held: the first waiters get it, if any wait. Without effect if nothing is held. Lock-free.
-    /// A waiter's handler never runs inside this call.
+    /// Releases all that is held: the first waiters get it, if any wait. Has no effect if nothing is held. Lock-free. A
+    /// waiter's handler never runs inside this call.
     void release() noexcept {
         if (auto* state = std::exchange(state_, nullptr))
-            state->give_with_reference(std::exchange(count_, 0));
+            state->release_with_reference(std::exchange(count_, 0));
     }
 
     void swap(permit& other) noexcept {
@@ -50,10 +53,13 @@ public:
     }
     friend void swap(permit& a, permit& b) noexcept { a.swap(b); }
 
-    /// For FlowGuard's own use: takes over `count` permits, at least one, with a reference, of a semaphore.
+private:
+    template <class Executor>
+    friend class basic_dynamic_semaphore;
+
+    // Takes over `count` permits of a semaphore, at least one, with a reference.
     permit(detail::semaphore_state& of, std::size_t count) noexcept : state_(&of), count_(count) {}
 
-private:
     detail::semaphore_state* state_ = nullptr;
     std::size_t count_ = 0;
 };

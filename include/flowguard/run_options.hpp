@@ -36,7 +36,7 @@ struct run_options {
     /// it, such calls wait for each other when outer calls hold all the permits.
     bool bypass = false;
 
-    /// Tells from the task's result or exception what it says of the load: see default_classifier.
+    /// Tells what the task's result or exception says about the load: see default_classifier.
     Classifier classify = {};
 };
 

@@ -7,11 +7,11 @@
 
 #include <string_view>
 
-#include "flowguard/limit_strategy.hpp"
+#include "flowguard/outcome.hpp"
 
 namespace flowguard {
 
-/// What an SQLSTATE (PostgreSQL documentation, appendix A) says of the database's load.
+/// Tells what an SQLSTATE (PostgreSQL documentation, appendix A) says about the database's load.
 ///
 /// - Drops: connections that failed or were refused (class 08, 57P01 to 57P03), a lack of resources (53), time-outs of
 ///   statements (57014) and locks (55P03), and transactions that were rolled back because of other transactions (40).

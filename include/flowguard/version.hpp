@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The one place where the version stands: CMakeLists.txt reads it from here.
+// The version is set only here: CMakeLists.txt reads it from here.
 
 #ifndef FLOWGUARD_VERSION_HPP
 #define FLOWGUARD_VERSION_HPP

@@ -39,8 +39,8 @@ endif()
 math(EXPR next_minor "${PROJECT_VERSION_MINOR} + 1")
 math(EXPR next_major "${PROJECT_VERSION_MAJOR} + 1")
 foreach(wrong ${PROJECT_VERSION_MAJOR}.${next_minor} ${next_major}.0)
-  flowguard_add_consumer(refuses_${wrong} "${CMAKE_CXX_COMPILER}" -DHOW=find_package -DVERSION=${wrong})
+  flowguard_add_consumer(rejects_${wrong} "${CMAKE_CXX_COMPILER}" -DHOW=find_package -DVERSION=${wrong})
   set_tests_properties(
-    consumer.refuses_${wrong} PROPERTIES PASS_REGULAR_EXPRESSION
+    consumer.rejects_${wrong} PROPERTIES PASS_REGULAR_EXPRESSION
                                          "compatible with requested version \"${wrong}\"")
 endforeach()

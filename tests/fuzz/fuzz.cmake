@@ -14,7 +14,7 @@ foreach(source IN LISTS sources)
   if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
     if(FLOWGUARD_BUILD_FUZZERS)
       add_executable(${name}.fuzz "${source}")
-      target_include_directories(${name}.fuzz PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+      target_include_directories(${name}.fuzz PRIVATE "${PROJECT_SOURCE_DIR}")
       target_link_libraries(${name}.fuzz PRIVATE flowguard::flowguard flowguard_warnings)
       target_compile_options(${name}.fuzz PRIVATE ${flowguard_fuzz_options})
       target_link_options(${name}.fuzz PRIVATE ${flowguard_fuzz_options})
@@ -31,7 +31,7 @@ foreach(source IN LISTS sources)
   add_test(NAME fuzz.${name}
            COMMAND "${CMAKE_COMMAND}" -D "CLANG=${FLOWGUARD_CLANG}" -D "SOURCE=${source}" #
                    -D "PROGRAM=${CMAKE_CURRENT_BINARY_DIR}/${name}.fuzz" -D "INCLUDE=${PROJECT_SOURCE_DIR}/include"
-                   -D "TESTS=${CMAKE_CURRENT_SOURCE_DIR}" -D "OPTIONS=${flowguard_fuzz_options}"
+                   -D "ROOT=${PROJECT_SOURCE_DIR}" -D "OPTIONS=${flowguard_fuzz_options}"
                    -D "ARGUMENTS=${flowguard_fuzz_arguments}" -P "${CMAKE_CURRENT_LIST_DIR}/run.cmake")
   set_tests_properties(fuzz.${name} PROPERTIES LABELS build TIMEOUT 300 SKIP_REGULAR_EXPRESSION "^skipped")
 endforeach()

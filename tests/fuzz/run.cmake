@@ -8,7 +8,7 @@ if(NOT CLANG)
 endif()
 
 execute_process(
-  COMMAND "${CLANG}" -std=c++20 ${OPTIONS} "-I${INCLUDE}" "-I${TESTS}" "${SOURCE}" -o "${PROGRAM}"
+  COMMAND "${CLANG}" -std=c++20 ${OPTIONS} "-I${INCLUDE}" "-I${ROOT}" "${SOURCE}" -o "${PROGRAM}"
   RESULT_VARIABLE status
   OUTPUT_VARIABLE output
   ERROR_VARIABLE output)

@@ -35,19 +35,19 @@ endfunction()
 
 set(no_options "flowguard::guard_options{}")
 set(all_options "flowguard::guard_options{.order = flowguard::wait_order::adaptive, .partitions = {0.5, 0.5}}")
-set(of_a_class "{.priority = flowguard::priority::sheddable}")
-set(of_a_class_and_partition "{.priority = flowguard::priority::sheddable, .partition = 1}")
+set(of_a_priority "{.priority = flowguard::priority::sheddable}")
+set(of_a_priority_and_partition "{.priority = flowguard::priority::sheddable, .partition = 1}")
 
-# A ready task, a permit free. It was 823 before there were bounds on waiting, classes and partitions, 838 with them, and
-# is 941 now that a call knows whether its guard has gone (6), times of any clock cannot overflow, a straggler is known by
-# its generation, and each call looks whether a dip has lasted too long. Bounded 2 % above; options add 75.
+# A ready task, a permit free. It was 823 before there were bounds on waiting, priorities and partitions, 838 with them, and
+# is 940 now that a call knows whether its guard has gone (6), times of any clock cannot overflow, a straggler is known by
+# its generation, and each call looks whether a probe has lasted too long. Bounded 2 % above; options add 76.
 flowguard_bound_instructions(run 959 1 "guard.run(ready())" "${no_options}")
-flowguard_bound_instructions(run_with_options 1036 1 "guard.run(ready(), ${of_a_class_and_partition})" "${all_options}")
+flowguard_bound_instructions(run_with_options 1036 1 "guard.run(ready(), ${of_a_priority_and_partition})" "${all_options}")
 
-# 40 callers, 10 permits, so that each waits. It was 3298 at first and 3722 with bounds, classes and partitions. The
-# rounds of the queue's owner, and waiters aside, made it 4066, 4173 and 4941. It is 4132, 4244 and 5017 now that a wait
+# 40 callers, 10 permits, so that each waits. It was 3298 at first and 3722 with bounds, priorities and partitions. The
+# rounds of the queue's owner, and waiters aside, made it 4066, 4173 and 4941. It is 4130, 4246 and 5006 now that a wait
 # has the timers of its guard made before its context is linked. Bounded 2 % above.
 flowguard_bound_instructions(wait 4214 40 "guard.run(posted())" "${no_options}")
-flowguard_bound_instructions(wait_with_class 4329 40 "guard.run(posted(), ${of_a_class})" "${no_options}")
-flowguard_bound_instructions(wait_with_options 5117 40 "guard.run(posted(), ${of_a_class_and_partition})"
+flowguard_bound_instructions(wait_with_priority 4329 40 "guard.run(posted(), ${of_a_priority})" "${no_options}")
+flowguard_bound_instructions(wait_with_options 5117 40 "guard.run(posted(), ${of_a_priority_and_partition})"
                              "${all_options}")

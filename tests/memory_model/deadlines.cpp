@@ -4,7 +4,7 @@
 
 // Real Asio and flow_guard::async_acquire() under the memory model: deadlines, cancellation by a slot, guards that go
 // while callers wait, contexts that go before or after guards, or while others use the guard, guards that a context has
-// outlived, and timers of dips.
+// outlived, and timers of probes.
 
 #include <array>
 #include <atomic>
@@ -39,14 +39,14 @@ struct set_clock {
     static inline duration at{};
 };
 
-// Its dips are no lower than its limit, but end in time as others do.
+// Its probes are no lower than its limit, but end in time as others do.
 struct one_permit {
     static std::size_t current_limit() noexcept { return 1; }
     static flowguard::plan update(const flowguard::window&) noexcept {
-        return dips ? flowguard::plan(1, 2, 1, std::chrono::microseconds(choose(30))) : flowguard::plan(1, 1);
+        return probes ? flowguard::plan(1, 2, 1, std::chrono::microseconds(choose(30))) : flowguard::plan(1, 1);
     }
 
-    static inline bool dips = false;
+    static inline bool probes = false;
 };
 
 using guard = flowguard::flow_guard<one_permit, set_clock>;
@@ -58,14 +58,14 @@ enum class order { guard_first, context_first, context_last };
 struct deadline_choices {
     std::size_t callers = 1 + choose(2);
     std::array<bool, most_callers> timed{choose(2) == 0, choose(2) == 0, choose(2) == 0, choose(2) == 0};
-    bool cancelled = choose(2) == 0;      // the first caller, by its slot
-    bool guard_goes = choose(2) == 0;     // as soon as the last caller has begun to wait
-    bool second_guard = choose(2) == 0;   // in the same context
+    bool cancelled = choose(2) == 0; // the first caller, by its slot
+    bool guard_goes = choose(2) == 0; // as soon as the last caller has begun to wait
+    bool second_guard = choose(2) == 0; // in the same context
     bool retired_guards = choose(2) == 0; // the context has met guards that are gone
-    bool context_dies = choose(4) == 0;   // while callers may wait
+    bool context_dies = choose(4) == 0; // while callers may wait
     bool permit_stays = context_dies && choose(2) == 0;
     bool visited = choose(2) == 0; // a caller of another context, which dies while the guard is used
-    bool dips = choose(2) == 0;
+    bool probes = choose(2) == 0;
     order ends = static_cast<order>(choose(3));
 
     std::string describe() const {
@@ -73,8 +73,8 @@ struct deadline_choices {
                (timed[1] ? ", the second timed" : "") + (cancelled ? ", the first cancelled" : "") +
                (guard_goes ? ", the guard goes" : "") + (second_guard ? ", a second guard" : "") +
                (retired_guards ? ", guards before" : "") + (context_dies ? ", the context dies" : "") +
-               (permit_stays ? ", the permit stays" : "") +
-               (visited ? ", a visitor" : "") + (dips ? ", dips" : "") + ", order " + std::to_string(static_cast<int>(ends));
+               (permit_stays ? ", the permit stays" : "") + (visited ? ", a visitor" : "") +
+               (probes ? ", probes" : "") + ", order " + std::to_string(static_cast<int>(ends));
     }
 };
 
@@ -111,7 +111,7 @@ private:
 
     void set_up() {
         set_clock::at = std::chrono::milliseconds(1);
-        one_permit::dips = choices_.dips;
+        one_permit::probes = choices_.probes;
         context_ = std::make_unique<asio::io_context>();
         users_ = std::make_unique<std::atomic<std::size_t>>(choices_.callers + (choices_.visited ? 1 : 0));
         if (choices_.visited)
@@ -179,9 +179,10 @@ private:
         flowguard::run_options<flowguard::default_classifier, set_clock> options;
         if (choices_.timed[caller])
             options.deadline = set_clock::now() + std::chrono::microseconds(1);
-        auto handler = asio::bind_executor(
-            context.get_executor(),
-            [this, caller](flowguard::error_code e, guard::ticket t) { complete(caller, e, std::move(t)); });
+        auto handler =
+            asio::bind_executor(context.get_executor(), [this, caller](flowguard::error_code e, guard::ticket t) {
+                complete(caller, e, std::move(t));
+            });
         if (with_slot == set_up_slot::yes)
             where.async_acquire(options, asio::bind_cancellation_slot(signal_->slot(), std::move(handler)));
         else
@@ -211,7 +212,7 @@ private:
     }
 
     void finish() {
-        if (first_ && first_->state_->watch_.number_ != 0)
+        if (first_ && first_->state_->loop_.watch_.number_ != 0)
             memory_model::count("watched");
         if (choices_.context_dies)
             end_context();
@@ -288,7 +289,6 @@ int main(int argc, char** argv) {
     asio::io_context context;
     const guard example(context.get_executor(), one_permit());
     memory_model::keep_buckets_quiet(*example.state_);
-    return memory_model::check(argc, argv,
-                               {"granted", "timed out", "aborted", "abandoned", "visitors abandoned", "watched"},
-                               make_scenario);
+    return memory_model::check(
+        argc, argv, {"granted", "timed out", "aborted", "abandoned", "visitors abandoned", "watched"}, make_scenario);
 }

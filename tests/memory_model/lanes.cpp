@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 
 // The same as queue.cpp, where waiters have priorities and partitions, age, and are shed, and where an observer of
-// refusals uses the semaphore. See semaphore_scenario.hpp.
+// rejections uses the semaphore. See semaphore_scenario.hpp.
 
 #include <chrono>
 #include <cstdint>
@@ -49,10 +49,10 @@ wait_policy make_policy() {
     }
     has_partitions = !policy.shares.empty();
     if (choose(2) == 0)
-        policy.on_refusal = [owned = std::make_shared<int>(0)](flowguard::refusal) {
+        policy.on_rejection = [owned = std::make_shared<int>(0)](flowguard::rejection) {
             if (*owned != 0)
                 memory_model::fail("an observer is not as it was");
-            memory_model::count("refusals told");
+            memory_model::count("rejections told");
             current->use_a_permit();
         };
     return policy;
@@ -74,6 +74,6 @@ memory_model::scenario make_scenario() {
 int main(int argc, char** argv) {
     return memory_model::check(
         argc, argv,
-        {"granted", "aborted", "timed out", "closed", "shed", "overdue", "abandoned", "newcomers", "refusals told"},
+        {"granted", "aborted", "timed out", "closed", "shed", "overdue", "abandoned", "newcomers", "rejections told"},
         make_scenario);
 }

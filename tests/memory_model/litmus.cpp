@@ -66,7 +66,7 @@ litmus message_passing(const char* name, std::memory_order store, std::memory_or
 
 // Each of two threads writes one of x and y, and then reads the other.
 litmus store_buffering(const char* name, std::memory_order order, bool fenced, bool possible) {
-    const auto body = [order, fenced](std::atomic<int> shared::*mine, std::atomic<int> shared::*other, int& read) {
+    const auto body = [order, fenced](std::atomic<int> shared::* mine, std::atomic<int> shared::* other, int& read) {
         (s->*mine).store(1, order);
         if (fenced)
             std::atomic_thread_fence(seq_cst);
@@ -216,8 +216,10 @@ std::vector<litmus> all_litmus_tests() {
         fences("message passing, release fence alone", true, false, true),
         fences("message passing, acquire fence alone", false, true, true),
         fences("message passing, fences", true, true, false),
-        release_sequence("a release sequence", [] { s->y.fetch_add(1, relaxed); }, false),
-        release_sequence("no release sequence", [] { s->y.store(2, relaxed); }, true),
+        release_sequence(
+            "a release sequence", [] { s->y.fetch_add(1, relaxed); }, false),
+        release_sequence(
+            "no release sequence", [] { s->y.store(2, relaxed); }, true),
         store_buffering("store buffering, relaxed", relaxed, false, true),
         store_buffering("store buffering, sequentially consistent", seq_cst, false, false),
         store_buffering("store buffering, fences", relaxed, true, false),
@@ -243,12 +245,12 @@ std::size_t occurrences(const litmus& test, std::size_t executions) {
     for (std::size_t seed = 1; seed <= executions; ++seed) {
         memory_model::begin_choices(seed);
         bool occurred = false;
-        const std::string failure = memory_model::run({[] {
-                                                           s = new shared;
-                                                           r = {};
-                                                       },
-                                                       test.threads,
-                                                       [&] { occurred = test.outcome && test.outcome(); }});
+        const std::string failure =
+            memory_model::run({[] {
+                                   s = new shared;
+                                   r = {};
+                               },
+                               test.threads, [&] { occurred = test.outcome && test.outcome(); }});
         if (!failure.empty() && test.outcome) {
             std::printf("%s: %s\n", test.name, failure.c_str());
             std::exit(1);

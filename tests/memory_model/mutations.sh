@@ -46,7 +46,7 @@ build_runtime() {
 build_prefix() {
     local prefix=$scratch/prefix.hpp
     printf '#include <%s>\n' array atomic chrono forward_list functional memory string thread vector >"$prefix"
-    echo '#include "flowguard/detail/asio.hpp"' >>"$prefix"
+    echo '#include "flowguard/detail/asio/asio.hpp"' >>"$prefix"
     "${compiler[@]}" "${checked[@]}" "-I$include" "${asio[@]}" -x c++-header "$prefix" -o "$prefix.gch"
 }
 

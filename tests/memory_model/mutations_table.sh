@@ -6,13 +6,13 @@
 # shellcheck shell=bash
 
 # ---- the permits of a semaphore ----
-word=detail/permit_word.hpp
+word=detail/semaphore/permit_word.hpp
 weaken queue $word relaxed 'compare_exchange_weak(w, w + step, std::memory_order_acquire'
 weaken queue $word relaxed 'w - (permits * unit + reference), std::memory_order_release'
 weaken queue $word relaxed 'w - permits * unit, std::memory_order_release'
 weaken queue $word relaxed 'fetch_sub(permits * unit - reference, std::memory_order_release'
 weaken queue $word relaxed 'fetch_or(contended_bit, std::memory_order_acquire'
-weaken queue $word relaxed 'void give(std::size_t permits) noexcept { word_.fetch_sub(permits * unit, std::memory_order_release'
+weaken queue $word relaxed 'void release(std::size_t permits) noexcept { word_.fetch_sub(permits * unit, std::memory_order_release'
 weaken queue $word acquire 'fetch_sub(references, std::memory_order_acq_rel'
 weaken queue $word release 'fetch_sub(references, std::memory_order_acq_rel'
 
@@ -25,18 +25,18 @@ unnoticed queue $word relaxed 'word_.fetch_or(aside_bit, std::memory_order_acqui
 unnoticed queue $word relaxed 'word_.fetch_add(reference, std::memory_order_release'
 
 # ---- the queue and its owner ----
-state=detail/semaphore_state.hpp
+state=detail/semaphore/semaphore_state.hpp
 weaken queue $state acquire 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
 weaken queue $state release 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
 weaken queue $state relaxed 'compare_exchange_strong(idle, idle & ~owned, std::memory_order_release'
 weaken queue $state release 'fetch_and(for_good | owned, std::memory_order_acq_rel'
 weaken queue $state relaxed 'message.applied.load(std::memory_order_acquire'
-weaken queue detail/wait_queue.hpp relaxed 'applied.store(true, std::memory_order_release'
-weaken queue detail/shared_claim.hpp acquire 'references_.fetch_sub(1, std::memory_order_acq_rel'
-weaken queue detail/shared_claim.hpp release 'references_.fetch_sub(1, std::memory_order_acq_rel'
+weaken queue detail/queue/wait_queue.hpp relaxed 'applied.store(true, std::memory_order_release'
+weaken queue detail/queue/shared_claim.hpp acquire 'references_.fetch_sub(1, std::memory_order_acq_rel'
+weaken queue detail/queue/shared_claim.hpp release 'references_.fetch_sub(1, std::memory_order_acq_rel'
 
 # ---- deadlines ----
-deadline=detail/deadline.hpp
+deadline=detail/asio/deadline.hpp
 weaken deadlines $deadline acquire 'through_.fetch_or(completed, std::memory_order_acq_rel'
 weaken deadlines $deadline release 'through_.fetch_or(completed, std::memory_order_acq_rel'
 mutation deadlines $deadline 'std::memory_order_acq_rel, std::memory_order_acquire));' \
@@ -56,7 +56,7 @@ unnoticed queue $state relaxed 'if ((inbox_.load(std::memory_order_acquire) & ~'
 unnoticed queue $state acquire 'fetch_and(for_good | owned, std::memory_order_acq_rel'
 
 # ---- windows ----
-window=detail/sample_window.hpp
+window=detail/control/sample_window.hpp
 weaken windows $window relaxed 'static_cast<std::int64_t>(o.size)), std::memory_order_release'
 weaken windows $window relaxed 'slots_.fetch_sub(1, std::memory_order_acquire'
 weaken windows $window acquire 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
@@ -75,11 +75,11 @@ unnoticed windows $window relaxed 'state | closed_bit, std::memory_order_acquire
 
 # ---- an owner that is kept busy ----
 weaken queue_small_rounds $state relaxed 'inbox_.fetch_and(~owned, std::memory_order_release'
-mutation queue_small_rounds $state 'return !own_what_is_left();' 'return true;'
+mutation queue_small_rounds $state 'return !try_own_leftovers();' 'return true;'
 mutation queue_small_rounds $state 'if (o.references == 0) { // for the look afterwards' 'if (false) {'
 
 # ---- what goes before its holder ----
-retirable=detail/retirable.hpp
+retirable=detail/base/retirable.hpp
 weaken retirement $retirable acquire 'state_.fetch_sub(one_inside, std::memory_order_acq_rel'
 weaken retirement $retirable release 'state_.fetch_sub(one_inside, std::memory_order_acq_rel'
 weaken retirement $retirable release '(state_.fetch_or(retired, std::memory_order_acq_rel'
@@ -88,7 +88,7 @@ mutation retirement $retirable '(one_inside | retired))' '(one_inside | retired)
 mutation retirement $retirable 'if (state_.compare_exchange_strong(nobody_inside, retired | destroyed, std::memory_order_relaxed))' ''
 
 # ---- the trace of decisions ----
-trace=detail/decision_trace.hpp
+trace=detail/control/decision_trace.hpp
 weaken trace $trace relaxed 'published_.store(added_, std::memory_order_release'
 weaken trace $trace relaxed 'published_.load(std::memory_order_acquire'
 weaken trace $trace relaxed 'words_[i].store(w[i], std::memory_order_release'

@@ -16,7 +16,7 @@ namespace memory_model {
 template <class State>
 void keep_buckets_quiet(const State& example) {
     const auto* begin = reinterpret_cast<const char*>(&example);
-    for (const auto& window : example.windows_)
+    for (const auto& window : example.loop_.windows_)
         for (const auto& tally : window.successes_) {
             const auto offset = static_cast<std::size_t>(reinterpret_cast<const char*>(&tally.counts_) - begin);
             heap::be_quiet_in_blocks(sizeof(State), offset, sizeof tally.counts_);

@@ -14,7 +14,7 @@
 #include <string>
 #include <utility>
 
-#include "flowguard/detail/retirable.hpp"
+#include "flowguard/detail/base/retirable.hpp"
 #include "memory_model/runtime/check.hpp"
 #include "memory_model/runtime/choices.hpp"
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "flowguard/detail/semaphore_state.hpp"
-#include "flowguard/detail/wait_operation.hpp"
+#include "flowguard/detail/semaphore/semaphore_state.hpp"
+#include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "memory_model/runtime/check.hpp"
 #include "memory_model/runtime/choices.hpp"
 #include "memory_model/test_waiter.hpp"
@@ -47,7 +47,7 @@ struct semaphore_choices {
     disturbance disturbs = static_cast<disturbance>(choose(5));
     bool second_resizer = disturbs == disturbance::limits && choose(2) == 0;
     bool aside = disturbs == disturbance::limits && limit == 1 && choose(2) == 0; // the first waiter wants two permits
-    bool cancels_all_too = disturbs == disturbance::abandon && choose(2) == 0;    // on another thread
+    bool cancels_all_too = disturbs == disturbance::abandon && choose(2) == 0; // on another thread
 
     // A holder leaves the semaphore's handle alone before it gives its permit back, and so may others, so that
     // the state ends while the permit is being given back.
@@ -74,11 +74,11 @@ struct semaphore_choices {
         return std::string("limit ") + std::to_string(limit) + ", " + std::to_string(waiters) + " waiting" +
                (heavy ? ", the first for two" : "") + (aside ? ", the first aside" : "") + (bare ? ", bare" : "") +
                (claimed_by == claimants::deadline ? ", deadlines" : "") +
-               (claimed_by == claimants::slot ? ", slots" : "") +
-               (cancelled ? ", cancelled" : "") + (newcomer ? ", a newcomer" : "") +
-               (try_first ? ", tries first" : "") + (apart ? ", handlers apart" : "") +
-               (leaves_early ? ", leaves early" : "") + (hands_down ? ", hands down" : "") +
-               (second_resizer ? ", two resize" : "") + (cancels_all_too ? ", all cancelled" : "") + ", disturbance: " + name_of(disturbs);
+               (claimed_by == claimants::slot ? ", slots" : "") + (cancelled ? ", cancelled" : "") +
+               (newcomer ? ", a newcomer" : "") + (try_first ? ", tries first" : "") +
+               (apart ? ", handlers apart" : "") + (leaves_early ? ", leaves early" : "") +
+               (hands_down ? ", hands down" : "") + (second_resizer ? ", two resize" : "") +
+               (cancels_all_too ? ", all cancelled" : "") + ", disturbance: " + name_of(disturbs);
     }
 };
 
@@ -100,7 +100,7 @@ public:
     // For an observer: takes a permit and gives it back.
     void use_a_permit() {
         if (state_->try_take(1, true))
-            state_->give_with_reference(1);
+            state_->release_with_reference(1);
     }
 
 private:
@@ -121,15 +121,15 @@ private:
 
     // What the threads have in common, besides the semaphore; plain members are checked for races.
     struct shared {
-        std::atomic<std::size_t> users{0};   // who may still use the handle
+        std::atomic<std::size_t> users{0}; // who may still use the handle
         std::atomic<std::size_t> holding{0}; // permits
-        bool occupied = false;               // by a thread that is exclusive
-        int turns = 0;                       // of those
+        bool occupied = false; // by a thread that is exclusive
+        int turns = 0; // of those
     };
 
     struct caller {
         static constexpr int waits = 1; // the call has returned
-        static constexpr int took = 2;  // without waiting
+        static constexpr int took = 2; // without waiting
 
         test_waiter* waiter = nullptr;
         std::atomic<int>* progress = nullptr;
@@ -226,7 +226,7 @@ private:
         } else {
             fill_slot(c);
             if (const wait_start started = state_->wait(w); started != wait_start::queued) {
-                w.end_refused(*state_, started);
+                w.end_rejected(*state_, started);
                 count("not queued");
             }
         }
@@ -265,13 +265,13 @@ private:
     void give_back_granted(std::size_t permits) {
         if (choices_.bare) {
             state_->drop_references(1);
-            state_->give(permits);
+            state_->release(permits);
             leave_handle();
         } else if (choices_.leaves_early) {
             leave_handle();
-            state_->give_with_reference(permits);
+            state_->release_with_reference(permits);
         } else {
-            state_->give_with_reference(permits);
+            state_->release_with_reference(permits);
             leave_handle();
         }
     }
@@ -279,16 +279,16 @@ private:
     void hand_down(std::size_t permits) {
         state_->drop_references(1);
         if (!leave_handle())
-            state_->give(permits); // somebody else waits for it, and is a user
+            state_->release(permits); // somebody else waits for it, and is a user
     }
 
     // What was taken while the scenario was set up.
     void give_back_first_permit() {
         hold(1);
         if (choices_.bare)
-            state_->give(1);
+            state_->release(1);
         else
-            state_->give_with_reference(1);
+            state_->release_with_reference(1);
         if (choices_.holders_use_handle())
             leave_handle();
     }
@@ -298,7 +298,7 @@ private:
             was_ahead_[i] = callers_[i].progress->load(std::memory_order_acquire) == caller::waits;
         if (state_->try_take(1, true)) {
             newcomers_turn_ = hold(1);
-            state_->give_with_reference(1);
+            state_->release_with_reference(1);
             count("newcomers");
         }
         leave_handle();

@@ -8,8 +8,8 @@
 #include <atomic>
 #include <cstddef>
 
-#include "flowguard/detail/semaphore_state.hpp"
-#include "flowguard/detail/waiter.hpp"
+#include "flowguard/detail/queue/waiter.hpp"
+#include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "memory_model/runtime/scheduler.hpp"
 
 namespace memory_model {
@@ -42,10 +42,10 @@ public:
     asio::execution_context* context() override { return context_ == nullptr ? nullptr : context_->address(); }
 
     // wait() did not take it.
-    void end_refused(flowguard::detail::semaphore_state& state, flowguard::detail::wait_start why) noexcept {
+    void end_rejected(flowguard::detail::semaphore_state& state, flowguard::detail::wait_start why) noexcept {
         using flowguard::detail::wait_result;
         result = why == flowguard::detail::wait_start::full ? wait_result::shed : wait_result::closed;
-        state.refuse(*flowguard::detail::refusal_of(result));
+        state.reject(*flowguard::detail::rejection_of(result));
         complete();
     }
 

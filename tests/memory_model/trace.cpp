@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "flowguard/detail/decision_trace.hpp"
+#include "flowguard/detail/control/decision_trace.hpp"
 #include "memory_model/runtime/check.hpp"
 #include "memory_model/runtime/choices.hpp"
 

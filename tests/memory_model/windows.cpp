@@ -3,11 +3,12 @@
 // SPDX-License-Identifier: MIT
 
 // A guard's windows under the memory model: admissions, the closing of windows, early where somebody straggles, the
-// strategy, limits that a window ends, dips that end in time, callers that wait and watch, decisions that are read
+// strategy, limits that a window ends, probes that end in time, callers that wait and watch, decisions that are read
 // meanwhile, and the end of the strategy, the observer, and the state.
 //
-// The strategy, and the observer of decisions, own memory that is checked: that two threads are in them at once, or that
-// one does not see what the one before did, or uses them when they are gone, is noticed as a data race or a late use.
+// The strategy, and the observer of decisions, own memory that is checked: that two threads are in them at once, or
+// that one does not see what the one before did, or uses them when they are gone, is noticed as a data race or a late
+// use.
 
 #include <algorithm>
 #include <array>
@@ -20,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "flowguard/detail/guard_state.hpp"
+#include "flowguard/detail/control/guard_state.hpp"
 #include "memory_model/quiet_buckets.hpp"
 #include "memory_model/runtime/check.hpp"
 #include "memory_model/runtime/choices.hpp"
@@ -42,14 +43,13 @@ struct window_choices {
     bool jumps = choose(2) == 0;                          // the clock does, so that windows may be closed early
     std::size_t rounds = (straggler ? 6 : 3) + choose(8); // of a worker: a call begins or ends
     bool reader = choose(2) == 0;                         // a thread reads the decisions
-    bool looker = choose(2) == 0;                         // a thread looks after dips
+    bool looker = choose(2) == 0;                         // a thread looks after probes
     bool orphaned = choose(4) == 0;                       // the guard goes while calls are in flight
 
     std::string describe() const {
         return std::to_string(workers) + " workers, " + std::to_string(rounds) + " rounds" +
                (jumps ? ", the clock jumps" : "") + (straggler ? ", a straggler" : "") + (reader ? ", a reader" : "") +
-               (looker ? ", a looker" : "") +
-               (orphaned ? ", orphaned" : "");
+               (looker ? ", a looker" : "") + (orphaned ? ", orphaned" : "");
     }
 };
 
@@ -76,7 +76,7 @@ struct random_clock {
 struct decided {
     std::size_t updates = 0;
     std::size_t limit_now = 0; // by the latest plan, as soon as its window is full
-    std::size_t dip = 0;       // until then
+    std::size_t probe = 0;       // until then
     std::array<std::size_t, most_updates> limit_of{};
 };
 decided log_of_updates;
@@ -124,7 +124,7 @@ public:
         const duration within = choose(3) == 0 ? duration::max() : duration(choose(4) * 1000);
         const plan next{limit, 1 + choose(most_members - 1), then, within};
         log_of_updates.updates = update;
-        log_of_updates.dip = next.limit;
+        log_of_updates.probe = next.limit;
         log_of_updates.limit_now = next.then != 0 ? next.then : next.limit;
         log_of_updates.limit_of[update] = log_of_updates.limit_now;
         memory_model::count(current_is_admitting() ? "windows closed early" : "windows closed");
@@ -138,15 +138,15 @@ private:
     std::size_t some_limit() const { return lowest_limit_ + choose(highest_limit - lowest_limit_ + 1); }
 
     void check_window(const flowguard::window& w) const {
-        const std::size_t done = w.samples + w.dropped + w.ignored;
+        const std::size_t done = w.all.samples + w.dropped + w.ignored;
         if (done != w.admitted && windows_are_complete_)
             fail("of a window of %zu members, %zu are counted", w.admitted, done);
-        if (w.admitted > most_members || done > w.admitted + most_members ||
-            done + most_members < w.admitted || w.limit < 1 || w.limit > highest_limit)
+        if (w.admitted > most_members || done > w.admitted + most_members || done + most_members < w.admitted ||
+            w.limit < 1 || w.limit > highest_limit)
             fail("an impossible window: admitted %zu, counted %zu, limit %zu", w.admitted, done, w.limit);
-        if (w.mean_rtt < duration(0) || w.length < duration(0) || w.admitting < duration(0))
+        if (w.all.mean < duration(0) || w.length < duration(0) || w.admitting < duration(0))
             fail("an impossible window: mean RTT %lld ns, length %lld ns, admitting %lld ns",
-                 static_cast<long long>(w.mean_rtt.count()), static_cast<long long>(w.length.count()),
+                 static_cast<long long>(w.all.mean.count()), static_cast<long long>(w.length.count()),
                  static_cast<long long>(w.admitting.count()));
     }
 
@@ -171,7 +171,7 @@ std::size_t limit_of_guard() {
     return guard->limit();
 }
 
-// Where nobody can keep a timer for the end of a dip.
+// Where nobody can keep a timer for the end of a probe.
 class watching_waiter final : public memory_model::test_waiter {
 public:
     watching_waiter() : test_waiter(1, flowguard::detail::lane_number(), nullptr) {}
@@ -219,7 +219,7 @@ private:
         log_of_updates = {};
         is_admitting = {};
         log_of_updates.limit_now = random_strategy::first_limit;
-        log_of_updates.dip = random_strategy::first_limit;
+        log_of_updates.probe = random_strategy::first_limit;
         random_clock::at = std::chrono::microseconds(1);
         random_clock::jumps = choices_.jumps;
         shared_ = new shared;
@@ -322,8 +322,8 @@ private:
 
     static void look() {
         for (int i = 0; i < 3; ++i) {
-            if (guard->look())
-                memory_model::count("dips ended in time");
+            if (guard->loop_.look())
+                memory_model::count("probes ended in time");
             memory_model::pause();
         }
     }
@@ -331,11 +331,11 @@ private:
     void finish() {
         if (!choices_.orphaned) {
             const std::size_t limit = guard->limit();
-            // A dip's limit is raised for long-running calls, but not beyond that which follows it.
+            // A probe's limit is raised for long-running calls, but not beyond that which follows it.
             if (limit != log_of_updates.limit_now &&
-                (limit < log_of_updates.dip || limit > std::max(log_of_updates.dip, log_of_updates.limit_now)))
+                (limit < log_of_updates.probe || limit > std::max(log_of_updates.probe, log_of_updates.limit_now)))
                 fail("the limit is %zu, and not that of the latest plan", limit);
-            if (guard->long_running_.load(std::memory_order_relaxed) != 0)
+            if (guard->loop_.long_running_.load(std::memory_order_relaxed) != 0)
                 fail("a straggler is counted that has left, or the other way round");
             if (guard->in_flight() != 0)
                 fail("permits are missing");
@@ -365,8 +365,8 @@ int main(int argc, char** argv) {
     auto* const example = new state(random_strategy(1, true), {}, destroyed);
     memory_model::keep_buckets_quiet(*example);
     example->orphan();
-    return memory_model::check(argc, argv,
-                               {"admitted", "windows closed", "windows closed early", "dips ended in time", "watches",
-                                "decisions read"},
-                               make_scenario);
+    return memory_model::check(
+        argc, argv,
+        {"admitted", "windows closed", "windows closed early", "probes ended in time", "watches", "decisions read"},
+        make_scenario);
 }

@@ -11,10 +11,10 @@
  *     ./check.sh resize close    only these configurations, no mutations
  *
  * Modelled: both atomic words, limit_, reserved_, the waiters' claims, the owner's line and those aside;
- * try_take, give_with_reference and give with their direct hand-over, wait with a bounded number of
+ * try_take, release_with_reference and give with their direct hand-over, wait with a bounded number of
  * waiters, cancellation of a waiter (from a slot or by a deadline), cancel_all, close, orphan, set_limit,
  * abandon, and the owner's work() in rounds, with its completions, hand_on, and its last touch; then it
- * tells the observer of refusals. A waiter asks for one permit, those of HEAVY for more.
+ * tells the observer of rejections. A waiter asks for one permit, those of HEAVY for more.
  *
  * Steps. Each access to an atomic is one step. What an owner does with its line is part of the access
  * before it or after it. So are completions, but they are never part of the step that ends the
@@ -32,7 +32,7 @@
  *     that comes back is served before all who are in line then. No newcomer takes a permit past a waiter
  *     who was in line when the newcomer began; see `ahead_of_newcomers`
  *   - permits that are brought while there is debt pay it before anyone is admitted; see `in_debt`
- *   - no more than MAX_WAITERS have a place, and who is refused came when as many were not completed yet
+ *   - no more than MAX_WAITERS have a place, and who is rejected came when as many were not completed yet
  *   - after abandon() no owner completes a waiter of that context
  *   - when nothing moves any more, nobody owns the queue, no message and no `dirty` is left; the first in
  *     line, if any, asks for more than is available, but at most the limit; who is aside asks for more than
@@ -45,7 +45,7 @@
  * FLOOD does not check that an owner is relieved: whether a thread comes while the owner yields is left to
  * the scheduler.
  *
- * One thing that the code does is not needed for any of this: a waiter who is not refused after close would
+ * One thing that the code does is not needed for any of this: a waiter who is not rejected after close would
  * be ended by the next owner.
  *
  * Not modelled: memory orders (memory is sequentially consistent here; the orders are argued in the
@@ -56,7 +56,7 @@
  * claim is no atomic access).
  *
  * Assumed of callers: who calls give, set_limit, close, cancel_all or try_take keeps the handle until the
- * call has had its effect, no longer; a waiter is not cancelled before it was put in line, or refused. While
+ * call has had its effect, no longer; a waiter is not cancelled before it was put in line, or rejected. While
  * a context is destroyed nobody starts or cancels a wait there; earlier cancellations may still be unread.
  */
 
@@ -117,7 +117,7 @@
  * MAX_WAITERS  that many may wait
  * MOST_GRANTS  that many waiters are served in a round; otherwise, as many as can be
  * HAND_ON      an owner may hand the queue on after any round; otherwise, after none
- * OBSERVED     an observer is told of refusals
+ * OBSERVED     an observer is told of rejections
  * FLOOD        somebody tells the owner of permits, or leaves messages, for ever
  * STEPWISE     see above
  * MUTATION_x   something is broken, and must be noticed; see check.sh */
@@ -722,7 +722,7 @@ inline bring_front_back() {
 #define takes_along (last || o_references > 0 || o_done != 0 || observes)
 
 #ifdef OBSERVED
-/* Of a refusal the observer is told after the owner has left. */
+/* Of a rejection the observer is told after the owner has left. */
 #define note(set)                                                                                       \
     if                                                                                                  \
     :: !o_observes && ((set) & ~granted) != 0 -> o_observes = true; refer_to_tell()                     \
@@ -898,7 +898,7 @@ inline work() {
        }
     :: d_step { at == unserved && !(limit_ != 0 && wanted(front) > limit_) -> touch(); end_round() }
 #endif
-    /* serve: claim, and give_away; or its cancel message is on its way */
+    /* serve: claim, and grant; or its cancel message is on its way */
     :: d_step {
            serves && has_wanted ->
            touch();
@@ -938,7 +938,7 @@ inline work() {
     :: d_step { at == to_go && may_clear -> touch(); contended = false }
     :: d_step { at == to_go && !may_clear && may_clear_aside -> touch(); aside = false }
 
-    /* complete: free_reservations and note_refusal, and the completion, for each or, where there is
+    /* complete: free_reservations and note_rejection, and the completion, for each or, where there is
        nothing to be freed, for all */
 #ifdef MAX_WAITERS
     :: d_step {
@@ -976,7 +976,7 @@ inline work() {
     :: d_step { is_tidy && !completes && to_confirm -> touch(); applied = true; to_confirm = false }
 #endif
 
-    /* try_to_go: the exchange succeeds */
+    /* try_release_ownership: the exchange succeeds */
     :: d_step {
            round_is_over && !more && idle && takes_along ->
            leave();
@@ -1012,7 +1012,7 @@ inline work() {
     :: d_step { at == to_take && sees_message && !must_contend -> touch(); take_messages() }
 
 #ifdef HAND_ON
-    /* hand_on: add_reference, dirty; !owned; own_what_is_left */
+    /* hand_on: add_reference, dirty; !owned; try_own_leftovers */
     :: d_step {
            at == to_hand_on ->
            touch();
@@ -1148,7 +1148,7 @@ inline is_left(message) {
     fi
 }
 
-inline leave_or_work(message) {
+inline post_or_own(message) {
     do
     :: d_step { inbox_changed -> load_inbox() }
     :: d_step { !inbox_changed && !read_owned -> touch(); own_with(message); is_left(message); forget_inbox() };
@@ -1201,7 +1201,7 @@ inline try_take(when, n, counts) {
     fi
 }
 
-/* own_if_unowned() has succeeded: */
+/* try_own() has succeeded: */
 #define bring(n)                                                                                        \
     touch();                                                                                            \
     become_owner();                                                                                     \
@@ -1223,7 +1223,7 @@ inline work_with_permits() {
     work()
 }
 
-inline give_with_reference(when, n, counts) {
+inline release_with_reference(when, n, counts) {
     do
     :: d_step { when && word_changed -> load_word() }
     :: d_step {
@@ -1293,7 +1293,7 @@ inline give(when, n, counts) {
             work_with_permits();
             break
         :: d_step { inbox_read && read_owned -> touch_by_load(); forget_inbox() };
-            /* give_and_refer */
+            /* release_and_refer */
             d_step {
                 touch();
                 held = held - n;
@@ -1348,7 +1348,7 @@ inline wait(when, w) {
            touch();
            assert(number_of(reserved & ~completed) >= MAX_WAITERS);
            count_caller();
-           refuse(w)
+           reject(w)
        };
         break
 #endif
@@ -1364,7 +1364,7 @@ inline wait(when, w) {
            count_caller();
 #endif
            forget_inbox();
-           refuse(w)
+           reject(w)
        };
         break
     :: d_step {
@@ -1391,7 +1391,7 @@ inline wait(when, w) {
 }
 
 /* claim(), and the caller completes it */
-inline refuse(w) {
+inline reject(w) {
     claim(w);
     completed = completed | mask(w);
     needs_handle_no_more()
@@ -1575,7 +1575,7 @@ proctype handler(byte w) {
     :: d_step { gives_back(w) -> drop_references(1) };
         give(true, wanted(w), 0)
 #else
-    :: give_with_reference(gives_back(w), wanted(w), 0)
+    :: release_with_reference(gives_back(w), wanted(w), 0)
 #endif
     fi
 }
@@ -1586,7 +1586,7 @@ proctype releaser(byte r) {
 #ifdef BARE
     give(releasers_turn(r), RELEASE, 1)
 #else
-    give_with_reference(releasers_turn(r), RELEASE, 1)
+    release_with_reference(releasers_turn(r), RELEASE, 1)
 #endif
 }
 #endif
@@ -1599,7 +1599,7 @@ proctype newcomer() {
     try_take(true, 1, 0);
     if
     :: d_step { got -> got = false; users-- };
-        give_with_reference(true, 1, 0)
+        release_with_reference(true, 1, 0)
     :: d_step { !got -> users-- }
     fi
 }
@@ -1637,14 +1637,14 @@ end:
     :: d_step { cancel(2); w = 2 }
 #endif
     fi;
-    leave_or_work(cancel_message(w))
+    post_or_own(cancel_message(w))
 }
 #endif
 
 #if CANCEL_ALLS > 0
 proctype all_canceller() {
     LOCALS;
-    leave_or_work(cancel_all_message)
+    post_or_own(cancel_all_message)
 }
 #endif
 
@@ -1671,7 +1671,7 @@ proctype resizer(byte limit, then) {
 proctype abandoner() {
     LOCALS;
     d_step { ((published | completed) & CONTEXT) == CONTEXT && cancelling == 0 -> context_goes = true };
-    leave_or_work(abandon_message);
+    post_or_own(abandon_message);
     atomic {
         applied ->
         touch();
@@ -1698,7 +1698,7 @@ proctype flooder() {
     do
     :: tell_owner()
     :: d_step { !flooded -> flooded = true };
-        leave_or_work(empty_message)
+        post_or_own(empty_message)
     od
 }
 

@@ -15,7 +15,8 @@ int main() {
     run_task_that_fails_with(error, s);
     const bool same = error == flowguard::error::shed && category_of_the_other() == &flowguard::error_category();
     const bool same_service = service_of_the_other() == &flowguard::detail::context_service::id;
-    std::cout << (same_service ? "one service, " : "several services, ") << (same ? "one category" : "several categories") << ", " << s.ignored << " ignored, " << s.dropped
+    std::cout << (same_service ? "one service, " : "several services, ")
+              << (same ? "one category" : "several categories") << ", " << s.ignored << " ignored, " << s.dropped
               << " dropped\n";
     return same && same_service && s.ignored == 1 && s.dropped == 0 ? 0 : 1;
 }

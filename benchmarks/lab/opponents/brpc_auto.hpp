@@ -13,18 +13,19 @@
 #include <optional>
 
 #include "../limiter.hpp"
-#include "../random.hpp"
+#include "support/random_numbers.hpp"
 
 namespace lab {
 
-/// Little's law: limit = most successes a second * least mean latency * (1 + explore ratio). The ratio, 6 to 30 %,
-/// grows while the latency is near its least or throughput is below its most, and shrinks otherwise. A window has 100
-/// to 200 samples, at most one each 0.1 ms, in at most 1 s; one with fewer is thrown away. Every 25 to 50 s the limit
-/// falls to 90 % without the ratio for two latencies, and the least latency is measured anew.
+/// Little's law: limit = most successes a second * least mean latency * (1 + explore ratio). The ratio is 6 to 30 %. It
+/// grows while the latency is near its least or throughput is below its most, and shrinks otherwise. A window lasts at
+/// most 1 s and has 100 to 200 samples, at most one in 0.1 ms. A window with fewer samples is discarded. Every 25 to 50
+/// s, the limit falls to 90 % of the formula without the ratio, for two latencies; then the least latency is measured
+/// anew.
 ///
 /// After Apache brpc, src/brpc/policy/auto_concurrency_limiter.cpp of 2026-08-18 (commit 3366074f), with the defaults
-/// of its gflags; 9, the least limit, is that of bthread_concurrency. A time-out is an error there: it adds its time to
-/// the latency of the successes, and a window of nothing else halves the limit.
+/// of its gflags. The least limit, 9, is the default of bthread_concurrency. A time-out is an error in brpc: it adds
+/// its time to the latency of the successes. A window of nothing but errors halves the limit.
 class brpc_auto final : public sample_limiter {
 public:
     brpc_auto(std::size_t initial_limit, std::uint64_t seed)
@@ -37,7 +38,7 @@ private:
         time_point start;
         int successes = 0;
         int failures = 0;
-        double latency = 0; // of all of them
+        double latency = 0; // the sum over all samples
     };
 
     void learn(const sample& s) override {
@@ -113,15 +114,15 @@ private:
 
     static double microseconds(duration d) { return std::chrono::duration<double, std::micro>(d).count(); }
 
-    random_numbers random_;
-    std::size_t successes_ = 0; // in the window, also those that are no sample
+    support::random_numbers random_;
+    std::size_t successes_ = 0; // in the window, including those that are not sampled
     std::optional<time_point> sampled_at_;
     std::optional<window> window_;
     double min_latency_ = 0; // in microseconds, as all latencies here; 0: none yet
     double max_rate_ = 0; // in successes a microsecond
     double explore_ratio_ = 0.3;
     time_point remeasure_at_;
-    std::optional<time_point> measure_at_; // while the queue drains for it
+    std::optional<time_point> measure_at_; // set while the queue drains before a measurement
 };
 
 } // namespace lab

@@ -14,18 +14,19 @@
 #include <vector>
 
 #include "../limiter.hpp"
-#include "../random.hpp"
+#include "support/random_numbers.hpp"
 
 namespace lab {
 
-/// Every 100 ms: limit = limit * gradient + the root of that, with the gradient 1.25 * min RTT / RTT, from 0.5 to 2.
-/// Both RTTs are the same percentile: the one of the 100 ms, the other of 50 requests at a limit of 3, at the start,
-/// every min_rtt_interval (and up to 15 % more), and after five windows in a row at a limit of 3.
+/// Every 100 ms: limit = limit * gradient + sqrt(limit * gradient). The gradient is 1.25 * min RTT / RTT, kept within
+/// 0.5 and 2. Both RTTs are the same percentile. RTT is that of the last 100 ms. Min RTT is that of 50 requests at a
+/// limit of 3. It is measured at the start, every min_rtt_interval (and up to 15 % more), and after five windows in a
+/// row at a limit of 3.
 ///
 /// After Envoy, source/extensions/filters/http/adaptive_concurrency/controller/gradient_controller.cc (commit
-/// 0884a279), with its defaults; the interval and the 100 ms have none there. It takes no first limit: Envoy starts
-/// at 3. A time-out is a sample like any other, as is the 504 of Envoy's own. Its percentile is exact, where Envoy's is
-/// that of a histogram with two digits.
+/// 0884a279), with its defaults. The interval and the 100 ms have no defaults in Envoy. There is no initial limit:
+/// Envoy starts at 3. A time-out is a sample like any other, as Envoy's own 504 is. The percentile is exact here; Envoy
+/// takes it from a histogram with two digits.
 class envoy_gradient final : public sample_limiter {
 public:
     /// `percentile` is in percent: 50 or 90.
@@ -105,10 +106,10 @@ private:
 
     double percentile_;
     duration min_rtt_interval_;
-    random_numbers random_;
+    support::random_numbers random_;
     duration min_rtt_{};
     std::vector<duration> rtts_;
-    std::optional<double> limit_after_measuring_; // while the min RTT is measured
+    std::optional<double> limit_after_measuring_; // set while the min RTT is measured
     time_point measuring_since_;
     time_point measure_at_;
     time_point window_end_;

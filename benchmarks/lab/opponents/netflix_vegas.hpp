@@ -11,15 +11,15 @@
 #include <cstdint>
 
 #include "../limiter.hpp"
-#include "../random.hpp"
+#include "support/random_numbers.hpp"
 
 namespace lab {
 
-/// Vegas, a step a sample: the queue is limit * (1 - least RTT / RTT), and the step grows with log10 of the limit.
-/// Every 15 to 30 * limit samples it takes the RTT at hand for the least.
+/// Vegas, with one step per sample: the queue is limit * (1 - least RTT / RTT), and the step grows with log10 of the
+/// limit. Every 15 to 30 * limit samples, the current RTT becomes the least RTT.
 ///
 /// After Netflix concurrency-limits, VegasLimit.java of 2024-10-24 (in v0.5.4), with its defaults: alpha 3 log10, beta
-/// 6 log10, threshold log10, smoothing 1, limit 1 to 1000. A time-out lowers the limit, as there.
+/// 6 log10, threshold log10, smoothing 1, limit 1 to 1000. A time-out lowers the limit, as in the original.
 class netflix_vegas final : public sample_limiter {
 public:
     netflix_vegas(std::size_t initial_limit, std::uint64_t seed)
@@ -57,7 +57,7 @@ private:
 
     double draw_jitter() { return 0.5 + 0.5 * random_.uniform(); }
 
-    random_numbers random_;
+    support::random_numbers random_;
     double probe_jitter_ = draw_jitter();
     std::size_t samples_since_probe_ = 0;
     duration least_rtt_{}; // 0: none yet

@@ -9,7 +9,7 @@
 
 namespace lab {
 
-/// Lets everything in. Not a guard with a high fixed_limit: its windows would grow with the limit.
+/// Admits every request. A guard with a high fixed_limit would not do: its windows would grow with the limit.
 class no_limit final : public sample_limiter {
 public:
     no_limit() : sample_limiter(static_cast<double>(flowguard::max_limit)) {}

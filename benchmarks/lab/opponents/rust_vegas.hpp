@@ -13,11 +13,12 @@
 
 namespace lab {
 
-/// Vegas, one up or down a sample: the queue is limit * (1 - least RTT / RTT), wanted between 2 and 4. The least RTT
-/// starts as 1 s and never rises; the limit stays within 1 to 10 times the first. A drop takes a quarter off.
+/// Vegas, with a step of one up or down per sample: the queue is limit * (1 - least RTT / RTT), and is kept between 2
+/// and 4. The least RTT starts as 1 s and never rises. The limit stays between 1 and 10 times the initial limit. A drop
+/// lowers it by a quarter.
 ///
-/// After the Rust crate flow-guard 0.2.1, src/strategy/vegas.rs of 2025-12-27 (commit 9746c3a). Its strategy alone: the
-/// crate's callers wait where these are refused, and its semaphore is not modelled.
+/// After the Rust crate flow-guard 0.2.1, src/strategy/vegas.rs of 2025-12-27 (commit 9746c3a). Only the strategy is
+/// modelled, not the crate's semaphore: the crate's callers wait where the callers here are rejected.
 class rust_vegas final : public sample_limiter {
 public:
     explicit rust_vegas(std::size_t initial_limit)
@@ -33,7 +34,7 @@ private:
         if (least_rtt_ == duration{})
             return;
         const double queue = limit_ * (1 - in_seconds(least_rtt_) / in_seconds(s.rtt));
-        if (queue > 4) // and so is the limit
+        if (queue > 4) // then the limit is above 4, too
             limit_ -= 1;
         else if (queue < 2 && limit_ < max_limit_)
             limit_ += 1;

@@ -72,7 +72,8 @@ int check(int argc, char** argv, const std::vector<const char*>& expected, scena
         return 2;
     }
 
-    __libc_single_threaded = 0; // the counts of shared pointers are atomic for the threads that the system does not know
+    __libc_single_threaded =
+        0; // the counts of shared pointers are atomic for the threads that the system does not know
     for (std::uint64_t i = 0; i < executions; ++i) {
         begin_choices(first_seed + i);
         const scenario s = make();

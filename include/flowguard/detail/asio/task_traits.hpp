@@ -1,0 +1,68 @@
+// task_traits.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_ASIO_TASK_TRAITS_HPP
+#define FLOWGUARD_DETAIL_ASIO_TASK_TRAITS_HPP
+
+#include <functional>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "flowguard/detail/asio/asio.hpp"
+
+namespace flowguard::detail {
+
+// The result of a coroutine, its executor, and the coroutine that flow_guard::try_run() makes of it.
+template <class T>
+struct awaited;
+
+template <class T, class Executor>
+struct awaited<asio::awaitable<T, Executor>> {
+    using result = T;
+    using executor = Executor;
+    using attempt = asio::awaitable<std::optional<T>, Executor>;
+};
+
+template <class Executor>
+struct awaited<asio::awaitable<void, Executor>> {
+    using result = void;
+    using executor = Executor;
+    using attempt = asio::awaitable<bool, Executor>;
+};
+
+// A callable that makes a task.
+template <class F>
+concept task_factory = requires { typename awaited<std::invoke_result_t<F&>>::result; };
+
+// A callable that makes a task from these arguments, once callable and arguments were copied.
+template <class F, class... Args>
+concept task_call =
+    requires { typename awaited<std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>>::result; };
+
+// A callable and its arguments, to be called once.
+template <class F, class... Args>
+class bound_task {
+public:
+    template <class... From>
+    explicit bound_task(std::in_place_t, From&&... parts) : parts_(std::forward<From>(parts)...) {}
+
+    auto operator()() {
+        return std::apply([](F& f, Args&... args) { return std::invoke(std::move(f), std::move(args)...); }, parts_);
+    }
+
+private:
+    std::tuple<F, Args...> parts_;
+};
+
+template <class F, class... Args>
+bound_task<std::decay_t<F>, std::decay_t<Args>...> bind_task(F&& f, Args&&... args) {
+    return bound_task<std::decay_t<F>, std::decay_t<Args>...>(std::in_place, std::forward<F>(f),
+                                                              std::forward<Args>(args)...);
+}
+
+} // namespace flowguard::detail
+
+#endif

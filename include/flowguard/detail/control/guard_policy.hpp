@@ -1,0 +1,44 @@
+// guard_policy.hpp
+// ~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_CONTROL_GUARD_POLICY_HPP
+#define FLOWGUARD_DETAIL_CONTROL_GUARD_POLICY_HPP
+
+#include <chrono>
+#include <vector>
+
+#include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/queue/lane_number.hpp"
+#include "flowguard/detail/queue/waiting_lanes.hpp"
+#include "flowguard/guard_options.hpp"
+
+namespace flowguard::detail {
+
+inline const std::vector<double>& checked_shares(const std::vector<double>& shares) {
+    if (!shares.empty())
+        check_range("the number of guard_options::partitions", shares.size(), 1, lane_number::most_partitions);
+    double sum = 0;
+    for (const double share : shares)
+        sum += check_real("a share in guard_options::partitions", share, 0, 1);
+    if (sum > 1 + 1e-9) // shares such as 0.7, 0.2 and 0.1 need not add up to just 1
+        check_real("the sum of guard_options::partitions", sum, 0, 1);
+    return shares;
+}
+
+// The part of a guard's options that concerns its queue. `now` reads the clock by which waits are measured. Throws
+// std::invalid_argument for an option that is out of range.
+inline wait_policy wait_policy_of(const guard_options& o, std::chrono::nanoseconds (*now)() noexcept) {
+    return {.max_waiters = o.max_waiters,
+            .order = o.order,
+            .target = check_least("guard_options::target", o.target, 0),
+            .interval = check_least("guard_options::interval", o.interval, 0),
+            .ageing = check_least("guard_options::ageing", o.ageing, 1),
+            .shares = checked_shares(o.partitions),
+            .now = now,
+            .on_rejection = o.on_rejection};
+}
+
+} // namespace flowguard::detail
+
+#endif

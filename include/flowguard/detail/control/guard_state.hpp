@@ -1,0 +1,145 @@
+// guard_state.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_CONTROL_GUARD_STATE_HPP
+#define FLOWGUARD_DETAIL_CONTROL_GUARD_STATE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/deadline.hpp"
+#include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/control/call_counts.hpp"
+#include "flowguard/detail/control/guard_policy.hpp"
+#include "flowguard/detail/control/limit_loop.hpp"
+#include "flowguard/detail/queue/lane_number.hpp"
+#include "flowguard/detail/semaphore/semaphore_state.hpp"
+#include "flowguard/guard_options.hpp"
+#include "flowguard/guard_stats.hpp"
+#include "flowguard/limit_decision.hpp"
+#include "flowguard/limits.hpp"
+#include "flowguard/outcome.hpp"
+#include "flowguard/priority.hpp"
+#include "flowguard/rejection.hpp"
+
+namespace flowguard::detail {
+
+// Everything of a guard except its executor: a semaphore, the loop that finds its limit, and the counts of calls. It
+// lives as long as the guard or any of its tickets, waiters and timers.
+template <class Strategy, class Clock>
+class guard_state : public semaphore_state {
+public:
+    guard_state(Strategy strategy, guard_options options)
+        : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
+                          wait_policy_of(options, &time_now<measuring_clock<Clock>>)),
+          max_wait_(check_least("guard_options::max_wait", options.max_wait, 0)),
+          loop_(*this, std::move(strategy), options) {}
+
+    // Called when the guard is destroyed. Tickets may keep *this alive for long after that. May destroy *this.
+    void orphan() noexcept {
+        loop_.retire();
+        semaphore_state::orphan();
+    }
+
+    // Takes a permit for a task, if one is free. Also takes a reference for it, unless the caller brings one.
+    bool take(lane_number lane, bool with_reference = true) noexcept {
+        if (!try_take(1, with_reference) && !(loop_.look() && try_take(1, with_reference)))
+            return false;
+        if (partitioned_)
+            shares().enter(lane.partition());
+        return true;
+    }
+
+    // Called when a caller begins to wait. `deadline` is the caller's. Returns the latest time at which it may get its
+    // permit.
+    typename Clock::time_point end_of_wait(typename Clock::time_point deadline) noexcept {
+        loop_.look();
+        if (max_wait_ == duration::max())
+            return deadline;
+        return std::min(deadline, after<Clock>(saturated_cast<typename Clock::duration>(max_wait_)).time);
+    }
+
+    // Returns a task's permit. May destroy *this.
+    void release(std::size_t partition) noexcept {
+        if (partitioned_)
+            shares().leave(partition); // first, so that the thread that grants the permit sees it
+        release_with_reference(1);
+    }
+
+    // Called for a task that has got its permit.
+    membership admit(std::size_t partition) noexcept {
+        membership m = loop_.admit();
+        m.partition = static_cast<std::uint8_t>(partition);
+        return m;
+    }
+
+    // Called for a task that is done: records how it ended, and releases its permit. May destroy *this.
+    void finish(const membership& m, outcome how) noexcept {
+        loop_.end(m, how);
+        counts_.count(how);
+        release(m.partition);
+    }
+
+    // Called instead for a task that is not started, because its deadline has passed: its call counts as if it had not
+    // been admitted.
+    void withdraw(const membership& m) noexcept {
+        if (!is_orphaned())
+            reject(rejection::timed_out);
+        loop_.end(m, outcome::ignored);
+        release(m.partition);
+    }
+
+    void count_bypass() noexcept { counts_.count_bypass(); }
+
+    // prepare_watch() is called for a wait that begins, the other two by the queue's owner: see limit_loop.
+    template <class Executor>
+    static void prepare_watch(const Executor& executor) {
+        limit_loop<Strategy, Clock>::prepare_watch(executor);
+    }
+    template <class Executor>
+    void watch(const Executor& executor) {
+        loop_.watch(executor);
+    }
+    void watch_in_vain() noexcept { loop_.watch_in_vain(); }
+
+    std::vector<limit_decision> trace() const { return loop_.trace(); }
+
+    guard_stats stats() const noexcept {
+        guard_stats s;
+        s.limit = limit();
+        s.available_permits = available();
+        s.waiting = waiting();
+        for (std::size_t i = 0; i < s.waiting_by_priority.size(); ++i)
+            s.waiting_by_priority[i] = waiting_of(static_cast<priority>(i));
+        counts_.report(s, [this] { return in_flight(); });
+        s.shed_at_once = rejected().of(rejection::no_permit);
+        s.shed_from_full = rejected().of(rejection::queue_full);
+        s.shed_as_overdue = rejected().of(rejection::overdue);
+        s.shed = s.shed_at_once + s.shed_from_full + s.shed_as_overdue;
+        s.timed_out = rejected().of(rejection::timed_out);
+        s.cancelled = rejected().of(rejection::cancelled);
+        s.closed = rejected().of(rejection::closed);
+        loop_.report(s);
+        return s;
+    }
+
+private:
+    void has_abandoned(const asio::execution_context& context) noexcept override { loop_.leave(context); }
+
+    const duration max_wait_;
+    limit_loop<Strategy, Clock> loop_;
+    const bool partitioned_ = shares().enabled(); // here, in memory that every admission reads anyway
+
+    // Every completion writes these, so they are not in a cache line that every admission reads.
+    alignas(64) call_counts counts_;
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,383 @@
+// limit_loop.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_CONTROL_LIMIT_LOOP_HPP
+#define FLOWGUARD_DETAIL_CONTROL_LIMIT_LOOP_HPP
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/deadline.hpp"
+#include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/base/retirable.hpp"
+#include "flowguard/detail/control/decision_trace.hpp"
+#include "flowguard/detail/control/probe_watch.hpp"
+#include "flowguard/detail/control/sample_window.hpp"
+#include "flowguard/detail/control/window_size.hpp"
+#include "flowguard/detail/queue/rejections.hpp"
+#include "flowguard/detail/semaphore/semaphore_state.hpp"
+#include "flowguard/guard_options.hpp"
+#include "flowguard/guard_stats.hpp"
+#include "flowguard/limit_decision.hpp"
+#include "flowguard/limit_strategy.hpp"
+#include "flowguard/limits.hpp"
+#include "flowguard/outcome.hpp"
+#include "flowguard/window.hpp"
+
+namespace flowguard::detail {
+
+// What an admitted task remembers about its admission.
+struct membership {
+    sample_window* window = nullptr; // null: admitted after the window was full, and so no sample
+    std::chrono::nanoseconds admitted_at{};
+    std::uint32_t generation = 0; // of the window
+    bool low = false;
+    std::uint8_t partition = 0;
+};
+
+// The loop that finds the limit: calls record samples in a window, the closed window goes to the strategy, and the
+// strategy's answer is the semaphore's new limit. The loop is a member of the state that derives from that semaphore,
+// and lives as long.
+//
+// One window is open at a time. The thread that closes it, the *closer*, is the only one to touch the strategy and the
+// unused windows, until it opens the next one. The window itself makes one thread the closer.
+//
+// *Windows* come from a pool that is made with the guard. A window that was closed early is not opened again until its
+// stragglers have left. If all windows have stragglers, the one that was closed first is opened again; its stragglers
+// belong to an earlier generation, and have no effect on it.
+//
+// *What ends each state, even if no task completes any more.* Calls look at the states, since a guard has no thread.
+//   - A window with free slots, under an ordinary limit, ends with its last admission. Until then the limit stays what
+//     the strategy wants; without demand, nothing is lost by that.
+//   - A probe, whose limit is lowered, ends with its last admission, or plan::within after it began. In the second case
+//     look() ends it. Each call looks when it is admitted, fails to get a permit, begins to wait, or ends. In case no
+//     call does so while callers wait, the executor of one of them keeps a timer: see watch().
+//   - A probe that look() has ended is settled by the next call that is admitted or ends. Until then its window stays
+//     open, but its limit has been raised again already.
+//   - A full window is closed by its last member, or, once a member is done and the others straggle, by the next
+//     admission. If no member is done, or no call is admitted, the limit stays as it is.
+//   - If calls that never end hold all permits of an ordinary limit, no other call is admitted until one of them ends.
+template <class Strategy, class Clock>
+class limit_loop {
+public:
+    limit_loop(semaphore_state& semaphore, Strategy strategy, guard_options& options)
+        : semaphore_(semaphore),
+          min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
+          control_(std::in_place, std::move(strategy), check_range("guard_options::trace", options.trace, 0, 1'000'000),
+                   std::move(options.on_decision)) {
+        open(windows_.front(), plan(semaphore_.limit()), semaphore_.limit(), window{});
+    }
+
+    // Called when the guard is destroyed: destroys the strategy and the observer of decisions. If another thread is
+    // inside them now, that thread destroys them as it leaves.
+    void retire() noexcept {
+        watch_.cancel();
+        control_.retire();
+    }
+
+    // Ends a probe that has lasted for plan::within. Returns true if this call ended it, and so raised the limit. Any
+    // thread may call it at any time. It calls no observer. If there is no probe, it only loads atomics.
+    bool look() noexcept {
+        sample_window& w = *current_.load(std::memory_order_acquire);
+        return w.needs_a_look() && end_if_overdue(w, now());
+    }
+
+    // Called by the queue's owner, through the first waiter: starts a timer on that waiter's executor, which ends the
+    // probe as look() does. Throws what a timer throws.
+    template <class Executor>
+    void watch(const Executor& executor) {
+        const sample_window& w = *current_.load(std::memory_order_acquire);
+        if (const auto left = w.time_left(now()))
+            watch_.start<measuring>(executor,
+                                    after<measuring>(saturated_cast<typename measuring::duration>(*left)).time,
+                                    end_of_watch(*this));
+    }
+
+    // Makes, in the executor's context, the timers' services that watch() and later waits with a deadline need.
+    template <class Executor>
+    static void prepare_watch(const Executor& executor) {
+        probe_watch::prepare<measuring>(executor);
+        if constexpr (!std::is_same_v<measuring, Clock>)
+            probe_watch::prepare<Clock>(executor); // for deadlines of later waits
+    }
+
+    // Called in place of watch() if no timer can be had: ends the probe at once, since nothing else might ever end it.
+    void watch_in_vain() noexcept {
+        end_if_overdue(*current_.load(std::memory_order_acquire), std::chrono::nanoseconds::max());
+    }
+
+    // Called for a call that has got its permit. It may call the observer of decisions, which may destroy the guard.
+    // The same holds for end().
+    membership admit() noexcept {
+        membership m;
+        m.admitted_at = now();
+        if (current_.load(std::memory_order_acquire)->needs_a_look())
+            settle_if_overdue(m.admitted_at);
+        sample_window& w = *current_.load(std::memory_order_acquire); // sees what the closer did before
+        switch (w.enter(m.admitted_at, semaphore_.in_flight(), m.low, m.generation)) {
+        case sample_window::entry::last:
+            if (const std::size_t after = w.limit_after(); after != 0)
+                semaphore_.set_limit(after); // before the window can be closed: later it could replace a newer limit
+            w.fill(m.admitted_at);
+            [[fallthrough]];
+        case sample_window::entry::member:
+            m.window = &w;
+            break;
+        case sample_window::entry::none:
+            if (const std::size_t stragglers = w.close_if_straggling(m.admitted_at); stragglers != 0) {
+                long_running_.fetch_add(static_cast<std::int64_t>(stragglers), std::memory_order_relaxed);
+                update(w, m.admitted_at);
+            }
+            break;
+        }
+        return m;
+    }
+
+    // Called for a call that has ended, before its permit is released.
+    void end(const membership& m, outcome how) noexcept {
+        if (m.window != nullptr) {
+            const auto done_at = now();
+            record(m, how, done_at);
+            if (current_.load(std::memory_order_acquire)->needs_a_look())
+                settle_if_overdue(done_at);
+        } else if (current_.load(std::memory_order_acquire)->needs_a_look()) {
+            settle_if_overdue(now());
+        }
+    }
+
+    // Called when a context is being destroyed. If the timer is in it, the timer is destroyed, too, and another waiter
+    // must watch.
+    void leave(const asio::execution_context& context) noexcept {
+        if (watch_.leave(context))
+            look_or_watch();
+    }
+
+    std::vector<limit_decision> trace() const {
+        const auto c = control_.enter();
+        return c ? c->trace.read() : std::vector<limit_decision>();
+    }
+
+    // Fills in its part of the stats.
+    void report(guard_stats& s) const noexcept {
+        s.limit_reason = reason_.load(std::memory_order_relaxed);
+        s.windows = updates_.load(std::memory_order_relaxed);
+        s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
+        s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
+        s.rtt_p99 = duration{rtt_p99_.load(std::memory_order_relaxed)};
+        s.baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)};
+    }
+
+private:
+    using measuring = measuring_clock<Clock>;
+
+    // The handler of a watch's timer: called when the timer has expired, or its context is being destroyed. If a probe
+    // goes on, because it is a later one or the clock was set, another waiter must watch.
+    class end_of_watch {
+    public:
+        explicit end_of_watch(limit_loop& loop) noexcept : loop_(&loop) { loop.semaphore_.add_reference(); }
+        end_of_watch(end_of_watch&& other) noexcept : loop_(std::exchange(other.loop_, nullptr)) {}
+        end_of_watch& operator=(end_of_watch&&) = delete;
+        ~end_of_watch() {
+            if (loop_ != nullptr)
+                loop_->semaphore_.drop_references(1);
+        }
+
+        void operator()() const noexcept { loop_->look_or_watch(); }
+
+    private:
+        limit_loop* loop_;
+    };
+
+    void look_or_watch() noexcept {
+        if (!look() && current_.load(std::memory_order_acquire)->time_left(now()))
+            semaphore_.want_watch();
+    }
+
+    static std::chrono::nanoseconds now() noexcept { return time_now<measuring>(); }
+
+    bool end_if_overdue(sample_window& w, std::chrono::nanoseconds at) noexcept {
+        if (semaphore_.is_orphaned() || !w.end_if_overdue(at))
+            return false;
+        semaphore_.set_limit(w.limit_after()); // before the window can be closed
+        w.leave_to_settle();
+        return true;
+    }
+
+    // Like look(), but also settles the window, and closes it if no member is left. The caller holds a reference,
+    // because an observer of the decision may destroy the guard.
+    void settle_if_overdue(std::chrono::nanoseconds at) noexcept {
+        sample_window& w = *current_.load(std::memory_order_acquire);
+        end_if_overdue(w, at);
+        after_leaving(w, w.settle(at), at);
+    }
+
+    void record(const membership& m, outcome how, std::chrono::nanoseconds done_at) noexcept {
+        sample_window& w = *m.window;
+        if (w.is_open(m.generation)) {
+            const auto rtt = saturated_difference(done_at, m.admitted_at);
+            switch (how) {
+            case outcome::success:
+                w.succeed(rtt, m.low);
+                break;
+            case outcome::dropped:
+                w.drop(rtt);
+                break;
+            case outcome::ignored:
+                w.ignore();
+                break;
+            }
+        }
+        after_leaving(w, w.leave(m.generation), done_at);
+    }
+
+    void after_leaving(sample_window& w, sample_window::leaving how, std::chrono::nanoseconds at) noexcept {
+        if (how == sample_window::leaving::last)
+            update(w, at);
+        else if (how == sample_window::leaving::straggler)
+            long_running_.fetch_sub(1, std::memory_order_relaxed);
+    }
+
+    // Called by the thread that closed the window. The caller holds a reference, because an observer may destroy the
+    // guard. Does not allocate.
+    void update(sample_window& closed, std::chrono::nanoseconds at) noexcept {
+        const auto c = control_.enter();
+        if (!c)
+            return;
+        window w;
+        closed.summarize(at, w);
+        const plan next = c->strategy.update(std::as_const(w));
+        const std::uint64_t number = updates_.load(std::memory_order_relaxed) + 1;
+        updates_.store(number, std::memory_order_relaxed);
+        rtt_mean_.store(w.all.mean.count(), std::memory_order_relaxed);
+        rtt_p50_.store(w.all.quantile(0.5).count(), std::memory_order_relaxed);
+        rtt_p99_.store(w.all.quantile(0.99).count(), std::memory_order_relaxed);
+        if constexpr (requires(const Strategy& s) { duration{s.baseline()}; })
+            baseline_.store(duration{std::as_const(c->strategy).baseline()}.count(), std::memory_order_relaxed);
+        const limit_decision decision = decision_on(std::as_const(c->strategy), w, next);
+        c->trace.add(decision);
+        reason_.store(decision.reason, std::memory_order_relaxed);
+        const std::size_t limit = std::clamp<std::size_t>(next.limit, 1, max_limit);
+        semaphore_.set_limit(next.then == 0 ? limit : probe_limit(limit, next.then));
+        if (c->on_decision)
+            call_observer(c->on_decision, decision); // before the next window is opened, so one at a time
+        closed_as_[index_of(closed)] = number;
+        if (closed.limit_after() != 0)
+            watch_.cancel();
+        open(unused_window(closed), next, limit, w);
+        if (next.then != 0)
+            semaphore_.want_watch();
+    }
+
+    // The limit of a probe. It is raised by the permits that long-running calls hold, so that they cannot hold all of
+    // the probe's permits.
+    std::size_t probe_limit(std::size_t limit, std::size_t after) const noexcept {
+        return std::max(limit, std::min({limit + long_running(), after, max_limit}));
+    }
+
+    // How many calls in flight are stragglers of their window. There may be more long-running calls, which were
+    // admitted to no window.
+    std::size_t long_running() const noexcept {
+        // The count is negative for a moment if a straggler leaves before it was counted.
+        return static_cast<std::size_t>(std::max<std::int64_t>(long_running_.load(std::memory_order_relaxed), 0));
+    }
+
+    limit_decision decision_on(const Strategy& strategy, const window& w, const plan& next) const noexcept {
+        limit_decision d{.at = saturated_cast<duration>(Clock::now().time_since_epoch()),
+                         .before = w.limit,
+                         .limit = std::clamp<std::size_t>(next.then != 0 ? next.then : next.limit, 1, max_limit),
+                         .probe = next.then != 0 ? std::clamp<std::size_t>(next.limit, 1, max_limit) : 0,
+                         .samples = w.all.samples,
+                         .dropped = w.dropped,
+                         .ignored = w.ignored,
+                         .mean_in_flight = w.mean_in_flight,
+                         .mean_rtt = w.all.mean,
+                         .baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)}};
+        if constexpr (requires(const Strategy& s, const char*& reason) { reason = s.reason(); })
+            if (const char* reason = strategy.reason())
+                d.reason = reason;
+        return d;
+    }
+
+    // A window without stragglers, preferably this one; if all windows have stragglers, the one that was closed first.
+    sample_window& unused_window(sample_window& preferred) noexcept {
+        if (preferred.is_left())
+            return preferred;
+        for (sample_window& w : windows_)
+            if (w.is_left())
+                return w;
+        const auto first = std::min_element(closed_as_.begin(), closed_as_.end());
+        return windows_[static_cast<std::size_t>(first - closed_as_.begin())];
+    }
+
+    std::size_t index_of(const sample_window& w) const noexcept {
+        return static_cast<std::size_t>(&w - windows_.data());
+    }
+
+    void open(sample_window& w, const plan& next, std::size_t limit, const window& before) noexcept {
+        // Small if the limit is low, because a window takes longest then.
+        const std::size_t usual = window_size(std::min(min_window_, 10 * limit), limit);
+        const std::size_t size = next.admissions != 0 ? std::min(next.admissions, max_limit) : usual;
+        sample_window::opening o{.size = size, .limit = limit, .long_running = long_running()};
+        if (next.then != 0) {
+            o.limit_after = std::min(next.then, max_limit);
+            o.within = next.within > duration{} ? next.within : usual_bound(size, limit, before.all.quantile(0.9));
+        } else {
+            o.limit -= std::min(o.long_running, limit - 1); // not for a probe, whose limit was raised by as many
+        }
+        // Open the window before publishing it: until then no thread finds a slot in it. Release: a thread that finds
+        // it sees what the closer did.
+        w.open(o, now());
+        current_.store(&w, std::memory_order_release);
+    }
+
+    // The bound of a probe whose plan leaves it to the guard: see plan::within.
+    static duration usual_bound(std::size_t admissions, std::size_t limit, duration rtt) noexcept {
+        const double rounds = static_cast<double>(admissions) / static_cast<double>(limit);
+        const std::chrono::duration<double, std::nano> expected = rounds * rtt;
+        return std::max(saturated_cast<duration>(10 * expected), duration{std::chrono::seconds(1)});
+    }
+
+    // What is destroyed with the guard, even if tickets keep *this alive.
+    struct control {
+        control(Strategy s, std::size_t traced, std::function<void(const limit_decision&)> observer)
+            : strategy(std::move(s)), trace(traced), on_decision(std::move(observer)) {}
+
+        Strategy strategy;
+        decision_trace trace;
+        const std::function<void(const limit_decision&)> on_decision;
+    };
+
+    // How many windows there are, of 2.7 KB each. There are several, so that a window that is opened again with
+    // stragglers was closed some windows ago: see sample_window.
+    static constexpr std::size_t pool = 4;
+
+    semaphore_state& semaphore_;
+    const std::size_t min_window_;
+    mutable retirable<control> control_;
+    std::array<sample_window, pool> windows_;
+    std::array<std::uint64_t, pool> closed_as_{}; // the number of the update that closed each one last; for the closer
+    std::atomic<sample_window*> current_{nullptr};
+    probe_watch watch_;
+    std::atomic<std::int64_t> long_running_{0};
+    std::atomic<std::uint64_t> updates_{0};
+    std::atomic<std::int64_t> rtt_mean_{0};
+    std::atomic<std::int64_t> rtt_p50_{0};
+    std::atomic<std::int64_t> rtt_p99_{0};
+    std::atomic<std::int64_t> baseline_{0};
+    std::atomic<const char*> reason_{""};
+};
+
+} // namespace flowguard::detail
+
+#endif

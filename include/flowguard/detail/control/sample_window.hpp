@@ -1,0 +1,393 @@
+// sample_window.hpp
+// ~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_CONTROL_SAMPLE_WINDOW_HPP
+#define FLOWGUARD_DETAIL_CONTROL_SAMPLE_WINDOW_HPP
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/rtt_histogram.hpp"
+#include "flowguard/window.hpp"
+
+namespace flowguard::detail {
+
+// Collects the samples of one cohort, from any number of threads.
+//
+// A window has `size` slots. A request that gets one at its admission is a *member*, and leaves the window when it is
+// done. The last member to leave closes the window; no other thread does.
+//
+// *Early ends.* When members take far too long, another thread may close the window before they are done
+// (close_if_straggling). If the slots of a bounded window are not all taken in time, another thread may take the
+// remaining ones (end_if_overdue); the window is then smaller by that many.
+//
+// *Generations.* A window may be opened again as soon as it is closed, even while *stragglers* have not left: members
+// without which it was closed. Each opening has a number, its *generation*. Members carry it, and leave only the
+// opening that they belong to. So the count of members is exact. A straggler records nothing, because it was counted
+// with its age when the window was closed.
+//
+// Memory orders. The store to `slots_` publishes what open() wrote, and each member acquires it by taking a slot. A
+// member publishes what it has recorded by leaving, a release, and the last member to leave acquires it. All other
+// counters are relaxed, so two errors are possible:
+//  - A window that is closed early is read while its stragglers may be leaving. A straggler that was just recording may
+//    be missing, or count twice. That is one sample, and no strategy can notice it.
+//  - A member may stall after it has checked its generation and before it records, while the window is closed early and
+//    opened again. It then adds its one sample to a later cohort. In the same way, a member that stalls as it enters
+//    adds its `in_flight` to a later cohort.
+class sample_window {
+public:
+    using time = std::chrono::nanoseconds; // as of time_now()
+
+    enum class entry : std::uint8_t { none, member, last };
+
+    // The effect of a member's leaving.
+    enum class leaving : std::uint8_t {
+        one_of_many, // none: other members have yet to leave
+        last, // the window is closed, by this member
+        straggler // none: the window had been closed without this member
+    };
+
+    static constexpr time unbounded = time::max();
+
+    struct opening {
+        std::size_t size = 1;
+        std::size_t limit = 1; // without the permits of `long_running`
+        std::size_t limit_after = 0; // the limit once all slots are taken; 0: the same
+        std::size_t long_running = 0; // calls in flight that do not count
+        time within = unbounded; // when it is over, another thread may take the remaining slots
+    };
+
+    // Called by the thread that closed the window before this one, or before this one is shared.
+    void open(const opening& o, time now) noexcept {
+        limit_ = o.limit;
+        limit_after_ = o.limit_after;
+        opened_at_ = now;
+        stragglers_ = 0;
+        within_.store(o.within.count(), std::memory_order_relaxed);
+        ends_at_.store(o.within == unbounded ? never : saturated_sum(now, o.within).count(), std::memory_order_relaxed);
+        long_running_.store(o.long_running, std::memory_order_relaxed);
+        low_threshold_.store(std::max<std::size_t>(o.limit / 3, 1), std::memory_order_relaxed);
+        most_rtt_.store(most_rtt_of(o.size).count(), std::memory_order_relaxed);
+        size_.store(static_cast<std::int64_t>(o.size), std::memory_order_relaxed);
+        untaken_.store(0, std::memory_order_relaxed);
+        first_at_.store(not_yet, std::memory_order_relaxed);
+        last_at_.store(not_yet, std::memory_order_relaxed);
+        max_in_flight_.store(0, std::memory_order_relaxed);
+        ignored_.store(0, std::memory_order_relaxed);
+        dropped_.store(0, std::memory_order_relaxed);
+        dropped_sum_.store(0, std::memory_order_relaxed);
+        for (tally& t : successes_)
+            t.reset();
+        const std::uint32_t generation = next(generation_of(state_.load(std::memory_order_relaxed)));
+        state_.store(generation * generation_unit | o.size, std::memory_order_release);
+        slots_.store(slots(generation, static_cast<std::int64_t>(o.size)), std::memory_order_release);
+    }
+
+    // Enters a request at its admission. `in_flight` is the number of permits held, its own and those of long-running
+    // calls included. Sets `low` to whether few are in flight, and `generation` to what the member must pass to
+    // leave(). The caller that gets the last slot calls fill() next.
+    entry enter(time now, std::size_t in_flight, bool& low, std::uint32_t& generation) noexcept {
+        if (count_of(slots_.load(std::memory_order_relaxed)) <= 0)
+            return entry::none;
+        const std::uint64_t found = slots_.fetch_sub(1, std::memory_order_acquire);
+        const std::int64_t count = count_of(found);
+        if (count <= 0)
+            return entry::none;
+        generation = static_cast<std::uint32_t>(found >> 32);
+        if (count == size_.load(std::memory_order_relaxed))
+            first_at_.store(now.count(), std::memory_order_relaxed);
+        in_flight = std::max<std::size_t>(in_flight, 1);
+        in_flight -= std::min(long_running_.load(std::memory_order_relaxed), in_flight - 1); // some may have ended
+        std::size_t most = max_in_flight_.load(std::memory_order_relaxed);
+        while (in_flight > most && !max_in_flight_.compare_exchange_weak(most, in_flight, std::memory_order_relaxed)) {
+        }
+        low = in_flight <= low_threshold_.load(std::memory_order_relaxed);
+        if (count > 1)
+            return entry::member;
+        if (ends_at_.load(std::memory_order_relaxed) != never)
+            ends_at_.store(never, std::memory_order_relaxed);
+        return entry::last;
+    }
+
+    // Called when all slots are taken. The window is closed only after this, and after what the caller did before it:
+    // the caller has yet to leave, and straggling is measured from here.
+    void fill(time now) noexcept {
+        last_at_.store(now.count(), std::memory_order_release); // publishes what the caller did
+    }
+
+    // Whether end_if_overdue() or settle() may have something to do. Complexity: one load.
+    bool needs_a_look() const noexcept { return ends_at_.load(std::memory_order_relaxed) != never; }
+
+    // The time until the bound; empty if there is no bound, or it has taken effect.
+    std::optional<time> time_left(time now) const noexcept {
+        const std::int64_t ends_at = ends_at_.load(std::memory_order_relaxed);
+        if (ends_at == never || ends_at == unsettled)
+            return std::nullopt;
+        return std::max(saturated_difference(time{ends_at}, now), time{});
+    }
+
+    // If the bound has passed, takes all remaining slots. Returns true to one caller. Until settle() is called, one of
+    // these slots counts as a member: so the window stays open and as it is.
+    [[nodiscard]] bool end_if_overdue(time now) noexcept {
+        // Acquire: the bound that is read next belongs to this opening, which stays open while it has slots.
+        std::uint64_t found = slots_.load(std::memory_order_acquire);
+        do {
+            if (count_of(found) <= 0 || !is_overdue(now))
+                return false;
+        } while (!slots_.compare_exchange_weak(found, slots(generation_of_slots(found), 0), std::memory_order_acquire,
+                                               std::memory_order_acquire));
+        const std::int64_t taken = count_of(found);
+        untaken_.store(taken, std::memory_order_relaxed);
+        // All of these slots but one leave at once. One stays, so that the window is not closed here.
+        state_.fetch_sub(static_cast<std::uint64_t>(taken - 1), std::memory_order_relaxed);
+        return true;
+    }
+
+    // Called by the thread for which end_if_overdue() returned true, when it has done what must precede closing. From
+    // here on any thread may settle.
+    void leave_to_settle() noexcept { ends_at_.store(unsettled, std::memory_order_release); }
+
+    // Completes what end_if_overdue() began, if leave_to_settle() was called: the window counts as filled, and its last
+    // slot leaves.
+    leaving settle(time now) noexcept {
+        std::int64_t due = unsettled;
+        // Acquire: this comes after what was done before leave_to_settle().
+        if (!ends_at_.compare_exchange_strong(due, never, std::memory_order_acquire, std::memory_order_relaxed))
+            return leaving::one_of_many;
+        // The last slot has not left yet, so the window is not closed, and has this generation.
+        const std::uint32_t generation = generation_of(state_.load(std::memory_order_relaxed));
+        fill(now);
+        return leave(generation);
+    }
+
+    // Whether a member of that generation is a sample: true unless the window was closed without it.
+    bool is_open(std::uint32_t generation) const noexcept {
+        return (state_.load(std::memory_order_relaxed) & ~members_mask) == generation * generation_unit;
+    }
+
+    void succeed(time rtt, bool low) noexcept { successes_[low ? 1 : 0].add(within_reach(rtt)); }
+    void drop(time rtt) noexcept {
+        dropped_.fetch_add(1, std::memory_order_relaxed);
+        dropped_sum_.fetch_add(within_reach(rtt).count(), std::memory_order_relaxed);
+    }
+    void ignore() noexcept { ignored_.fetch_add(1, std::memory_order_relaxed); }
+
+    // Leaving is one step, because the window may be opened again as soon as no member remains. It is a
+    // compare-exchange, because a member of an earlier opening must not change this one.
+    leaving leave(std::uint32_t generation) noexcept {
+        std::uint64_t state = state_.load(std::memory_order_relaxed);
+        do {
+            if (generation_of(state) != generation)
+                return leaving::straggler;
+        } while (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel, std::memory_order_relaxed));
+        if ((state & closed_bit) != 0)
+            return leaving::straggler;
+        return (state & members_mask) == 1 ? leaving::last : leaving::one_of_many;
+    }
+
+    // Closes the window early if all slots are taken and the remaining members take absurdly long: ten times the mean
+    // RTT of the members that were timed, and as much again for each per cent of the window that remains. (If many
+    // remain, they are not stragglers but slower requests, and belong in the mean.) Returns the number of remaining
+    // members to one caller, and 0 to any other.
+    [[nodiscard]] std::size_t close_if_straggling(time now) noexcept {
+        // Acquire: what is read next belongs to this opening, or the last step fails.
+        std::uint64_t state = state_.load(std::memory_order_acquire);
+        const std::uint64_t this_one = state & ~members_mask;
+        std::int64_t last = last_at_.load(std::memory_order_acquire); // pairs with fill()
+        if ((state & closed_bit) != 0 || last == not_yet)
+            return 0;
+        if (now.count() < last) {
+            // The clock was set back: measure from here. Relaxed: a reader of this value sees what fill() published,
+            // because an exchange continues its release sequence. The exchange fails if another thread has just done
+            // the same, or has opened the window again.
+            last_at_.compare_exchange_strong(last, now.count(), std::memory_order_relaxed, std::memory_order_relaxed);
+            return 0;
+        }
+        const std::int64_t size = members_at_most();
+        const auto left = static_cast<std::int64_t>(state & members_mask);
+        const std::int64_t done = size - left;
+        if (done <= 0)
+            return 0;
+        const std::int64_t timed = done - ignored_.load(std::memory_order_relaxed);
+        const std::int64_t total =
+            successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
+        const std::int64_t usual = timed > 0 ? std::clamp<std::int64_t>(total / timed, 0, longest_rtt.count()) : 0;
+        const time straggler_timeout{std::max<std::int64_t>(10 * usual + 1000 * usual / size * left, 1'000'000)};
+        if (saturated_difference(now, time{last}) <= straggler_timeout)
+            return 0;
+        while ((state & ~members_mask) == this_one && (state & members_mask) != 0)
+            // Acquire: this thread must see what the members that are done have recorded. Opening the next window
+            // publishes what this thread does next.
+            if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acquire,
+                                             std::memory_order_relaxed))
+                return stragglers_ = static_cast<std::size_t>(state & members_mask);
+        return 0;
+    }
+
+    // For the thread that opens the next window: whether every member has left this one.
+    bool is_left() const noexcept { return (state_.load(std::memory_order_acquire) & members_mask) == 0; }
+
+    std::size_t limit_after() const noexcept { return limit_after_; }
+
+    // Called by the thread that closed it. Members that had not left when it was closed count with their age.
+    void summarize(time now, window& w) const noexcept {
+        w.admitted = static_cast<std::size_t>(members_at_most());
+        w.limit = limit_;
+        w.length = std::max(saturated_difference(now, opened_at_), time{});
+        const time last{last_at_.load(std::memory_order_relaxed)};
+        if (const std::int64_t first = first_at_.load(std::memory_order_relaxed); first != not_yet)
+            w.admitting = std::max(saturated_difference(last, time{first}), time{});
+        w.ignored = static_cast<std::size_t>(ignored_.load(std::memory_order_relaxed));
+        w.max_in_flight = max_in_flight_.load(std::memory_order_relaxed);
+
+        const std::int64_t low_sum = successes_[1].summarize(w.low.histogram);
+        w.low.samples = static_cast<std::size_t>(w.low.histogram.total());
+        w.low.mean = mean(low_sum, w.low.samples);
+
+        w.all.histogram = w.low.histogram;
+        std::int64_t sum = low_sum + successes_[0].summarize(w.all.histogram);
+        if (stragglers_ > 0) {
+            const time age = within_reach(saturated_difference(now, last));
+            w.all.histogram.add(age, static_cast<std::uint32_t>(stragglers_));
+            sum += age.count() * static_cast<std::int64_t>(stragglers_);
+        }
+        w.all.samples = static_cast<std::size_t>(w.all.histogram.total());
+        w.all.mean = mean(sum, w.all.samples);
+
+        const std::int64_t dropped_sum = dropped_sum_.load(std::memory_order_relaxed);
+        w.dropped = static_cast<std::size_t>(dropped_.load(std::memory_order_relaxed));
+        w.dropped_mean_rtt = mean(dropped_sum, w.dropped);
+
+        w.mean_in_flight = littles_law(w, mean(sum + dropped_sum, w.all.samples + w.dropped));
+    }
+
+private:
+    static constexpr std::int64_t not_yet = INT64_MIN;
+    static constexpr std::int64_t never = INT64_MAX;
+    static constexpr std::int64_t unsettled = INT64_MIN;
+    static constexpr std::uint64_t members_mask = (std::uint64_t{1} << 32) - 1;
+    static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 32; // closed before all had left
+    static constexpr std::uint64_t generation_unit = std::uint64_t{1} << 33;
+    static constexpr std::uint32_t most_generations = std::uint32_t{1} << 31;
+    static constexpr std::int64_t no_slots = std::int64_t{1} << 31; // so that calls that come too late borrow no bit
+    static constexpr time longest_rtt{std::int64_t{1} << 42}; // 73 minutes, where the histogram ends
+
+    static std::uint32_t generation_of(std::uint64_t state) noexcept {
+        return static_cast<std::uint32_t>(state / generation_unit);
+    }
+    // Wraps around after 2³¹ openings: no straggler stays that long.
+    static std::uint32_t next(std::uint32_t generation) noexcept { return (generation + 1) % most_generations; }
+
+    static std::uint64_t slots(std::uint32_t generation, std::int64_t count) noexcept {
+        return std::uint64_t{generation} << 32 | static_cast<std::uint64_t>(no_slots + count);
+    }
+    static std::uint32_t generation_of_slots(std::uint64_t slots) noexcept {
+        return static_cast<std::uint32_t>(slots >> 32);
+    }
+    static std::int64_t count_of(std::uint64_t slots) noexcept {
+        return static_cast<std::int64_t>(slots & 0xffff'ffff) - no_slots;
+    }
+
+    // The longest RTT that is recorded: so short that the sum of `size` of them does not overflow.
+    static time most_rtt_of(std::size_t size) noexcept {
+        return std::min(longest_rtt, time{INT64_MAX / static_cast<std::int64_t>(std::max<std::size_t>(size, 1))});
+    }
+
+    // Clamps an RTT. A clock may be set back, or ahead by years. The RTT is then wrong, but does not spoil the sums.
+    time within_reach(time rtt) const noexcept {
+        return std::clamp(rtt, time{}, time{most_rtt_.load(std::memory_order_relaxed)});
+    }
+
+    bool is_overdue(time now) noexcept {
+        std::int64_t ends_at = ends_at_.load(std::memory_order_relaxed);
+        if (ends_at == never || ends_at == unsettled)
+            return false;
+        if (now.count() >= ends_at)
+            return true;
+        const time within{within_.load(std::memory_order_relaxed)};
+        if (saturated_difference(time{ends_at}, now) > within) // the clock was set back: the bound counts from here
+            ends_at_.compare_exchange_strong(ends_at, saturated_sum(now, within).count(), std::memory_order_relaxed);
+        return false;
+    }
+
+    // The size, minus the slots that no request took.
+    std::int64_t members_at_most() const noexcept {
+        return size_.load(std::memory_order_relaxed) - untaken_.load(std::memory_order_relaxed);
+    }
+
+    class tally {
+    public:
+        void reset() noexcept {
+            sum_.store(0, std::memory_order_relaxed);
+            for (auto& count : counts_)
+                if (count.load(std::memory_order_relaxed) != 0) // most are 0, and a load is cheaper
+                    count.store(0, std::memory_order_relaxed);
+        }
+
+        void add(time rtt) noexcept {
+            sum_.fetch_add(rtt.count(), std::memory_order_relaxed);
+            counts_[rtt_buckets::index_of(rtt)].fetch_add(1, std::memory_order_relaxed);
+        }
+
+        std::int64_t sum() const noexcept { return sum_.load(std::memory_order_relaxed); }
+
+        // Adds the counts to a histogram, and returns the sum.
+        std::int64_t summarize(rtt_histogram& histogram) const noexcept {
+            for (std::size_t i = 0; i < rtt_buckets::count; ++i)
+                if (const auto count = counts_[i].load(std::memory_order_relaxed); count != 0)
+                    histogram.add_to_bucket(i, count);
+            return sum();
+        }
+
+    private:
+        std::atomic<std::int64_t> sum_{0}; // ns
+        std::array<std::atomic<std::uint32_t>, rtt_buckets::count> counts_{};
+    };
+
+    static time mean(std::int64_t sum, std::size_t count) noexcept {
+        return time{count > 0 ? std::max<std::int64_t>(sum / static_cast<std::int64_t>(count), 0) : 0};
+    }
+
+    // J. D. C. Little, "A Proof for the Queuing Formula L = λW", Operations Research 9(3), 1961.
+    static double littles_law(const window& w, time mean_time_in_flight) noexcept {
+        const auto most = static_cast<double>(w.max_in_flight);
+        if (w.admitting <= time{} || w.admitted < 2)
+            return most;
+        const double rate = static_cast<double>(w.admitted - 1) / static_cast<double>(w.admitting.count());
+        return std::min(rate * static_cast<double>(mean_time_in_flight.count()), most);
+    }
+
+    // Bits 0..31: no_slots, plus the remaining slots, minus the calls that came too late. Above: the generation.
+    std::atomic<std::uint64_t> slots_{static_cast<std::uint64_t>(no_slots)};
+    // Bits 0..31: members that have not left yet. Bit 32: closed early. Above: the generation.
+    std::atomic<std::uint64_t> state_{0};
+    std::atomic<std::int64_t> size_{0};
+    std::atomic<std::int64_t> untaken_{0}; // slots that end_if_overdue() took
+    std::atomic<std::size_t> max_in_flight_{0};
+    std::atomic<std::int64_t> first_at_{not_yet};
+    std::atomic<std::int64_t> last_at_{not_yet};
+    std::atomic<std::int64_t> ends_at_{never}; // when the remaining slots may be taken; or unsettled
+    std::atomic<std::int64_t> within_{never};
+    std::atomic<std::size_t> low_threshold_{0};
+    std::atomic<std::size_t> long_running_{0};
+    std::atomic<std::int64_t> most_rtt_{0};
+    std::size_t limit_ = 0;
+    std::size_t limit_after_ = 0;
+    time opened_at_{};
+    std::size_t stragglers_ = 0; // when it was closed early; for the thread that closed it
+    std::atomic<std::int64_t> ignored_{0};
+    std::atomic<std::int64_t> dropped_{0};
+    std::atomic<std::int64_t> dropped_sum_{0}; // ns
+    std::array<tally, 2> successes_; // [1]: admitted while few were in flight
+};
+
+} // namespace flowguard::detail
+
+#endif

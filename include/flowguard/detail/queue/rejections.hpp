@@ -1,0 +1,84 @@
+// rejections.hpp
+// ~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_QUEUE_REJECTIONS_HPP
+#define FLOWGUARD_DETAIL_QUEUE_REJECTIONS_HPP
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "flowguard/detail/base/retirable.hpp"
+#include "flowguard/rejection.hpp"
+
+namespace flowguard::detail {
+
+// Calls an observer. What it throws is discarded: no caller could handle it.
+template <class Observer, class Event>
+void call_observer(Observer& observer, const Event& event) noexcept {
+    try {
+        observer(event);
+    } catch (...) {
+    }
+}
+
+// A number of rejections for each reason.
+class rejection_tally {
+public:
+    void add(rejection why) noexcept { ++count_[static_cast<std::size_t>(why)]; }
+
+    template <class F>
+    void for_each(F visit) const {
+        for (std::size_t i = 0; i < count_.size(); ++i)
+            for (std::size_t n = count_[i]; n > 0; --n)
+                visit(static_cast<rejection>(i));
+    }
+
+private:
+    std::array<std::size_t, static_cast<std::size_t>(rejection::closed) + 1> count_{};
+};
+
+// Counts the calls that were not admitted, and tells the observer of each. Counting and telling are two steps, because
+// the queue's owner counts while it owns the queue, and tells when it does not own it any more.
+//
+// Relaxed: the counts are only reported.
+class rejections {
+public:
+    explicit rejections(std::function<void(rejection)> observer = {})
+        : observed_(observer != nullptr), observer_(std::in_place, std::move(observer)) {}
+
+    void count(rejection why) noexcept {
+        count_[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
+    }
+
+    std::uint64_t of(rejection why) const noexcept {
+        return count_[static_cast<std::size_t>(why)].load(std::memory_order_relaxed);
+    }
+
+    // Whether there is an observer, or was.
+    bool is_observed() const noexcept { return observed_; }
+
+    // Calls the observer, unless it has been retired. The observer may destroy the guard, so the caller holds a
+    // reference to the object that *this is a part of. What the observer throws is discarded, because the thread that
+    // calls it may be any caller's.
+    void tell(rejection why) noexcept {
+        if (const auto observer = observer_.enter())
+            call_observer(*observer, why);
+    }
+
+    // From now on the observer is not called any more. It is destroyed here, or by the last thread that is inside it.
+    void retire() noexcept { observer_.retire(); }
+
+private:
+    std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(rejection::closed) + 1> count_{};
+    const bool observed_;
+    retirable<std::function<void(rejection)>> observer_;
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,289 @@
+// wait_queue.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_QUEUE_WAIT_QUEUE_HPP
+#define FLOWGUARD_DETAIL_QUEUE_WAIT_QUEUE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/queue/rejections.hpp"
+#include "flowguard/detail/queue/waiter.hpp"
+#include "flowguard/detail/queue/waiting_lanes.hpp"
+#include "flowguard/priority.hpp"
+#include "flowguard/rejection.hpp"
+
+namespace flowguard::detail {
+
+// The rejection that a waiter's end counts as; none if the waiter was granted its permits, or is destroyed with its
+// context.
+inline std::optional<rejection> rejection_of(wait_result result) noexcept {
+    switch (result) {
+    case wait_result::granted:
+    case wait_result::abandoned:
+        break;
+    case wait_result::aborted:
+        return rejection::cancelled;
+    case wait_result::timed_out:
+        return rejection::timed_out;
+    case wait_result::closed:
+        return rejection::closed;
+    case wait_result::shed:
+        return rejection::queue_full;
+    case wait_result::overdue:
+        return rejection::overdue;
+    }
+    return std::nullopt;
+}
+
+// The line of waiters, and the decision on each. Single-threaded (owner only), except for members that say otherwise;
+// the only atomic operation is claiming a waiter. So every race between a grant, a cancellation and a close is an order
+// of calls here, which a test can write down.
+//
+// The queue only decides. It puts each waiter that it has decided on into `done`, exactly once, and the owner completes
+// the waiters there.
+//
+// *Aside.* A waiter that wants more than the limit cannot be served, and must not block the others. It leaves the line,
+// and waits *aside* until the limit, or permits that were released beyond it, suffice. Then it comes back to the front
+// of the line, and has its turn. (Go's golang.org/x/sync/semaphore does this, too; its limit is fixed, so such a waiter
+// is never served.) If the limit is 0, permits come from releases alone, and any waiter may be served one day.
+class wait_queue {
+public:
+    // Only `rejected` keeps the observer, because it can destroy the observer early.
+    explicit wait_queue(wait_policy policy)
+        : rejected(std::exchange(policy.on_rejection, {})), lanes_(std::move(policy)) {}
+
+    rejections rejected; // counted by the owner, and by other threads for callers that were not in line
+
+    // Whether no waiter is in line. There may be some aside.
+    bool empty() const noexcept { return lanes_.empty(); }
+
+    // Whether a waiter is aside.
+    bool has_aside() const noexcept { return !aside_.empty(); }
+
+    // The waiter that is served next; null if no waiter is in line.
+    waiter* next() const noexcept { return lanes_.next(); }
+
+    std::size_t waiting_of(priority p) const noexcept { return lanes_.waiting_of(p); }
+
+    // For any thread: whether the number of waiters is bounded, and how many may be in line or on their way to it, `w`
+    // included.
+    bool is_bounded() const noexcept { return lanes_.is_bounded(); }
+    std::size_t most_waiters_with(const waiter& w) const noexcept { return lanes_.most_waiters_with(w); }
+
+    partitions& shares() noexcept { return lanes_.shares(); }
+    const partitions& shares() const noexcept { return lanes_.shares(); }
+
+    // How many waiters are not decided on: in line, aside, or claimed by a cancellation whose message has not arrived
+    // yet.
+    std::size_t size() const noexcept { return size_; }
+
+    // Applies a stack of messages, the oldest first, so that a waiter's enqueue comes before its cancel.
+    void apply_all(queue_message* newest, waiter_list& done) noexcept {
+        queue_message* oldest = nullptr;
+        while (newest != nullptr) {
+            queue_message* next = newest->older;
+            newest->older = oldest;
+            oldest = newest;
+            newest = next;
+        }
+        while (oldest != nullptr) {
+            queue_message* next = oldest->older; // reversed above: the next newer one
+            apply(*oldest, done);
+            oldest = next;
+        }
+    }
+
+    void apply(queue_message& message, waiter_list& done) noexcept {
+        switch (message.what) {
+        case queue_message::kind::enqueue: {
+            auto& w = static_cast<waiter&>(static_cast<enqueue_message&>(message));
+            lanes_.push_back(w);
+            ++size_;
+            break;
+        }
+        case queue_message::kind::cancel: {
+            auto& w = static_cast<waiter&>(static_cast<cancel_message&>(message));
+            decide(w, w.result, done); // the thread that claimed it has set the result
+            break;
+        }
+        case queue_message::kind::cancel_all:
+            end_all(wait_result::aborted, done);
+            delete &message;
+            break;
+        case queue_message::kind::abandon: {
+            auto& abandon = static_cast<abandon_message&>(message);
+            end_those_of(abandon.context, abandon.abandoned);
+            abandon.older = unconfirmed_;
+            unconfirmed_ = &abandon;
+            break;
+        }
+        }
+    }
+
+    // Called by the owner when it has completed all waiters that it has decided on. Tells the threads that destroy
+    // contexts that no waiter of those contexts is left. This must not come earlier, because a waiter may have been
+    // decided on just before its context was abandoned.
+    void confirm_abandoned() noexcept {
+        for (queue_message* m = std::exchange(unconfirmed_, nullptr); m != nullptr;) {
+            queue_message* const next = m->older;
+            // Release: the thread that waits for this sees the list, and what completing did. It may destroy the
+            // message right afterwards.
+            static_cast<abandon_message*>(m)->applied.store(true, std::memory_order_release);
+            m = next;
+        }
+    }
+
+    // Serves the waiters in line while there are permits, but at most `most` of them. Returns true if it stopped
+    // because of `most`. `hand` is what the owner holds:
+    // - `hand.take(n, last)` takes n permits for the next waiter, and returns whether it holds them now. `last` tells
+    //   whether that waiter is the only one in line.
+    // - `hand.grant()` passes these permits on to the waiter.
+    // - `hand.reach()` is how many permits a waiter may want and still be served one day.
+    // - `hand.note_aside()` is called when the first waiter goes aside, before `reach()` is called again.
+    //
+    // No waiter overtakes the one whose turn it is, however many permits that one wants. So it is served in the end.
+    template <class Hand>
+    bool serve(Hand& hand, waiter_list& done, std::size_t most) noexcept {
+        lanes_.look();
+        for (;;) {
+            bring_back(hand);
+            waiter* const w = lanes_.next();
+            if (w == nullptr)
+                return false;
+            if (most-- == 0)
+                return true;
+            if (hand.take(w->wanted, lanes_.has_only_one())) {
+                if (w->claim()) {
+                    hand.grant();
+                    lanes_.count_turn(*w);
+                    decide(*w, wait_result::granted, done);
+                } else {
+                    lanes_.remove(*w); // its cancel message is on its way; the permits are for the next one
+                }
+            } else if (w->wanted > hand.reach()) {
+                put_aside(*w, hand);
+            } else {
+                return false;
+            }
+        }
+    }
+
+    // Sheds the waiters that are overdue, or exceed max_waiters.
+    void shed(waiter_list& done) noexcept {
+        if (!lanes_.may_shed())
+            return;
+        while (waiter* w = lanes_.overdue())
+            reject_waiter(*w, wait_result::overdue, done);
+        while (lanes_.has_too_many())
+            reject_waiter(*lanes_.least(), wait_result::shed, done);
+    }
+
+    // Ends all waiters, except those whose cancellation is on its way already.
+    void end_all(wait_result result, waiter_list& done) noexcept {
+        for_each([&](waiter& w) {
+            if (w.claim())
+                decide(w, result, done);
+        });
+    }
+
+private:
+    // Ends the waiters of a context that is being destroyed, except those whose cancellation is on its way already.
+    void end_those_of(const asio::execution_context& context, waiter_list& abandoned) noexcept {
+        for_each([&](waiter& w) {
+            if (w.context() == &context && w.claim())
+                decide(w, wait_result::abandoned, abandoned);
+        });
+    }
+
+    // `visit(w)` may remove w, and no other waiter.
+    template <class F>
+    void for_each(F visit) {
+        lanes_.for_each(visit);
+        for (waiter* w = aside_.front(); w != nullptr;) {
+            waiter* const next = w->next;
+            visit(*w);
+            w = next;
+        }
+    }
+
+    template <class Hand>
+    void put_aside(waiter& w, Hand& hand) noexcept {
+        lanes_.remove(w);
+        if (aside_.empty()) {
+            hand.note_aside();
+            least_aside_ = w.wanted;
+        }
+        least_aside_ = std::min(least_aside_, w.wanted);
+        aside_.push_back(w);
+        w.where = waiter::position::aside;
+    }
+
+    // Brings one waiter back from aside to the front of the line: of those within `hand.reach()`, the one that went
+    // aside first. It brings back one at a time, so that the next one does not overtake it. Complexity: O(1) if no
+    // waiter aside is in reach, else linear in their number. (It is linear once more after the waiter that wanted least
+    // is gone.)
+    template <class Hand>
+    void bring_back(Hand& hand) noexcept {
+        if (aside_.empty())
+            return;
+        const std::size_t reach = hand.reach();
+        if (reach < least_aside_)
+            return;
+        if (const waiter* first = lanes_.next(); first != nullptr && first->where == waiter::position::back_in_line)
+            return;
+        std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
+        for (waiter* w = aside_.front(); w != nullptr; w = w->next) {
+            if (w->wanted <= reach) {
+                aside_.remove(*w);
+                lanes_.push_front(*w);
+                w->where = waiter::position::back_in_line;
+                return;
+            }
+            least = std::min(least, w->wanted);
+        }
+        least_aside_ = least;
+    }
+
+    void reject_waiter(waiter& w, wait_result why, waiter_list& done) noexcept {
+        if (w.claim())
+            decide(w, why, done);
+        else
+            lanes_.remove(w); // its cancel message is on its way
+    }
+
+    void decide(waiter& w, wait_result result, waiter_list& done) noexcept {
+        switch (w.where) {
+        case waiter::position::in_line:
+        case waiter::position::back_in_line:
+            lanes_.remove(w);
+            break;
+        case waiter::position::aside:
+            aside_.remove(w);
+            break;
+        case waiter::position::nowhere:
+            break;
+        }
+        --size_;
+        if (const std::optional<rejection> why = rejection_of(result))
+            rejected.count(*why);
+        w.result = result;
+        done.push_back(w);
+    }
+
+    waiting_lanes lanes_;
+    waiter_list aside_;
+    std::uint32_t least_aside_ = 0; // no waiter aside wants less
+    std::size_t size_ = 0;
+    queue_message* unconfirmed_ = nullptr; // abandon messages
+};
+
+} // namespace flowguard::detail
+
+#endif

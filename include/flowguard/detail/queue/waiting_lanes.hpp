@@ -1,0 +1,332 @@
+// waiting_lanes.hpp
+// ~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_QUEUE_WAITING_LANES_HPP
+#define FLOWGUARD_DETAIL_QUEUE_WAITING_LANES_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/queue/lane_number.hpp"
+#include "flowguard/detail/queue/partition_turns.hpp"
+#include "flowguard/detail/queue/partitions.hpp"
+#include "flowguard/detail/queue/standing_queue.hpp"
+#include "flowguard/detail/queue/waiter.hpp"
+#include "flowguard/priority.hpp"
+#include "flowguard/rejection.hpp"
+#include "flowguard/wait_order.hpp"
+
+namespace flowguard::detail {
+
+// How many callers may wait, and the order in which they are served.
+struct wait_policy {
+    std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
+
+    wait_order order = wait_order::fifo;
+    std::chrono::nanoseconds target{};   // this and `interval`: for wait_order::adaptive
+    std::chrono::nanoseconds interval{};
+
+    // A waiter counts as one priority higher for each `ageing` that it has waited; max: waiters do not age.
+    std::chrono::nanoseconds ageing = std::chrono::nanoseconds::max();
+    std::vector<double> shares{}; // of the partitions; empty: there is one partition
+
+    std::chrono::nanoseconds (*now)() noexcept = nullptr; // needed if the order depends on the time
+
+    std::function<void(rejection)> on_rejection{}; // called for each rejection, unless empty
+};
+
+// The waiters, in one lane for each priority of each partition, and whose turn it is. The next waiter is of the
+// partition that is furthest below its share, and of the highest priority there. It is the first in its lane, or the
+// last if the lane stands (see standing_queue).
+class waiting_lanes {
+public:
+    explicit waiting_lanes(wait_policy policy)
+        : policy_(std::move(policy)),
+          adapts_(policy_.order == wait_order::adaptive),
+          ages_(policy_.ageing != std::chrono::nanoseconds::max()),
+          plain_(!adapts_ && !ages_ && policy_.shares.empty()),
+          may_shed_(adapts_ || is_bounded()),
+          shares_(policy_.shares),
+          turns_(shares_),
+          lanes_(priority_count * (shares_.enabled() ? shares_.count() : 1), lane(policy_)),
+          sizes_(lanes_.size()) {}
+
+    bool empty() const noexcept { return occupied_ == 0; }
+    bool has_only_one() const noexcept { return size_ == 1; }
+    bool has_too_many() const noexcept { return size_ > policy_.max_waiters; }
+
+    // Whether a waiter can ever be shed.
+    bool may_shed() const noexcept { return may_shed_; }
+
+    // Whether the number of waiters is bounded.
+    bool is_bounded() const noexcept {
+        return policy_.max_waiters < std::numeric_limits<std::size_t>::max() - most_evictions;
+    }
+
+    // How many callers may be in line or on their way to it, `w` included. This exceeds max_waiters by a few only if
+    // the owner may evict another waiter in favour of `w`. Any thread may call it.
+    std::size_t most_waiters_with(const waiter& w) const noexcept {
+        const bool may_evict =
+            policy_.max_waiters != 0 && (adapts_ || shares_.enabled() || waits_below(w.lane.priority_index()));
+        return policy_.max_waiters + (may_evict ? most_evictions : 0);
+    }
+
+    // How many waiters of that priority there are. Any thread may call it.
+    std::size_t waiting_of(priority p) const noexcept {
+        std::size_t n = 0;
+        for (std::size_t i = static_cast<std::size_t>(p); i < sizes_.size(); i += priority_count)
+            n += waiting_in_lane(i);
+        return n;
+    }
+
+    partitions& shares() noexcept { return shares_; }
+    const partitions& shares() const noexcept { return shares_; }
+
+    void push_back(waiter& w) noexcept {
+        if (!plain_)
+            prepare(w);
+        const std::size_t i = w.lane.index();
+        lanes_[i].waiters.push_back(w);
+        enter(w, i);
+    }
+
+    // Puts a waiter at the front of its lane: it was in line before, and its turn has come.
+    void push_front(waiter& w) noexcept {
+        const std::size_t i = w.lane.index();
+        lanes_[i].waiters.push_front(w);
+        enter(w, i);
+    }
+
+    void remove(waiter& w) noexcept {
+        const std::size_t i = w.lane.index();
+        lanes_[i].waiters.remove(w);
+        count(i, -1);
+        if (lanes_[i].waiters.empty())
+            occupied_ &= ~bit(i);
+        w.where = waiter::position::nowhere;
+    }
+
+    // Decides anew which lanes stand.
+    void look() noexcept {
+        if (adapts_)
+            look_at_each();
+    }
+
+    // The waiter to be served next; null if there is none.
+    waiter* next() const noexcept {
+        if (empty())
+            return nullptr;
+        return plain_ ? lanes_[static_cast<std::size_t>(std::countr_zero(occupied_))].waiters.front()
+                      : next_by_policy();
+    }
+
+    // A waiter that has waited too long in a lane that stands; null if there is none. It is never the waiter that is
+    // served next, so that a released permit finds a waiter.
+    waiter* overdue() const noexcept { return adapts_ && !empty() ? find_overdue() : nullptr; }
+
+    // The waiter to evict when max_waiters is exceeded. It is of the partition that is furthest beyond its share,
+    // counting its waiters, of the lowest priority there, and the last to be served. The waiter that is served next is
+    // kept, unless it is the only one.
+    waiter* least() const noexcept {
+        waiter* const kept = next();
+        waiter* found = kept;
+        for_each_lane(shares_.enabled() ? lanes_of_most_filled(kept->lane) : occupied_, [&](std::size_t i) {
+            waiter* last = lanes_[i].standing.stands() ? lanes_[i].waiters.front() : lanes_[i].waiters.back();
+            if (last != kept)
+                found = last; // of a lower priority than the one before
+        });
+        return found;
+    }
+
+    // Called when the next waiter has been granted its permits.
+    void count_turn(const waiter& w) noexcept {
+        if (shares_.enabled()) {
+            shares_.enter(w.lane.partition());
+            turns_.take(w.lane.partition());
+        }
+    }
+
+    // `visit(w)` may remove w, and no other waiter.
+    template <class F>
+    void for_each(F visit) {
+        for_each_lane(occupied_, [&](std::size_t i) {
+            for (waiter* w = lanes_[i].waiters.front(); w != nullptr;) {
+                waiter* next = w->next;
+                visit(*w);
+                w = next;
+            }
+        });
+    }
+
+private:
+    struct lane {
+        explicit lane(const wait_policy& policy) noexcept : standing(policy.target, policy.interval) {}
+
+        waiter_list waiters;
+        standing_queue standing;
+    };
+
+    static constexpr std::uint64_t bit(std::size_t lane) noexcept { return std::uint64_t{1} << lane; }
+    static constexpr std::uint64_t lanes_of_partition = 0xF; // of the first partition
+    static constexpr std::size_t most_evictions = 64; // callers on their way at a time that may evict another waiter
+
+    std::size_t waiting_in_lane(std::size_t i) const noexcept { return sizes_[i].load(std::memory_order_relaxed); }
+
+    // Whether a waiter of lower priority than that waits.
+    bool waits_below(std::size_t index) const noexcept {
+        for (std::size_t i = 0; i < sizes_.size(); ++i)
+            if (i % priority_count > index && waiting_in_lane(i) != 0)
+                return true;
+        return false;
+    }
+
+    void enter(waiter& w, std::size_t lane_index) noexcept {
+        count(lane_index, 1);
+        occupied_ |= bit(lane_index);
+        w.where = waiter::position::in_line;
+    }
+
+    void count(std::size_t lane_index, int one) noexcept {
+        size_ += static_cast<std::size_t>(one);
+        sizes_[lane_index].store(waiting_in_lane(lane_index) + static_cast<std::size_t>(one),
+                                 std::memory_order_relaxed); // written by one thread at a time
+    }
+
+    // For a waiter that is about to be pushed.
+    void prepare(waiter& w) noexcept {
+        if (adapts_ || ages_)
+            w.enqueued_at = policy_.now();
+        lane& l = lanes_[w.lane.index()];
+        if (adapts_ && l.waiters.empty())
+            l.standing.look(std::chrono::nanoseconds(0), w.enqueued_at);
+        if (shares_.enabled() && waiting_in(w.lane.partition()) == 0)
+            turns_.join(w.lane.partition());
+    }
+
+    // How long a waiter has waited. At least 0: a clock may be set back.
+    static std::chrono::nanoseconds waited(const waiter& w, std::chrono::nanoseconds now) noexcept {
+        return std::max(saturated_difference(now, w.enqueued_at), std::chrono::nanoseconds::zero());
+    }
+
+    void look_at_each() noexcept {
+        const auto now = policy_.now();
+        for_each_lane(occupied_,
+                      [&](std::size_t i) { lanes_[i].standing.look(waited(*lanes_[i].waiters.front(), now), now); });
+    }
+
+    waiter* next_by_policy() const noexcept {
+        const std::uint64_t lanes = shares_.enabled() ? lanes_of_least_filled() : occupied_;
+        if (ages_)
+            return oldest_for_its_priority(lanes);
+        return first_of(lanes_[static_cast<std::size_t>(std::countr_zero(lanes))]);
+    }
+
+    waiter* find_overdue() const noexcept {
+        const waiter* const kept = next();
+        const auto now = policy_.now();
+        waiter* found = nullptr;
+        for_each_lane(occupied_, [&](std::size_t i) {
+            waiter* oldest = lanes_[i].waiters.front();
+            if (lanes_[i].standing.stands() && oldest != kept && lanes_[i].standing.is_too_long(waited(*oldest, now)))
+                found = oldest;
+        });
+        return found;
+    }
+
+    template <class F>
+    static void for_each_lane(std::uint64_t lanes, F visit) {
+        for (; lanes != 0; lanes &= lanes - 1)
+            visit(static_cast<std::size_t>(std::countr_zero(lanes)));
+    }
+
+    static waiter* first_of(const lane& l) noexcept {
+        return l.standing.stands() ? l.waiters.back() : l.waiters.front();
+    }
+
+    std::uint64_t lanes_in(std::size_t partition) const noexcept {
+        return occupied_ & (lanes_of_partition << (partition * priority_count));
+    }
+
+    std::size_t waiting_in(std::size_t partition) const noexcept {
+        std::size_t n = 0;
+        for_each_lane(lanes_in(partition), [&](std::size_t i) { n += waiting_in_lane(i); });
+        return n;
+    }
+
+    // The lanes of the partition that has the least in flight in relation to its share. Among equals, it is the one
+    // with the fewest turns in relation to its share: if there are more partitions than permits, they are all equal
+    // whenever a permit comes back.
+    std::uint64_t lanes_of_least_filled() const noexcept {
+        std::uint64_t found = 0;
+        std::pair<double, double> least;
+        for (std::size_t p = 0; p < shares_.count(); ++p) {
+            const std::pair<double, double> fill{shares_.fill(p), turns_.of(p)};
+            if (lanes_in(p) != 0 && (found == 0 || fill < least)) {
+                found = lanes_in(p);
+                least = fill;
+            }
+        }
+        return found;
+    }
+
+    // The lanes of the partition that is furthest beyond its share, counting its waiters except the one that is kept.
+    std::uint64_t lanes_of_most_filled(lane_number kept) const noexcept {
+        std::uint64_t found = 0;
+        double most = 0;
+        for (std::size_t p = 0; p < shares_.count(); ++p) {
+            const std::size_t waiting = waiting_in(p) - (p == kept.partition() ? 1 : 0);
+            if (waiting > 0 && (found == 0 || shares_.fill(p, waiting) > most)) {
+                found = lanes_in(p);
+                most = shares_.fill(p, waiting);
+            }
+        }
+        return found;
+    }
+
+    // A lane's oldest waiter is promoted by one priority for each `ageing` that it has waited. Among equals, the one
+    // that has waited longest is next. A lane that stands does not age: it serves its newest waiter, and sheds the old
+    // ones.
+    waiter* oldest_for_its_priority(std::uint64_t lanes) const noexcept {
+        const auto now = policy_.now();
+        waiter* found = nullptr;
+        std::int64_t best = 0;
+        std::chrono::nanoseconds since{};
+        for_each_lane(lanes, [&](std::size_t i) {
+            waiter* oldest = lanes_[i].waiters.front();
+            const std::int64_t steps = lanes_[i].standing.stands() ? 0 : waited(*oldest, now) / policy_.ageing;
+            const std::int64_t promoted = static_cast<std::int64_t>(i % priority_count) - steps;
+            if (found == nullptr || promoted < best || (promoted == best && oldest->enqueued_at < since)) {
+                found = first_of(lanes_[i]);
+                best = promoted;
+                since = oldest->enqueued_at;
+            }
+        });
+        return found;
+    }
+
+    const wait_policy policy_;
+    const bool adapts_;
+    const bool ages_;
+    const bool plain_; // only the priority and the order of arrival matter
+    const bool may_shed_;
+    partitions shares_;
+    partition_turns turns_;
+    std::vector<lane> lanes_;
+    std::vector<std::atomic<std::size_t>> sizes_; // of the lanes
+    std::uint64_t occupied_ = 0; // a bit for each lane that has a waiter
+    std::size_t size_ = 0;
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,542 @@
+// semaphore_state.hpp
+// ~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_SEMAPHORE_SEMAPHORE_STATE_HPP
+#define FLOWGUARD_DETAIL_SEMAPHORE_SEMAPHORE_STATE_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/queue/rejections.hpp"
+#include "flowguard/detail/queue/wait_queue.hpp"
+#include "flowguard/detail/queue/waiter.hpp"
+#include "flowguard/detail/semaphore/context_links.hpp"
+#include "flowguard/detail/semaphore/owner_rounds.hpp"
+#include "flowguard/detail/semaphore/permit_word.hpp"
+#include "flowguard/limits.hpp"
+#include "flowguard/priority.hpp"
+#include "flowguard/rejection.hpp"
+
+namespace flowguard::detail {
+
+// The result of an attempt to wait.
+enum class wait_start : std::uint8_t {
+    queued, // the waiter is completed later, exactly once
+    full,   // not queued: as many callers wait as are allowed
+    closed  // not queued: the semaphore is closed
+};
+
+// Everything of a semaphore except its executor: permits, limit, and the queue of waiters.
+//
+// The queue is a plain list that only its *owner* touches: the first thread to need the queue while it has no owner.
+// Every other thread pushes a message to the inbox and returns. No thread waits for the owner, except in abandon().
+// (Combining of this kind: Hendler, Incze, Shavit, Tzafrir, "Flat Combining", SPAA 2010.)
+//
+// inbox_, one atomic word:
+//
+//   address   of the newest message, the top of a stack; the stack is only emptied as a whole, so there is no ABA
+//   owned     some thread is the owner
+//   dirty     permits were released, or the limit was changed, since the owner last looked
+//   closing   set for good: no caller is queued any more
+//   orphaned  set for good: the handle was destroyed; the first owner that ends its ownership with no waiter left drops
+//             the handle's reference
+//
+// *What the owner does.* It works in rounds of bounded length. In each round it grants permits, decides which waiters
+// are shed, and completes all waiters that it has decided on. To complete a waiter is to post it to its executor: no
+// handler runs in here. The thread calls observers when it does not own the queue any more.
+//
+// *Liveness.* A waiter that is granted a permit is completed in the same round. The owner sees a message, or `dirty`,
+// at the end of the round in which it arrived, and acts on it in the next. So no party waits for more than two rounds,
+// however many messages arrive.
+// An owner that other threads have kept busy for many rounds gives up the queue, although the inbox holds messages: the
+// next thread that needs the queue becomes the owner. If none has done so by the time the former owner has yielded
+// once, the former owner takes the queue back.
+//
+// *Last touch.* The handler of a completed waiter may destroy the semaphore at once. While there is an owner, the state
+// stays alive: the semaphore's destructor sets `orphaned`, and the owner drops the handle's reference when it ends its
+// ownership. A former owner touches the state only with a reference of its own. A thread that releases permits holds a
+// reference, too, from when other threads can see the permits until it has told the owner.
+//
+// tests/model/semaphore.pml checks all of this exhaustively, except for memory orders and contexts. tests/memory_model
+// checks the memory orders.
+//
+// Aligned so that the atomic words and the counters share one cache line, with nothing else in it: a call that finds a
+// free permit moves only that line between cores.
+class alignas(64) semaphore_state {
+public:
+    explicit semaphore_state(std::size_t limit, wait_policy policy = {}) : word_(limit), queue_(std::move(policy)) {}
+
+    semaphore_state(const semaphore_state&) = delete;
+    semaphore_state& operator=(const semaphore_state&) = delete;
+
+    // Takes permits; with one reference, if they may outlive the handle. Fails if too few are available,
+    // if a caller waits, or after close(). Lock-free.
+    bool try_take(std::size_t permits, bool with_reference) noexcept {
+        // A waiter whose message is still in the inbox comes before this caller. Acquire: if the owner has taken the
+        // messages, this thread also sees that `contended` was set before.
+        if ((inbox_.load(std::memory_order_acquire) & ~(owned | dirty)) != 0)
+            return false;
+        return word_.try_take(permits, with_reference);
+    }
+
+    // Releases permits that were taken with a reference. May destroy *this.
+    void release_with_reference(std::size_t permits) noexcept {
+        if (word_.try_release_with_reference(permits))
+            return;
+        if (try_own()) {
+            run_as_owner(permits); // they go straight to the first waiter
+            return;
+        }
+        word_.release(permits);
+        tell_owner();
+        drop_references(1);
+    }
+
+    // Releases permits. Returns false, and changes nothing, if more than max_limit would be available.
+    bool release(std::size_t permits) noexcept {
+        switch (word_.try_release(permits, max_limit)) {
+        case permit_word::released::done:
+            return true;
+        case permit_word::released::too_many:
+            return false;
+        case permit_word::released::contended:
+            break;
+        }
+        if (try_own()) {
+            word_.refer();
+            run_as_owner(permits); // they go straight to the first waiter
+            return true;
+        }
+        word_.release_and_refer(permits);
+        tell_owner();
+        drop_references(1);
+        return true;
+    }
+
+    // Puts a waiter in line. It is then completed exactly once, perhaps before this returns; but it is posted to its
+    // executor, so its handler never runs inside this call. If it is not queued, it remains the caller's, and a
+    // cancellation has no effect from now on.
+    [[nodiscard]] wait_start wait(waiter& w) noexcept {
+        if (!reserve(w))
+            return not_queued(w, wait_start::full);
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        for (;;) {
+            if ((inbox & closing) != 0) {
+                free_reservations(1);
+                return not_queued(w, wait_start::closed);
+            }
+            enqueue_message& message = w;
+            if (try_post(inbox, &message, 0)) {
+                if ((inbox & owned) == 0)
+                    run_as_owner(0, in_hand(inbox, &message));
+                return wait_start::queued;
+            }
+        }
+    }
+
+    // What wait() would return now. This only looks, so that a rejected call costs little.
+    [[nodiscard]] wait_start would_wait(const waiter& w) const noexcept {
+        if (is_closed())
+            return wait_start::closed;
+        const bool full =
+            queue_.is_bounded() && reserved_.load(std::memory_order_relaxed) >= queue_.most_waiters_with(w);
+        return full ? wait_start::full : wait_start::queued;
+    }
+
+    // Takes out of line a waiter that the caller has claimed.
+    void cancel_claimed(waiter& w, wait_result why) noexcept {
+        w.result = why;
+        cancel_message& message = w;
+        post_or_own(&message, 0);
+    }
+
+    // Takes all present waiters out of line. Throws if there is no memory for the message.
+    void cancel_all() { post_or_own(new queue_message(queue_message::kind::cancel_all), 0); }
+
+    // Takes all waiters out of line, and queues no other from now on. Idempotent.
+    void close() noexcept { post_or_own(nullptr, closing); }
+
+    // Called when the handle is destroyed: ends all waits, and retires the observer. *this is destroyed with its last
+    // reference.
+    void orphan() noexcept {
+        add_reference();
+        post_or_own(nullptr, closing | orphaned);
+        rejected().retire();
+        drop_references(1);
+    }
+
+    bool is_closed() const noexcept { return (inbox_.load(std::memory_order_relaxed) & closing) != 0; }
+
+    // Whether the handle was destroyed. Relaxed: a caller does not go on to read what the thread that destroyed the
+    // handle wrote.
+    bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_relaxed) & orphaned) != 0; }
+
+    // Waiters that a higher limit admits are granted their permits at once; nothing is taken from a holder.
+    void set_limit(std::size_t limit) noexcept {
+        if (word_.set_limit_and_refer(limit))
+            tell_owner();
+        drop_references(1);
+    }
+
+    std::size_t limit() const noexcept { return word_.limit(); }
+    std::size_t available() const noexcept { return word_.available(); }
+    std::size_t in_flight() const noexcept { return word_.held(); }
+    std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+    std::size_t waiting_of(priority p) const noexcept { return queue_.waiting_of(p); }
+
+    // Counts a call that is not admitted. Count it before its caller is told; tell the observer after that.
+    void count_rejection(rejection why) noexcept { rejected().count(why); }
+
+    // Calls the observer, which may destroy the semaphore: the caller touches *this afterwards only with a reference of
+    // its own.
+    void tell_rejection(rejection why) noexcept {
+        if (!rejected().is_observed())
+            return;
+        add_reference();
+        rejected().tell(why);
+        drop_references(1);
+    }
+
+    // Does both, for a function that tells its caller by what it returns.
+    void reject(rejection why) noexcept {
+        count_rejection(why);
+        tell_rejection(why);
+    }
+
+    const rejections& rejected() const noexcept { return queue_.rejected; }
+
+    partitions& shares() noexcept { return queue_.shares(); }
+    const partitions& shares() const noexcept { return queue_.shares(); }
+
+    // A reference keeps *this alive without its handle.
+    void add_reference() noexcept { word_.refer(); }
+    // Fails while *this is being destroyed.
+    [[nodiscard]] bool try_add_reference() noexcept { return word_.try_refer(); }
+    void drop_references(std::size_t references) noexcept {
+        if (word_.drop(references))
+            delete this;
+    }
+
+    // Called when a context is being destroyed: ends the waiters whose handlers would run there, without calling the
+    // handlers. The caller holds a reference. After this returns, no thread completes a waiter there any more. Unlike
+    // all other functions, this one waits for the owner, if there is one, for two rounds at most.
+    void abandon(const asio::execution_context& context) noexcept {
+        abandon_message message(context);
+        post_or_own(&message, 0);
+        while (!message.applied.load(std::memory_order_acquire)) // the owner has written the list
+            std::this_thread::yield();
+        while (waiter* w = message.abandoned.pop_front()) {
+            free_reservations(1);
+            w->destroy();
+        }
+        has_abandoned(context);
+    }
+
+    // Called when the limit was lowered for a limited time. As soon as there is a waiter, the owner asks the first one
+    // to watch() for the end of that time. Relaxed: the next step publishes it.
+    void want_watch() noexcept {
+        wants_watch_.store(true, std::memory_order_relaxed);
+        if (word_.refer_and_look())
+            tell_owner();
+        drop_references(1);
+    }
+
+    // The contexts whose callers have waited here.
+    context_links& contexts() noexcept { return contexts_; }
+
+protected:
+    virtual ~semaphore_state() = default;
+
+    // Called when a context is being destroyed, and no waiter here belongs to it any more. A derived class then ends
+    // what else it has in that context.
+    virtual void has_abandoned(const asio::execution_context&) noexcept {}
+
+private:
+    static constexpr std::uintptr_t owned = 1;
+    static constexpr std::uintptr_t dirty = 2;
+    static constexpr std::uintptr_t closing = 4;
+    static constexpr std::uintptr_t orphaned = 8;
+    static constexpr std::uintptr_t for_good = closing | orphaned;
+    static constexpr std::uintptr_t flags = owned | dirty | for_good;
+    static_assert(alignof(queue_message) > flags);
+
+    static queue_message* newest(std::uintptr_t inbox) noexcept {
+        return reinterpret_cast<queue_message*>(inbox & ~flags); // NOLINT(performance-no-int-to-ptr)
+    }
+
+    rejections& rejected() noexcept { return queue_.rejected; }
+
+    // Reserves one of the max_waiters slots. Relaxed: it is a count, and publishes nothing.
+    [[nodiscard]] bool reserve(const waiter& w) noexcept {
+        if (!queue_.is_bounded())
+            return true;
+        std::size_t n = reserved_.load(std::memory_order_relaxed);
+        const std::size_t most = queue_.most_waiters_with(w);
+        while (n < most)
+            if (reserved_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed, std::memory_order_relaxed))
+                return true;
+        return false;
+    }
+
+    void free_reservations(std::size_t n) noexcept {
+        if (queue_.is_bounded())
+            reserved_.fetch_sub(n, std::memory_order_relaxed);
+    }
+
+    static wait_start not_queued(waiter& w, wait_start why) noexcept {
+        static_cast<void>(w.claim());
+        return why;
+    }
+
+    // Tries once to become the owner; if there is one, tries to push the message instead, or to set `dirty` if there is
+    // no message. If the last owner left messages in the inbox, a new owner pushes its own as well, and reads it in its
+    // turn: see in_hand(). Afterwards `inbox` is the value that was found. Acquire: a new owner must see what the last
+    // one did. Release: the owner must see what this thread did before. Write `dirty` even if it is set already: the
+    // owner must synchronize with this write, not with an earlier one.
+    bool try_post(std::uintptr_t& inbox, queue_message* message, std::uintptr_t sticky) noexcept {
+        std::uintptr_t desired = inbox | sticky | owned;
+        if (message != nullptr && !is_idle(inbox)) {
+            message->older = newest(inbox);
+            desired = reinterpret_cast<std::uintptr_t>(message) | (desired & flags);
+        } else if (message == nullptr && (inbox & owned) != 0) {
+            desired |= dirty;
+        }
+        return inbox_.compare_exchange_weak(inbox, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
+    }
+
+    // Whether there is no owner, and no message. The next thread then becomes the owner, and keeps its message in hand
+    // instead of pushing it.
+    static bool is_idle(std::uintptr_t inbox) noexcept { return (inbox & owned) == 0 && newest(inbox) == nullptr; }
+
+    // For a thread that has just become the owner: the message that it must apply itself; null if it has pushed the
+    // message to the inbox. `found` is the value of the inbox that it found.
+    static queue_message* in_hand(std::uintptr_t found, queue_message* message) noexcept {
+        return is_idle(found) ? message : nullptr;
+    }
+
+    // The calling thread becomes the owner and does the work, or else tells the owner, and does not touch *this
+    // afterwards.
+    void post_or_own(queue_message* message, std::uintptr_t sticky) noexcept {
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        while (!try_post(inbox, message, sticky)) {
+        }
+        if ((inbox & owned) == 0)
+            run_as_owner(0, in_hand(inbox, message));
+    }
+
+    void tell_owner() noexcept { post_or_own(nullptr, 0); }
+
+    [[nodiscard]] bool try_own() noexcept {
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        while ((inbox & owned) == 0)
+            if (try_post(inbox, nullptr, 0))
+                return true;
+        return false;
+    }
+
+    // The same, but only if the last owner has left work.
+    [[nodiscard]] bool try_own_leftovers() noexcept {
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        while ((inbox & owned) == 0 && (inbox & ~for_good) != 0)
+            if (try_post(inbox, nullptr, 0))
+                return true;
+        return false;
+    }
+
+    // What a thread holds while it is the owner.
+    class ownership {
+    public:
+        ownership(permit_word& word, std::size_t permits) noexcept : word_(word), permits_(permits) {}
+
+        // The next four are called by wait_queue::serve().
+        bool take(std::size_t permits, bool last_in_line) noexcept {
+            if (permits_ == permits)
+                return true;
+            put_back();
+            if (word_.take_or_contend(permits, last_in_line))
+                permits_ = permits;
+            return permits_ != 0;
+        }
+        void grant() noexcept { permits_ = 0; } // the waiter has them, and their reference
+        std::size_t reach() const noexcept {
+            const std::size_t limit = word_.limit();
+            if (limit == 0)
+                return max_limit;
+            const std::int64_t free = word_.balance() + static_cast<std::int64_t>(permits_);
+            return std::max(limit, static_cast<std::size_t>(std::max<std::int64_t>(free, 0)));
+        }
+        void note_aside() noexcept { word_.set_aside(); }
+
+        void put_back() noexcept {
+            if (permits_ == 0)
+                return;
+            word_.release(permits_);
+            permits_ = 0;
+            ++references;
+        }
+
+        waiter_list done; // to be completed
+        rejection_tally untold; // the observer is told of these afterwards
+        bool observes = false; // `untold` is not empty; the owner then holds a reference
+        std::size_t references = 0; // to be dropped
+        std::uintptr_t inbox = 0; // its flags, when the owner last saw them
+
+    private:
+        permit_word& word_;
+        std::size_t permits_; // with one reference, unless 0
+    };
+
+    // The owner's work. The calling thread has just become the owner. It brings permits with one reference, or a
+    // message, or neither.
+    void run_as_owner(std::size_t permits, queue_message* message = nullptr) noexcept {
+        ownership o(word_, permits);
+        if (permits != 0 && word_.balance() < 0)
+            o.put_back(); // they pay off debt first
+        if (message != nullptr)
+            queue_.apply(*message, o.done);
+
+        o.inbox = inbox_.load(std::memory_order_relaxed);
+        for (int rounds = 1;; ++rounds) {
+            const bool is_through = do_round(o);
+            if (is_through && try_release_ownership(o))
+                break;
+            if (rounds >= owner_rounds::most_rounds) {
+                if (hand_on(o))
+                    break;
+                rounds = 0;
+            }
+            take_messages(o);
+        }
+
+        if (o.observes)
+            o.untold.for_each([this](rejection why) { rejected().tell(why); });
+        if (o.references > 0)
+            drop_references(o.references);
+    }
+
+    // Returns false if there is more to do, even if no message arrives.
+    bool do_round(ownership& o) noexcept {
+        bool more = false;
+        if ((o.inbox & closing) != 0) {
+            word_.set_contended(); // no caller bypasses the queue any more
+            queue_.end_all((o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed, o.done);
+        } else {
+            more = queue_.serve(o, o.done, owner_rounds::most_grants);
+            queue_.shed(o.done);
+        }
+        o.put_back();
+        // From here until the next round, `contended` is set exactly if a waiter is in line, or the semaphore is
+        // closed.
+        const bool contends = !queue_.empty() || (o.inbox & closing) != 0;
+        if (contends != word_.contended())
+            contends ? word_.set_contended() : word_.clear_contended();
+        if (!queue_.has_aside() && word_.has_aside())
+            word_.clear_aside();
+        waiting_.store(queue_.size(), std::memory_order_relaxed);
+        if (wants_watch_.load(std::memory_order_relaxed))
+            ask_for_watch();
+        complete(o);
+        queue_.confirm_abandoned();
+        return !more;
+    }
+
+    void ask_for_watch() noexcept {
+        waiter* const w = queue_.next();
+        if (w == nullptr)
+            return;
+        wants_watch_.store(false, std::memory_order_relaxed);
+        w->watch();
+    }
+
+    // Completes the waiters that were decided on. Their handlers may destroy the semaphore, but not its state, which
+    // exists while there is an owner.
+    void complete(ownership& o) noexcept {
+        while (waiter* w = o.done.pop_front()) {
+            free_reservations(1);
+            if (rejected().is_observed())
+                note_rejection(w->result, o);
+            w->complete();
+        }
+    }
+
+    void note_rejection(wait_result result, ownership& o) noexcept {
+        const std::optional<rejection> why = rejection_of(result);
+        if (!why)
+            return;
+        o.untold.add(*why);
+        if (!std::exchange(o.observes, true)) {
+            add_reference();
+            ++o.references;
+        }
+    }
+
+    // Ends the ownership and returns true, unless a message or `dirty` has arrived meanwhile.
+    bool try_release_ownership(ownership& o) noexcept {
+        // The handle's reference is dropped once: by the first owner that finds the handle gone and no waiter left.
+        const bool last = (o.inbox & orphaned) != 0 && !handle_dropped_ && waiting() == 0;
+        std::uintptr_t idle = (o.inbox & for_good) | owned;
+        if (last)
+            handle_dropped_ = true;
+        // Release: the next owner must see the queue as this one leaves it.
+        if (inbox_.compare_exchange_strong(idle, idle & ~owned, std::memory_order_release, std::memory_order_relaxed)) {
+            o.references += last ? 1 : 0;
+            return true;
+        }
+        if (last)
+            handle_dropped_ = false;
+        return false;
+    }
+
+    // Takes the messages from the inbox, and applies them.
+    void take_messages(ownership& o) noexcept {
+        // Set `contended` before emptying the inbox, so that try_take cannot overtake the waiters in it; the release
+        // pairs with the acquire of try_take. Acquire: this thread reads the messages next. If the load finds no
+        // message, one may arrive before the exchange; the exchange then fails.
+        std::uintptr_t taken = inbox_.load(std::memory_order_relaxed);
+        if (newest(taken) != nullptr ||
+            !inbox_.compare_exchange_strong(taken, taken & (for_good | owned), std::memory_order_acq_rel,
+                                            std::memory_order_relaxed)) {
+            if (!word_.contended())
+                word_.set_contended();
+            taken = inbox_.fetch_and(for_good | owned, std::memory_order_acq_rel);
+        }
+        o.inbox = taken & flags;
+        queue_.apply_all(newest(taken), o.done);
+    }
+
+    // Called when other threads have kept the owner busy for long. Gives up the queue to the next thread that needs it.
+    // Returns true if another thread has become the owner, or was and has done all the work; false if this thread is
+    // the owner again.
+    bool hand_on(ownership& o) noexcept {
+        if (o.references == 0) { // for the look afterwards
+            add_reference();
+            ++o.references;
+        }
+        // The next owner must look at the permits, too. Relaxed: the next step publishes it.
+        inbox_.fetch_or(dirty, std::memory_order_relaxed);
+        // Release: the next owner must see the queue as this one leaves it.
+        inbox_.fetch_and(~owned, std::memory_order_release);
+        std::this_thread::yield();
+        return !try_own_leftovers();
+    }
+
+    permit_word word_;
+    std::atomic<std::uintptr_t> inbox_{0};
+    std::atomic<std::size_t> waiting_{0}; // written by the owner alone
+    std::atomic<std::size_t> reserved_{0}; // slots of max_waiters, if bounded: of waiters in line or on their way
+    context_links contexts_;
+    alignas(64) wait_queue queue_; // the owner's; and the counts of rejections
+    bool handle_dropped_ = false; // the owner's
+    std::atomic<bool> wants_watch_{false};
+};
+
+} // namespace flowguard::detail
+
+#endif

@@ -1,0 +1,437 @@
+// wait_operation.hpp
+// ~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_DETAIL_SEMAPHORE_WAIT_OPERATION_HPP
+#define FLOWGUARD_DETAIL_SEMAPHORE_WAIT_OPERATION_HPP
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/completion_executor.hpp"
+#include "flowguard/detail/asio/deadline.hpp"
+#include "flowguard/detail/asio/post_attempt.hpp"
+#include "flowguard/detail/queue/shared_claim.hpp"
+#include "flowguard/detail/queue/waiter.hpp"
+#include "flowguard/detail/semaphore/context_service.hpp"
+#include "flowguard/detail/semaphore/semaphore_state.hpp"
+#include "flowguard/error.hpp"
+
+namespace flowguard::detail {
+
+inline error_code to_error_code(wait_result result) noexcept {
+    switch (result) {
+    case wait_result::granted:
+        return {};
+    case wait_result::timed_out:
+        return error::wait_timeout;
+    case wait_result::closed:
+        return error::closed;
+    case wait_result::shed:
+    case wait_result::overdue:
+        return error::shed;
+    case wait_result::aborted:
+    case wait_result::abandoned:
+        break;
+    }
+    return asio::error::operation_aborted;
+}
+
+// The handler in a waiter's cancellation slot.
+class canceller {
+public:
+    canceller() noexcept = default;
+    canceller(const canceller&) = delete;
+    canceller& operator=(const canceller&) = delete;
+    ~canceller() {
+        if (claim_ != nullptr)
+            claim_->drop_reference();
+    }
+
+    void share(shared_claim& claim) noexcept {
+        claim.add_reference();
+        claim_ = &claim;
+    }
+
+    // Every type of cancellation is supported: a cancelled wait leaves the semaphore as if it had never begun.
+    void operator()(asio::cancellation_type_t type) noexcept {
+        if (type != asio::cancellation_type::none && claim_ != nullptr && claim_->claim())
+            claim_->state().cancel_claimed(claim_->claimed_waiter(), wait_result::aborted);
+    }
+
+private:
+    shared_claim* claim_ = nullptr; // null if the wait could not be started
+};
+
+// A waiter that is an Asio operation. It has a handler, outstanding work that keeps the context of the handler's
+// executor running, and a Delivery, which passes permits on to the handler.
+//
+// Members of a Delivery:
+// - `state()`: the semaphore. `lane()`: where to wait.
+// - `take(n)`: takes permits at once, with their reference. `release(n)`: returns permits, with their reference.
+// - `deliver(handler, error, permits)`: calls the handler, and passes the permits on to it, with their reference, in
+//   whatever form; if there is an error, there are no permits.
+// - `watch(executor)`: keeps a timer for the semaphore. `prepare_watch(executor)`: prepares the executor's context for
+//   that. `watch_in_vain()`: called in place of `watch()` if no timer can be had. A Delivery may lack these three.
+//
+// The cancellation slot is filled before the wait is published, and never touched again: see shared_claim.
+template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
+class wait_operation final : public waiter {
+public:
+    // Starts a wait. If this throws (no memory), the handler is never called, and no permit is taken.
+    static void start(Handler handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
+                      const Timing& timing = {}) {
+        pointer op{create(handler, default_executor, delivery, permits, timing)};
+        semaphore_state& state = op->delivery_.state();
+        if (delivery.take(permits)) {
+            op->result = wait_result::granted;
+            op.release()->complete_immediately(default_executor);
+            return;
+        }
+        if constexpr (has_deadline) {
+            if (op->deadline_.has_passed())
+                return reject(std::move(op), default_executor,
+                              state.is_closed() ? wait_result::closed : wait_result::timed_out);
+        }
+        if (const wait_start now = state.would_wait(*op); now != wait_start::queued)
+            return reject(std::move(op), default_executor, result_of(now));
+        if (asio::execution_context* context = op->context())
+            op->link(*context);
+        op->fill_slot();
+        if constexpr (has_deadline) {
+            op->make_cancellable();
+            op->deadline_.start(expiry(op.get()));
+        }
+        // From here on another thread may complete and destroy the operation, so it is not touched any more. An
+        // operation with a deadline exists until start_through().
+        wait_operation* published = op.release();
+        const wait_start started = state.wait(*published);
+        if constexpr (has_deadline) {
+            std::optional<keep_alive> kept; // not if it is queued: then the state may be gone
+            if (started != wait_start::queued) {
+                kept.emplace(state);
+                published->result = result_of(started);
+                state.count_rejection(*rejection_of(result_of(started)));
+                static_cast<void>(published->deadline_.completion_through()); // not the last: start_through() follows
+            }
+            if (published->deadline_.start_through([&] { published->time_out(); }))
+                published->try_to([&] { published->executor_.post(completion(published)); });
+            if (kept)
+                state.tell_rejection(*rejection_of(result_of(started)));
+        } else if (started != wait_start::queued) {
+            reject(pointer{published}, default_executor, result_of(started));
+        }
+    }
+
+    // With a deadline, there is always a context: the timer's.
+    asio::execution_context* context() override {
+        if constexpr (has_deadline && !timer_is_handlers)
+            return context_of(deadline_.get_executor());
+        else
+            return executor_.context();
+    }
+
+    void watch() noexcept override {
+        if constexpr (watches) {
+            try {
+                if constexpr (has_watch_executor)
+                    return delivery_.watch(watch_executor());
+            } catch (...) { // no memory
+            }
+            delivery_.watch_in_vain();
+        }
+    }
+
+    void complete() noexcept override {
+        if (deadline_.completion_through())
+            post();
+    }
+
+    void destroy() noexcept override {
+        if (deadline_.completion_through())
+            destroy_now();
+    }
+
+private:
+    static constexpr bool has_deadline = !std::is_same_v<Timing, without_deadline>;
+    static constexpr bool watches = requires(const Delivery& d) { d.watch_in_vain(); };
+
+    using handler_executor = asio::associated_executor_t<Handler, Executor>;
+
+    // Whether the timer uses the handler's executor. Some executors, such as a promise's, have no context for a timer.
+    static constexpr bool timer_is_handlers = has_context<handler_executor>;
+    using timer_executor = std::conditional_t<timer_is_handlers, handler_executor, Executor>;
+
+    // The executor on which the semaphore keeps a timer of its own, and whether there is one.
+    static constexpr bool has_watch_executor = watches && (has_deadline || has_context<handler_executor>);
+    auto watch_executor() {
+        if constexpr (has_deadline)
+            return deadline_.get_executor();
+        else
+            return executor_.get_executor();
+    }
+
+    // By default, an operation uses the memory that Asio keeps for a thread's next operation.
+    using handler_allocator = asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>;
+    using allocator = typename std::allocator_traits<handler_allocator>::template rebind_alloc<wait_operation>;
+
+    static handler_allocator allocator_of(const Handler& handler) noexcept {
+        return asio::get_associated_allocator(handler, asio::recycling_allocator<void>());
+    }
+
+    struct deleter {
+        void operator()(wait_operation* op) const noexcept { deallocate(op, allocator{allocator_of(op->handler_)}); }
+    };
+    using pointer = std::unique_ptr<wait_operation, deleter>;
+
+    // The function that is posted. If it is destroyed uncalled, with its context, it releases the permits.
+    class completion {
+    public:
+        using allocator_type = completion_allocator<void>;
+
+        explicit completion(wait_operation* op) noexcept : op_(op) {}
+        completion(completion&& other) noexcept : op_(std::exchange(other.op_, nullptr)) {}
+        completion& operator=(completion&&) = delete;
+        ~completion() {
+            if (op_ == nullptr)
+                return;
+            post_attempt::gone(op_);
+            op_->destroy_now();
+        }
+
+        allocator_type get_allocator() const noexcept { return op_->executor_.get_allocator(); }
+
+        void operator()() { std::exchange(op_, nullptr)->invoke(); }
+
+    private:
+        wait_operation* op_;
+    };
+
+    // The timer's handler.
+    class expiry {
+    public:
+        using allocator_type = handler_allocator;
+        using executor_type = asio::associated_executor_t<Handler, timer_executor>;
+
+        explicit expiry(wait_operation* op) noexcept : op_(op) {}
+        expiry(expiry&& other) noexcept : op_(other.op_), is_alive_(std::exchange(other.is_alive_, false)) {}
+        expiry& operator=(expiry&&) = delete;
+        ~expiry() {
+            if (is_alive_ && op_->deadline_.timer_through([] {})) // uncalled, with its context
+                op_->destroy_now();
+        }
+
+        allocator_type get_allocator() const noexcept { return allocator_of(op_->handler_); }
+        executor_type get_executor() const noexcept {
+            return asio::get_associated_executor(op_->handler_, op_->deadline_.get_executor());
+        }
+
+        void operator()(const error_code&) {
+            is_alive_ = false;
+            wait_operation* op = op_;
+            if (!op->deadline_.timer_through([op] { op->time_out(); }))
+                return;
+            op->invoke(); // on its executor, after the initiating call: as good as posted
+        }
+
+    private:
+        wait_operation* op_; // kept by a move: after a failure, Asio asks a moved-from handler for its allocator
+        bool is_alive_ = true;
+    };
+
+#if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
+    // Dispatched to the immediate executor, and from there to the handler's executor, as in Asio's own operations.
+    class immediate_completion : public completion {
+    public:
+        using executor_type = handler_executor;
+
+        immediate_completion(wait_operation* op, const handler_executor& executor) noexcept
+            : completion(op), op_(op), executor_(executor) {}
+
+        executor_type get_executor() const noexcept { return executor_; }
+
+        void operator()() {
+            post_attempt::gone(op_); // if this runs inside the attempt, the handler may throw
+            completion::operator()();
+        }
+
+    private:
+        wait_operation* op_;
+        handler_executor executor_;
+    };
+#endif
+
+    wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
+                   const Timing& timing)
+        : waiter(permits),
+          delivery_(delivery),
+          executor_(asio::get_associated_executor(handler, default_executor)),
+          deadline_(timing, timer_executor_for(handler, default_executor)),
+          handler_(std::move(handler)) {
+        lane = delivery.lane();
+    }
+    ~wait_operation() = default;
+
+    static timer_executor timer_executor_for(const Handler& handler, const Executor& default_executor) {
+        if constexpr (timer_is_handlers)
+            return asio::get_associated_executor(handler, default_executor);
+        else
+            return default_executor;
+    }
+
+    static wait_operation* create(Handler& handler, const Executor& default_executor, Delivery delivery,
+                                  std::size_t permits, const Timing& timing) {
+        allocator memory{allocator_of(handler)};
+        wait_operation* storage = std::allocator_traits<allocator>::allocate(memory, 1);
+        try {
+            return ::new (static_cast<void*>(storage))
+                wait_operation(std::move(handler), default_executor, delivery, permits, timing);
+        } catch (...) {
+            std::allocator_traits<allocator>::deallocate(memory, storage, 1);
+            throw;
+        }
+    }
+
+    static void deallocate(wait_operation* op, allocator memory) noexcept {
+        op->~wait_operation();
+        std::allocator_traits<allocator>::deallocate(memory, op, 1);
+    }
+
+    // Called outside the initiating call. If the executor takes no allocator, this may fail for lack of memory. No
+    // caller is left then that could be told, so std::terminate is called, as for any handler that cannot be posted.
+    void post() noexcept { executor_.post(completion(this)); }
+
+    // Completes from within the initiating call: by a post, or through the handler's associated immediate executor.
+    void complete_immediately([[maybe_unused]] const Executor& default_executor) {
+#if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
+        try_to([&] {
+            auto executor = asio::get_associated_executor(handler_, default_executor);
+            auto immediate = asio::get_associated_immediate_executor(handler_, executor);
+            asio::dispatch(immediate, immediate_completion{this, executor});
+        });
+#else
+        try_to([this] { executor_.post(completion(this)); });
+#endif
+    }
+
+    // Posts or dispatches from within the initiating call, and passes on what that throws. A completion that is
+    // destroyed releases the permits. If the failed post has left it in an executor's queue instead, its permits and
+    // handler are taken from it.
+    template <class F>
+    void try_to(F post_or_dispatch) {
+        const post_attempt attempt(this);
+        try {
+            post_or_dispatch();
+        } catch (...) {
+            if (attempt.operation_exists())
+                strip();
+            throw;
+        }
+    }
+
+    // For an operation that a failed post has left in a queue. Its handler is destroyed at once, because it may hold
+    // permits of its own, or the executor whose queue holds the operation.
+    void strip() noexcept {
+        const std::size_t permits = granted();
+        result = wait_result::abandoned;
+        if (permits != 0)
+            delivery_.release(permits);
+        [[maybe_unused]] const Handler dropped(std::move(handler_));
+    }
+
+    // Makes the context known to the semaphore, and prepares the context for timers if one may be needed there.
+    void link(asio::execution_context& context) {
+        if constexpr (has_watch_executor)
+            link_context(delivery_.state(), context, true, [this] { delivery_.prepare_watch(watch_executor()); });
+        else
+            link_context(delivery_.state(), context, has_deadline || watches, [] {});
+    }
+
+    // Lets the owner of the slot's signal, if there is one, cancel the wait.
+    void fill_slot() {
+        auto slot = asio::get_associated_cancellation_slot(handler_);
+        if (!slot.is_connected())
+            return;
+        // The canceller has no claim at first. It replaces the canceller of an earlier wait, whose claim is then freed,
+        // so that the new claim can use the memory.
+        canceller& cancel = slot.template emplace<canceller>();
+        shared_claim* claim = shared_claim::create(delivery_.state(), *this);
+        share_claim(*claim);
+        cancel.share(*claim);
+    }
+
+    void time_out() noexcept {
+        if (claim())
+            delivery_.state().cancel_claimed(*this, wait_result::timed_out);
+    }
+
+    // Keeps the semaphore's state alive, even if its handle is destroyed.
+    class keep_alive {
+    public:
+        explicit keep_alive(semaphore_state& state) noexcept : state_(state) { state_.add_reference(); }
+        keep_alive(const keep_alive&) = delete;
+        keep_alive& operator=(const keep_alive&) = delete;
+        ~keep_alive() { state_.drop_references(1); }
+
+    private:
+        semaphore_state& state_;
+    };
+
+    static wait_result result_of(wait_start why_not) noexcept {
+        return why_not == wait_start::full ? wait_result::shed : wait_result::closed;
+    }
+
+    // Rejects a call before it waits: tells its caller first, and then the observer. Either may destroy the semaphore.
+    static void reject(pointer op, const Executor& default_executor, wait_result why) {
+        semaphore_state& state = op->delivery_.state();
+        const keep_alive kept(state);
+        op->result = why;
+        state.count_rejection(*rejection_of(why));
+        op.release()->complete_immediately(default_executor);
+        state.tell_rejection(*rejection_of(why));
+    }
+
+    std::size_t granted() const noexcept { return result == wait_result::granted ? wanted : 0; }
+
+    // The rest is for the party that has the operation to itself: see deadline.
+
+    void destroy_now() noexcept {
+        if (granted() != 0)
+            delivery_.release(granted());
+        deleter{}(this);
+    }
+
+    // Frees the memory before it calls the handler, so that the handler's next operation can use it.
+    void invoke() {
+        if (result == wait_result::abandoned)
+            return destroy_now();
+        Handler handler = take_handler();
+        const Delivery delivery = delivery_;
+        const error_code error = to_error_code(result);
+        const std::size_t permits = granted();
+        deallocate(this, allocator{allocator_of(handler)});
+        delivery.deliver(handler, error, permits);
+    }
+
+    Handler take_handler() {
+        try {
+            return std::move(handler_);
+        } catch (...) {
+            destroy_now();
+            throw;
+        }
+    }
+
+    const Delivery delivery_;
+    completion_executor<handler_executor> executor_;
+    [[no_unique_address]] deadline<Timing, timer_executor> deadline_;
+    Handler handler_;
+};
+
+} // namespace flowguard::detail
+
+#endif

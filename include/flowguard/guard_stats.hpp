@@ -1,0 +1,53 @@
+// guard_stats.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_GUARD_STATS_HPP
+#define FLOWGUARD_GUARD_STATS_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "flowguard/limits.hpp"
+#include "flowguard/priority.hpp"
+
+namespace flowguard {
+
+/// What flow_guard::stats() returns. Every call is counted, but the values are not all of the same instant.
+struct guard_stats {
+    std::size_t limit = 0;
+    const char* limit_reason = ""; ///< why the limit is that, as in limit_decision; a string that is never destroyed
+    std::size_t available_permits = 0;
+    std::size_t in_flight = 0;
+    std::size_t waiting = 0;
+    std::array<std::size_t, priority_count> waiting_by_priority{}; ///< by the value of their priority
+
+    // Counts since the guard was made. Every call ends up as admitted, shed, timed out, cancelled, closed, or bypassed,
+    // unless it is destroyed with its context.
+    /// Calls that got a permit: the sum of the next three and in_flight. It never decreases. It may count too many:
+    /// calls that were just ending, one for each thread, and calls that got a permit after their deadline.
+    std::uint64_t admitted = 0;
+    std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
+    std::uint64_t ignored = 0; ///< tasks that ended with outcome::ignored
+    std::uint64_t dropped = 0; ///< tasks that ended with outcome::dropped
+    std::uint64_t shed = 0; ///< calls rejected for lack of a permit, the sum of the next three
+    std::uint64_t shed_at_once = 0; ///< calls that never wait: try_run(), try_acquire()
+    std::uint64_t shed_from_full = 0; ///< calls shed because guard_options::max_waiters callers waited
+    std::uint64_t shed_as_overdue = 0; ///< calls that waited too long in a lane that stands; see wait_order
+    std::uint64_t timed_out = 0; ///< calls that waited for max_wait, or whose deadline passed
+    std::uint64_t cancelled = 0; ///< calls that were cancelled while they waited
+    std::uint64_t closed = 0; ///< calls that waited when the guard was closed, or were made later
+    std::uint64_t bypassed = 0; ///< calls that ran without a permit, by run_options::bypass
+    std::uint64_t windows = 0; ///< updates of the strategy
+
+    // Values of the last window that was closed; all 0 before that.
+    duration rtt_mean{};
+    duration rtt_p50{}; ///< within 7 %, as is rtt_p99
+    duration rtt_p99{};
+    duration baseline_rtt{}; ///< the RTT without queueing, for a strategy that has a `baseline()`
+};
+
+} // namespace flowguard
+
+#endif

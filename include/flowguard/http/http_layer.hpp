@@ -1,0 +1,176 @@
+// http_layer.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_HTTP_HTTP_LAYER_HPP
+#define FLOWGUARD_HTTP_HTTP_LAYER_HPP
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "flowguard/classify.hpp"
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/deadline.hpp"
+#include "flowguard/detail/asio/task_traits.hpp"
+#include "flowguard/detail/http/header_value.hpp"
+#include "flowguard/error.hpp"
+#include "flowguard/flow_guard.hpp"
+#include "flowguard/http/http_status.hpp"
+#include "flowguard/http/retry_after.hpp"
+#include "flowguard/limits.hpp"
+#include "flowguard/outcome.hpp"
+#include "flowguard/priority.hpp"
+#include "flowguard/run_options.hpp"
+
+namespace flowguard {
+
+namespace detail {
+
+struct no_bypass {
+    template <class Request>
+    constexpr bool operator()(const Request&) const noexcept {
+        return false;
+    }
+};
+
+} // namespace detail
+
+/// What a layer needs of an adapter, which handles one kind of HTTP messages.
+///
+/// - `header(request, name)`: the value of a header, empty if there is none; the name is as in the options.
+/// - `unavailable(request)`: a callable that takes the seconds to put into Retry-After, and makes the 503 for this
+///   request. It must own what it needs of the request, because the request may be destroyed before it is called.
+/// - `status(response)`: its status, as an integer or enumeration. Optional: responses without it count as successes.
+template <class Adapter, class Request, class Response>
+concept http_adapter =
+    requires(const Adapter& adapter, const Request& request, std::string_view name, std::chrono::seconds retry_after) {
+        { adapter.header(request, name) } -> std::convertible_to<std::string_view>;
+        { adapter.unavailable(request)(retry_after) } -> std::convertible_to<Response>;
+    };
+
+/// The options of a layer.
+template <class Bypass = detail::no_bypass>
+struct http_layer_options {
+    /// The header that tells how long the client will wait for the answer from now on, in milliseconds or in the form
+    /// of grpc-timeout. A request that cannot be started by then is not started. The default is the header that Envoy
+    /// sends to the services behind it. Empty: no header is read.
+    std::string deadline_header = "x-envoy-expected-rq-timeout-ms";
+
+    /// The header with the request's priority, by its name: see priority. By default no header is read, since any
+    /// client could claim to be critical_plus. Name one, such as x-priority, if the clients are your own.
+    std::string priority_header{};
+
+    /// The priority of requests without that header.
+    flowguard::priority priority = flowguard::priority::critical;
+
+    /// The partition whose share of the limit the requests use: an index into guard_options::partitions.
+    std::size_t partition = 0;
+
+    /// `bool(const Request&)`: whether a request runs without a permit, such as a health check.
+    Bypass bypass = {};
+};
+
+/// Middleware: puts a guard in front of any coroutine that answers HTTP requests. A layer is such a coroutine itself.
+///
+///     flowguard::http_layer guarded{guard, answer, flowguard::beast_http{}};
+///     http::response<http::string_body> response = co_await guarded(std::move(request), connection);
+///
+/// A request waits for a permit as in flow_guard::run(), for as long as the guard's options allow. A rejected request
+/// is answered 503 with Retry-After (see retry_after()). So is a request whose handler ended with one of FlowGuard's
+/// errors, from a guard further inside. (A layer further inside answers 503 itself, which is a drop for this layer, so
+/// that one overload lowers both limits. Use a guard there instead.) classify_http_status() classifies a response by
+/// its status, and default_classifier classifies exceptions. Other exceptions reach the caller unchanged.
+///
+/// The handler is any `awaitable<Response>(Request, Args...)`. Lvalues reach it as lvalues, which the caller must keep
+/// alive, as for any coroutine. Rvalues are kept until the handler is called. For handlers that are callbacks, use
+/// tickets: see docs/http.md.
+///
+/// *Thread safety.* Calls may run at the same time if the handler, the adapter and the bypass may; they are called as
+/// const.
+///
+/// *Lifetime.* The guard must outlive the layer, and the layer its calls.
+///
+/// *Cancellation.* As for flow_guard::run(): `operation_aborted` reaches the caller.
+///
+/// *Memory.* A call allocates the frames of its coroutines. If it is rejected, an exception is thrown and caught
+/// inside.
+template <class Guard, class Handler, class Adapter, class Bypass = detail::no_bypass>
+class http_layer {
+public:
+    /// Throws what moving its arguments throws. If the options name a partition or priority that the guard does not
+    /// have, each call throws std::invalid_argument.
+    http_layer(Guard& guard, Handler handler, Adapter adapter, http_layer_options<Bypass> options = {})
+        : guard_(&guard), handler_(std::move(handler)), adapter_(std::move(adapter)), options_(std::move(options)) {}
+
+    /// The handler's response, or a 503.
+    template <class Request, class... Args>
+        requires std::invocable<const Handler&, Request, Args...>
+    auto operator()(Request&& request, Args&&... args) const -> std::invoke_result_t<const Handler&, Request, Args...> {
+        return serve<Request, Args...>(std::forward<Request>(request), std::forward<Args>(args)...);
+    }
+
+private:
+    using clock = typename Guard::clock_type;
+
+    struct by_status {
+        const Adapter* adapter;
+
+        template <class Response>
+            requires(!std::same_as<Response, std::exception_ptr>)
+        outcome operator()(const Response& response) const {
+            if constexpr (requires { adapter->status(response); })
+                return classify_http_status(static_cast<unsigned>(adapter->status(response)));
+            else
+                return outcome::success;
+        }
+    };
+
+    // Lvalue arguments are references here, and rvalues are values.
+    template <class Request, class... Args>
+    auto serve(Request request, Args... args) const -> std::invoke_result_t<const Handler&, Request, Args...> {
+        using response = typename detail::awaited<std::invoke_result_t<const Handler&, Request, Args...>>::result;
+        static_assert(http_adapter<Adapter, std::remove_cvref_t<Request>, response>,
+                      "the adapter must have header() for the request, and unavailable() for the response");
+        const auto unavailable = adapter_.unavailable(std::as_const(request)); // now: the handler may move it away
+        try {
+            co_return co_await guard_->run(
+                [&] { return std::invoke(handler_, std::forward<Request>(request), std::forward<Args>(args)...); },
+                how_to_run(std::as_const(request)));
+        } catch (const system_error& e) {
+            if (!is_flowguard_error(e.code()))
+                throw;
+        }
+        co_return unavailable(retry_after(guard_->stats()));
+    }
+
+    template <class Request>
+    run_options<by_status, clock> how_to_run(const Request& request) const {
+        run_options<by_status, clock> how{.priority = options_.priority,
+                                          .partition = options_.partition,
+                                          .bypass = options_.bypass(request),
+                                          .classify = {&adapter_}};
+        if (!options_.deadline_header.empty())
+            if (const auto timeout = detail::parse_timeout(adapter_.header(request, options_.deadline_header)))
+                how.deadline = detail::after<clock>(std::chrono::ceil<typename clock::duration>(*timeout)).time;
+        if (!options_.priority_header.empty())
+            if (const auto told = detail::parse_priority(adapter_.header(request, options_.priority_header)))
+                how.priority = *told;
+        return how;
+    }
+
+    Guard* guard_;
+    Handler handler_;
+    Adapter adapter_;
+    http_layer_options<Bypass> options_;
+};
+
+} // namespace flowguard
+
+#endif

@@ -1,0 +1,49 @@
+// retry_after.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_HTTP_RETRY_AFTER_HPP
+#define FLOWGUARD_HTTP_RETRY_AFTER_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <random>
+
+#include "flowguard/guard_stats.hpp"
+#include "flowguard/limits.hpp"
+
+namespace flowguard {
+
+namespace detail {
+
+// A random number in [0, 1).
+inline double jitter() {
+    thread_local std::minstd_rand random{std::random_device{}()};
+    return std::uniform_real_distribution<double>()(random);
+}
+
+} // namespace detail
+
+/// When a rejected client should try again, in whole seconds, for Retry-After (RFC 9110, section 10.2.3).
+///
+/// The least value is the time to serve all present calls, (in flight + waiting) / limit × RTT, clamped to [1, 60],
+/// since a longer guess is no better. `jitter`, a random number in [0, 1), spreads the values evenly between one and
+/// three times that: clients that were rejected together should not come back together.
+inline std::chrono::seconds retry_after(const guard_stats& now, double jitter) noexcept {
+    const double turns =
+        static_cast<double>(now.in_flight + now.waiting) / static_cast<double>(std::max(now.limit, std::size_t{1}));
+    const double to_serve_all = turns * std::chrono::duration<double>(now.rtt_mean).count();
+    const double least = std::clamp(std::ceil(to_serve_all), 1.0, 60.0);
+    return std::chrono::seconds(static_cast<std::chrono::seconds::rep>(least + jitter * (2 * least + 1)));
+}
+
+/// The same, with a random number from a generator of the calling thread.
+inline std::chrono::seconds retry_after(const guard_stats& now) {
+    return retry_after(now, detail::jitter());
+}
+
+} // namespace flowguard
+
+#endif

@@ -1,0 +1,63 @@
+// window.hpp
+// ~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_WINDOW_HPP
+#define FLOWGUARD_WINDOW_HPP
+
+#include <cstddef>
+
+#include "flowguard/limits.hpp"
+#include "flowguard/rtt_histogram.hpp"
+
+namespace flowguard {
+
+/// The RTTs of one group of successes.
+struct rtt_summary {
+    std::size_t samples = 0;
+    duration mean{}; ///< exact, not taken from the histogram; 0 without samples
+    rtt_histogram histogram;
+
+    /// The shortest RTT, within 7 %; 0 without samples. Complexity: as quantile().
+    duration min() const noexcept { return quantile(0); }
+
+    /// The RTT below which a share `q` in [0, 1] of the samples lies, with a relative error of at most 7 %; 0 without
+    /// samples. Complexity: linear in the number of buckets (320).
+    duration quantile(double q) const noexcept { return histogram.quantile(q); }
+
+    /// Standard deviation over mean, within a few per cent; 0 with fewer than two samples. Complexity: as quantile().
+    double variation() const noexcept { return histogram.variation(); }
+};
+
+/// One window of samples, as a strategy sees it.
+///
+/// A window is a *cohort*: the first `admitted` requests that were admitted after it was opened. It
+/// is closed when all of them are done. A window of the requests that *completed* in some interval
+/// would be biased towards short ones, most of all just after the limit changed.
+struct window {
+    std::size_t admitted = 0; ///< size of the cohort; less than planned, even 0, for a probe that plan::within ended
+    std::size_t dropped = 0; ///< ended with outcome::dropped
+    std::size_t ignored = 0; ///< ended with outcome::ignored
+
+    /// All successes. Stragglers, which were still running when the window was closed, are counted with their age.
+    rtt_summary all;
+
+    /// The successes admitted while at most a third of the limit (or one) was in flight: the RTT
+    /// with little queueing at the guarded resource.
+    rtt_summary low;
+
+    duration dropped_mean_rtt{}; ///< mean time from admission to being dropped; 0 if none was
+
+    // The next three do not count calls that run so long that their window was closed without them, such as streams:
+    // the rest of the limit is what the cohort could use.
+    std::size_t limit = 0; ///< the limit under which the cohort was admitted; in a probe, that of the plan
+    std::size_t max_in_flight = 0; ///< the most permits held at an admission of the cohort, its own included
+    double mean_in_flight = 0; ///< by Little's law: rate of admission × mean time in flight
+
+    duration length{}; ///< from opening to closing
+    duration admitting{}; ///< from the first admission of the cohort to its last
+};
+
+} // namespace flowguard
+
+#endif

@@ -1,0 +1,96 @@
+// beast_test.cpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/http/beast.hpp" // first: self-contained
+
+#include <boost/beast/http/dynamic_body.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "flowguard/flow_guard.hpp"
+#include "flowguard/http/http_layer.hpp"
+#include "support/asio.hpp"
+#include "support/coroutine.hpp"
+#include "support/scripted_strategy.hpp"
+
+namespace {
+
+namespace http = boost::beast::http;
+using flowguard::beast_http;
+using support::poll;
+using support::start;
+
+using request = http::request<http::string_body>;
+using response = http::response<http::string_body>;
+
+static_assert(flowguard::http_adapter<beast_http, request, response>);
+static_assert(flowguard::http_adapter<beast_http, request, http::response<http::dynamic_body>>);
+static_assert(flowguard::http_adapter<beast_http, request, http::message_generator>);
+
+asio::awaitable<response> answer(request r) {
+    response a{http::status::ok, r.version(), std::string(r.target())};
+    a.prepare_payload();
+    co_return a;
+}
+
+} // namespace
+
+TEST_CASE("A layer around a handler of Boost.Beast's") {
+    asio::io_context context;
+    flowguard::flow_guard guard{support::fixed_limit{1}, {.max_waiters = 0}};
+    const flowguard::http_layer guarded{guard, answer, beast_http{}};
+    const auto served = start(context, guarded(request{http::verb::get, "/rows", 11}));
+    poll(context);
+    REQUIRE(served->succeeded());
+    CHECK(served->value->result() == http::status::ok);
+    CHECK(served->value->body() == "/rows");
+    CHECK(guard.stats().succeeded == 1);
+
+    const auto busy = guard.try_acquire();
+    const auto shed = start(context, guarded(request{http::verb::get, "/rows", 11}));
+    poll(context);
+    REQUIRE(shed->succeeded());
+    CHECK(shed->value->result() == http::status::service_unavailable);
+    const int seconds = std::stoi(std::string(shed->value->at(http::field::retry_after)));
+    CHECK(seconds >= 1);
+    CHECK(seconds <= 3);
+}
+
+TEST_CASE("A request's header is found by its name, in any case") {
+    request r{http::verb::get, "/", 11};
+    r.set("X-Criticality", "sheddable");
+    CHECK(beast_http{}.header(r, "x-priority") == "sheddable");
+    CHECK(beast_http{}.header(r, "x-other").empty());
+}
+
+TEST_CASE("A response's status is a number, also one that has no name") {
+    response r{http::status::ok, 11};
+    CHECK(beast_http{}.status(r) == 200);
+    r.result(599);
+    CHECK(beast_http{}.status(r) == 599);
+}
+
+TEST_CASE("The 503 is of the request's version, and keeps the connection as the request does") {
+    for (const unsigned version : {10U, 11U})
+        for (const bool keep_alive : {false, true}) {
+            request r{http::verb::get, "/", version};
+            r.keep_alive(keep_alive);
+            const response a = beast_http{}.unavailable(r)(std::chrono::seconds(7));
+            CHECK(a.result() == http::status::service_unavailable);
+            CHECK(a.version() == version);
+            CHECK(a.keep_alive() == keep_alive);
+            CHECK(a.at(http::field::retry_after) == "7");
+            CHECK(a.at(http::field::content_length) == "0");
+        }
+}
+
+TEST_CASE("The 503 as a message_generator") {
+    request r{http::verb::get, "/", 11};
+    r.keep_alive(false);
+    const http::message_generator a = beast_http{}.unavailable(r)(std::chrono::seconds(7));
+    CHECK_FALSE(a.keep_alive());
+}

@@ -1,0 +1,33 @@
+// prometheus_cpp_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/metrics/prometheus_cpp.hpp" // first: self-contained
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <prometheus/text_serializer.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using flowguard::guard_stats;
+using flowguard::named_stats;
+
+} // namespace
+
+TEST_CASE("prometheus-cpp writes what the text writer writes") {
+    guard_stats s;
+    s.limit = 17;
+    s.waiting_by_priority = {0, 3, 0, 12};
+    s.succeeded = 1234;
+    s.shed_from_full = 4;
+    s.rtt_p99 = 2s;
+    const std::vector<named_stats> guards{{"database", s}, {"a \"b\" \\ c", guard_stats{}}};
+    const flowguard::prometheus_collectable collectable([&] { return guards; });
+    CHECK(prometheus::TextSerializer().Serialize(collectable.Collect()) == flowguard::prometheus_text(guards));
+}

@@ -1,0 +1,176 @@
+// allocation_failure_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// Each allocation of an initiating call fails in turn: the call throws std::bad_alloc, and then no handler is called
+// and no permit lost; or it succeeds. Replaces the global operator new, which is why this is a program of its own.
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "flowguard/dynamic_semaphore.hpp"
+#include "flowguard/error.hpp"
+#include "flowguard/flow_guard.hpp"
+#include "flowguard/permit.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
+#include "support/asio.hpp"
+#include "support/failing_new.hpp"
+
+namespace {
+
+using flowguard::dynamic_semaphore;
+using flowguard::error_code;
+using flowguard::permit;
+using namespace std::chrono_literals;
+
+// What all initiations of one kind have in common. `Executor` is the handler's.
+template <class Executor>
+struct fixture {
+    asio::io_context context{1};
+    std::optional<Executor> executor; // goes before the context
+    std::optional<dynamic_semaphore> semaphore{std::in_place, context, 1};
+    asio::cancellation_signal signal;
+    std::shared_ptr<int> canary = std::make_shared<int>(0); // is kept by handlers, and counts their calls
+
+    fixture() {
+        if constexpr (std::is_same_v<Executor, asio::any_io_executor>)
+            executor.emplace(asio::make_strand(context));
+        else if constexpr (std::is_constructible_v<Executor, asio::io_context::executor_type>)
+            executor.emplace(context.get_executor());
+        else
+            executor.emplace(context);
+    }
+
+    auto handler() {
+        return asio::bind_executor(*executor, [kept = canary](error_code, const permit&) { ++*kept; });
+    }
+};
+
+// Calls `initiate(fixture)` again and again, each time with another allocation that fails, until none is left to.
+// Afterwards, `held` permits are still held by somebody else. With `waits`, a wait begins that somebody has to end.
+template <class Executor, class Prepare, class Initiate>
+void fail_each(Prepare prepare, Initiate initiate) {
+    int failed = 0;
+    for (int k = 1;; ++k) {
+        REQUIRE(k < 100);
+        fixture<Executor> f;
+        auto held = prepare(f);
+        const auto handlers_before = f.canary.use_count();
+        REQUIRE(handlers_before == 1);
+        auto handler = std::make_optional(f.handler());
+        bool thrown = false;
+        bool all_succeeded = false;
+        {
+            support::failing_allocation failing(k);
+            try {
+                initiate(f, std::move(*handler));
+            } catch (const std::bad_alloc&) {
+                thrown = true;
+            }
+            all_succeeded = !failing.has_failed();
+        }
+        handler.reset();
+        INFO("allocation " << k);
+        CHECK((!all_succeeded || !thrown));
+        failed += thrown ? 1 : 0;
+        f.signal.emit(asio::cancellation_type::none);
+        held = {}; // whoever waits is served now
+        f.context.poll();
+        CHECK(*f.canary == (thrown ? 0 : 1));
+        CHECK(f.semaphore->waiting() == 0);
+        CHECK(f.semaphore->in_flight() == 0);
+        f.signal.emit(asio::cancellation_type::all);
+        f.executor.reset(); // the strand may have kept a handler that it has no memory to run
+        CHECK(f.canary.use_count() == 1);
+        if (all_succeeded)
+            break;
+    }
+#if !defined(FLOWGUARD_NO_ALLOCATION_FAILS)
+    CHECK(failed > 0);
+#endif
+}
+
+using io_executor = asio::io_context::executor_type;
+using io_strand = asio::strand<io_executor>;
+
+constexpr auto free_permit = [](auto&) { return permit(); };
+constexpr auto no_permit = [](auto& f) { return f.semaphore->try_acquire_permit(); };
+constexpr auto closed = [](auto& f) {
+    f.semaphore->close();
+    return permit();
+};
+
+} // namespace
+
+#define FLOWGUARD_KINDS io_executor, io_strand, asio::any_io_executor, asio::io_context::strand
+
+TEMPLATE_TEST_CASE("A permit that is free", "", FLOWGUARD_KINDS) {
+    fail_each<TestType>(free_permit,
+                        [](auto& f, auto handler) { f.semaphore->async_acquire_permit(std::move(handler)); });
+    fail_each<TestType>(free_permit,
+                        [](auto& f, auto handler) { f.semaphore->async_acquire_permit_for(1h, std::move(handler)); });
+}
+
+TEMPLATE_TEST_CASE("A permit to wait for", "", FLOWGUARD_KINDS) {
+    fail_each<TestType>(no_permit,
+                        [](auto& f, auto handler) { f.semaphore->async_acquire_permit(std::move(handler)); });
+    fail_each<TestType>(no_permit,
+                        [](auto& f, auto handler) { f.semaphore->async_acquire_permit_for(1h, std::move(handler)); });
+}
+
+TEMPLATE_TEST_CASE("A permit to wait for until cancelled", "", FLOWGUARD_KINDS) {
+    fail_each<TestType>(no_permit, [](auto& f, auto handler) {
+        f.semaphore->async_acquire_permit(asio::bind_cancellation_slot(f.signal.slot(), std::move(handler)));
+    });
+    fail_each<TestType>(no_permit, [](auto& f, auto handler) {
+        f.semaphore->async_acquire_permit_for(1h, asio::bind_cancellation_slot(f.signal.slot(), std::move(handler)));
+    });
+}
+
+TEMPLATE_TEST_CASE("A semaphore that is closed", "", FLOWGUARD_KINDS) {
+    fail_each<TestType>(closed, [](auto& f, auto handler) { f.semaphore->async_acquire_permit(std::move(handler)); });
+    fail_each<TestType>(closed,
+                        [](auto& f, auto handler) { f.semaphore->async_acquire_permit_for(1h, std::move(handler)); });
+}
+
+TEMPLATE_TEST_CASE("A deadline that has passed", "", FLOWGUARD_KINDS) {
+    fail_each<TestType>(no_permit, [](auto& f, auto handler) {
+        f.semaphore->async_acquire_permit_until(std::chrono::steady_clock::time_point::min(), std::move(handler));
+    });
+}
+
+TEMPLATE_TEST_CASE("A ticket of a guard", "", FLOWGUARD_KINDS) {
+    using guard_type = flowguard::flow_guard<flowguard::fixed_limit>;
+    for (int k = 1;; ++k) {
+        REQUIRE(k < 100);
+        fixture<TestType> f;
+        std::optional<guard_type> guard{std::in_place, f.context.get_executor(), flowguard::fixed_limit{1}};
+        int called = 0;
+        bool thrown = false;
+        bool all_succeeded = false;
+        {
+            const support::failing_allocation failing(k);
+            try {
+                guard->async_acquire(
+                    asio::bind_executor(*f.executor, [&called](error_code, const guard_type::ticket&) { ++called; }));
+            } catch (const std::bad_alloc&) {
+                thrown = true;
+            }
+            all_succeeded = !failing.has_failed();
+        }
+        f.context.poll();
+        CHECK(called == (thrown ? 0 : 1));
+        CHECK(guard->in_flight() == 0);
+        f.executor.reset();
+        if (all_succeeded)
+            break;
+    }
+}

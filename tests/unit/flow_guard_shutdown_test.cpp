@@ -1,0 +1,388 @@
+// flow_guard_shutdown_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/flow_guard.hpp" // first: self-contained
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+
+#include "flowguard/error.hpp"
+#include "support/asio.hpp"
+#include "support/coroutine.hpp"
+#include "support/guard_tests.hpp"
+#include "support/manual_clock.hpp"
+#include "support/scripted_strategy.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using flowguard::flow_guard;
+using flowguard::guard_options;
+using flowguard::window;
+using support::at_nine;
+using support::check_idle;
+using support::fixed_limit;
+using support::gate;
+using support::give;
+using support::held;
+using support::manual_clock;
+using support::message_of;
+using support::never_ends;
+using support::nothing;
+using support::poll;
+using support::scripted_strategy;
+using support::start;
+using support::use_up;
+
+using scripted_guard = flow_guard<scripted_strategy, manual_clock>;
+using ticket = scripted_guard::ticket;
+
+} // namespace
+
+// Closing
+
+TEST_CASE("A closed guard ends those who wait, and later callers, with closed") {
+    asio::io_context context;
+    gate g{context};
+    scripted_guard guard{context.get_executor(), scripted_strategy{1}};
+    int made = 0;
+    auto make = [&] {
+        ++made;
+        return give(1);
+    };
+    const auto holder = start(context, guard.run(held(g, 5)));
+    const auto waits = start(context, guard.run(make));
+    poll(context);
+    REQUIRE(guard.waiting() == 1);
+    guard.close();
+    CHECK(guard.waiting() == 0);
+    CHECK_FALSE(waits->done); // never from inside
+    poll(context);
+    CHECK(waits->code() == flowguard::error::closed);
+
+    const auto late = start(context, guard.run(make));
+    const auto attempt = start(context, guard.try_run(make));
+    flowguard::error_code of_handler;
+    guard.async_acquire([&](flowguard::error_code e, ticket t) {
+        of_handler = e;
+        CHECK_FALSE(t);
+    });
+    CHECK_FALSE(guard.try_acquire());
+    guard.close();
+    poll(context);
+    CHECK(late->code() == flowguard::error::closed);
+    CHECK(of_handler == flowguard::error::closed);
+    REQUIRE(attempt->succeeded());
+    CHECK_FALSE(attempt->value->has_value());
+    CHECK(made == 0);
+    CHECK(guard.stats().shed == 2);
+
+    g.let_one();
+    poll(context);
+    REQUIRE(holder->succeeded());
+    CHECK(*holder->value == 5);
+    CHECK(guard.stats().succeeded == 1);
+    CHECK(guard.in_flight() == 0);
+}
+
+TEST_CASE("A closed guard rejects callers though a permit is free") {
+    asio::io_context context;
+    flow_guard guard{fixed_limit{3}};
+    guard.close();
+    const auto late = start(context, guard.run(give(1)));
+    poll(context);
+    CHECK(late->code() == flowguard::error::closed);
+    CHECK(guard.stats().succeeded == 0);
+    CHECK(guard.in_flight() == 0);
+}
+
+// Cancellation
+
+TEST_CASE("A caller cancelled while it waits ends with operation_aborted, its task not made") {
+    asio::io_context context;
+    gate g{context};
+    flow_guard guard{fixed_limit{1}};
+    asio::cancellation_signal signal;
+    int made = 0;
+    const auto holder = start(context, guard.run(held(g)));
+    const auto before = start(context, guard.run(held(g)));
+    const auto cancelled = start(context, guard.run([&] {
+        ++made;
+        return give(1);
+    }),
+                                 &signal);
+    const auto after = start(context, guard.run(held(g)));
+    poll(context);
+    REQUIRE(guard.waiting() == 3);
+    signal.emit(asio::cancellation_type::terminal);
+    poll(context);
+    CHECK(guard.waiting() == 2);
+    CHECK(cancelled->code() == asio::error::operation_aborted);
+    CHECK(made == 0);
+    while (g.let_one())
+        poll(context);
+    CHECK(before->succeeded());
+    CHECK(after->succeeded());
+    CHECK(guard.stats().succeeded == 3);
+    CHECK(guard.stats().ignored == 0); // it was never admitted
+    check_idle(guard);
+}
+
+TEST_CASE("A waiter supports all types of cancellation") {
+    for (const auto type :
+         {asio::cancellation_type::terminal, asio::cancellation_type::partial, asio::cancellation_type::total}) {
+        asio::io_context context;
+        asio::cancellation_signal signal;
+        scripted_guard guard{context.get_executor(), scripted_strategy{1}};
+        ticket first = guard.try_acquire();
+        flowguard::error_code error;
+        guard.async_acquire(
+            asio::bind_cancellation_slot(signal.slot(), [&](flowguard::error_code e, ticket) { error = e; }));
+        signal.emit(asio::cancellation_type::none);
+        poll(context);
+        REQUIRE(guard.waiting() == 1);
+        signal.emit(type);
+        poll(context);
+        CHECK(error == asio::error::operation_aborted);
+        CHECK(guard.waiting() == 0);
+        first.success();
+        check_idle(guard);
+    }
+}
+
+TEST_CASE("A caller cancelled after its permit was granted, but before it knows, gives it back") {
+    asio::io_context context;
+    gate g{context};
+    flow_guard guard{fixed_limit{1}};
+    asio::cancellation_signal signal;
+    auto first = guard.try_acquire();
+    const auto cancelled = start(context, guard.run(held(g)), &signal);
+    const auto next = start(context, guard.run(give(1)));
+    poll(context);
+    first.success();
+    CHECK(guard.waiting() == 1);
+    CHECK(guard.in_flight() == 1);
+    signal.emit(asio::cancellation_type::terminal);
+    poll(context);
+    CHECK(cancelled->code() == asio::error::operation_aborted);
+    CHECK(next->succeeded());
+    CHECK(guard.stats().ignored == 1);
+    CHECK(guard.stats().dropped == 0);
+    check_idle(guard);
+}
+
+TEST_CASE("A cancelled task is ignored, and its permit goes to the next") {
+    asio::io_context context;
+    gate g{context};
+    flow_guard guard{fixed_limit{1}};
+    asio::cancellation_signal signal;
+    const auto cancelled = start(context, guard.run([&]() -> asio::awaitable<void> {
+        asio::steady_timer timer{context, asio::steady_timer::time_point::max()};
+        co_await timer.async_wait(asio::use_awaitable);
+    }),
+                                 &signal);
+    const auto next = start(context, guard.run(give(1)));
+    poll(context);
+    CHECK(guard.waiting() == 1);
+    signal.emit(asio::cancellation_type::terminal);
+    poll(context);
+    CHECK(cancelled->code() == asio::error::operation_aborted);
+    CHECK(next->succeeded());
+    CHECK(guard.stats().ignored == 1);
+    CHECK(guard.stats().succeeded == 1);
+    check_idle(guard);
+}
+
+// Lifetime
+
+TEST_CASE("A guard that goes ends those who wait with operation_aborted") {
+    asio::io_context context;
+    auto guard = std::make_unique<scripted_guard>(context.get_executor(), scripted_strategy{1});
+    ticket first = guard->try_acquire();
+    int made = 0;
+    const auto waits = start(context, guard->run([&] {
+        ++made;
+        return give(1);
+    }));
+    flowguard::error_code of_handler;
+    guard->async_acquire([&](flowguard::error_code e, ticket t) {
+        of_handler = e;
+        CHECK_FALSE(t);
+    });
+    poll(context);
+    CHECK(guard->waiting() == 2);
+    guard.reset();
+    poll(context);
+    CHECK(waits->code() == asio::error::operation_aborted);
+    CHECK(of_handler == asio::error::operation_aborted);
+    CHECK(made == 0);
+    first.success();
+    CHECK_FALSE(first);
+}
+
+TEST_CASE("Tasks that outlive their guard end as usual, and count for nothing") {
+    at_nine set_clock;
+    asio::io_context context;
+    gate g{context};
+    scripted_strategy strategy{3};
+    auto guard = std::make_unique<scripted_guard>(strategy, guard_options{.min_window = 1});
+    use_up(*guard, 1);
+    const auto task = start(context, guard->run(held(g, 8)));
+    const auto failing = start(context, guard->run([&]() -> asio::awaitable<void> {
+        co_await g.pass();
+        throw std::runtime_error("no luck");
+    }));
+    poll(context);
+    ticket t = guard->try_acquire(); // the fourth: three of the window are left
+    REQUIRE(strategy.windows().empty());
+    guard.reset();
+    g.let_all();
+    poll(context);
+    REQUIRE(task->succeeded());
+    CHECK(*task->value == 8);
+    CHECK(message_of(failing->exception) == "no luck");
+    t.success();
+    CHECK(strategy.windows().empty()); // all four of the window are done now
+}
+
+TEST_CASE("A permit that was granted when the guard went can still be used") {
+    asio::io_context context;
+    auto guard = std::make_unique<scripted_guard>(context.get_executor(), scripted_strategy{1});
+    ticket first = guard->try_acquire();
+    const auto granted = start(context, guard->run(give(3)));
+    poll(context);
+    first.success();
+    CHECK(guard->waiting() == 0);
+    CHECK(guard->in_flight() == 1);
+    guard.reset();
+    poll(context);
+    REQUIRE(granted->succeeded());
+    CHECK(*granted->value == 3);
+}
+
+namespace {
+
+// A context with everything in it that a guard can have there: a task in flight, callers who wait, and
+// callers whose permit has been granted, but who have not run yet.
+struct busy {
+    explicit busy(scripted_guard& guard) {
+        start(*context, guard.run(never_ends(watched))); // in flight, as long as it lives
+        ticket granted = guard.try_acquire();
+        ticket granted_to_handler = guard.try_acquire();
+        start(*context, guard.run(never_ends(watched)));
+        guard.async_acquire([seen = watched](flowguard::error_code, ticket) { ++*seen; });
+        start(*context, guard.run(never_ends, watched));
+        guard.async_acquire([seen = watched](flowguard::error_code, ticket) { ++*seen; });
+        poll(*context);
+        REQUIRE(guard.in_flight() == 3);
+        REQUIRE(guard.waiting() == 4);
+        granted.success();
+        granted_to_handler.success();
+        REQUIRE(guard.in_flight() == 3);
+        REQUIRE(guard.waiting() == 2);
+        REQUIRE(watched.use_count() > 5);
+    }
+
+    std::shared_ptr<int> watched = std::make_shared<int>(0);
+    std::unique_ptr<asio::io_context> context = std::make_unique<asio::io_context>();
+};
+
+} // namespace
+
+TEST_CASE("A context that goes before the guard gives all permits back, and calls nobody") {
+    at_nine set_clock;
+    std::optional<scripted_guard> guard;
+    std::unique_ptr<asio::io_context> context = std::make_unique<asio::io_context>();
+    guard.emplace(scripted_strategy{3});
+    {
+        auto watched = std::make_shared<int>(0);
+        for (int i = 0; i < 2; ++i)
+            start(*context, guard->run(never_ends(watched)));
+        ticket first = guard->try_acquire();
+        for (int i = 0; i < 3; ++i)
+            start(*context, guard->run(never_ends(watched)));
+        poll(*context);
+        REQUIRE(guard->waiting() == 3);
+        first.success(); // granted, and not run
+        REQUIRE(guard->waiting() == 2);
+        REQUIRE(guard->in_flight() == 3);
+        context.reset();
+        CHECK(watched.use_count() == 1);
+        CHECK(*watched == 0);
+    }
+    check_idle(*guard);
+    CHECK(guard->stats().succeeded == 1);
+    CHECK(guard->stats().ignored == 2);
+    CHECK(guard->stats().dropped == 0);
+
+    asio::io_context other;
+    const auto still_works = start(other, guard->run(give(1)));
+    poll(other);
+    CHECK(still_works->succeeded());
+}
+
+TEST_CASE("A guard that goes before the context leaves everything to it") {
+    at_nine set_clock;
+    asio::io_context guards_own;
+    auto guard = std::make_unique<scripted_guard>(guards_own.get_executor(), scripted_strategy{3});
+    std::optional<busy> b{std::in_place, *guard};
+    const std::shared_ptr<int> watched = b->watched;
+    SECTION("with completions that never run") {
+        guard.reset();
+        b.reset();
+        guards_own.restart();
+        guards_own.poll(); // handlers without an executor of their own
+    }
+    SECTION("with completions that run") {
+        guard.reset();
+        poll(*b->context);
+        poll(guards_own);
+        b.reset();
+    }
+    CHECK(watched.use_count() == 1);
+    CHECK(*watched == 2); // the two handlers
+}
+
+TEST_CASE("The guard's own context may go first, with handlers that wait there") {
+    at_nine set_clock;
+    const auto watched = std::make_shared<int>(0);
+    auto context = std::make_unique<asio::io_context>();
+    auto guard = std::make_unique<scripted_guard>(context->get_executor(), scripted_strategy{1});
+    ticket first = guard->try_acquire();
+    for (int i = 0; i < 3; ++i)
+        guard->async_acquire([watched](flowguard::error_code, ticket) { ++*watched; });
+    first.success();
+    CHECK(guard->waiting() == 2);
+    SECTION("before the guard") {
+        context.reset();
+        check_idle(*guard);
+    }
+    SECTION("after the guard") {
+        guard.reset();
+        context.reset();
+    }
+    CHECK(*watched == 0);
+    CHECK(watched.use_count() == 1);
+}
+
+TEST_CASE("A guard may be destroyed by the task that it runs") {
+    asio::io_context context;
+    gate g{context};
+    auto guard = std::make_unique<flow_guard<fixed_limit>>(fixed_limit{1});
+    const auto end = start(context, guard->run([&]() -> asio::awaitable<int> {
+        co_await g.pass();
+        guard.reset();
+        co_return 4;
+    }));
+    const auto waits = start(context, guard->run(give(1)));
+    poll(context);
+    REQUIRE(guard->waiting() == 1);
+    g.let_one();
+    poll(context);
+    REQUIRE(end->succeeded());
+    CHECK(*end->value == 4);
+    CHECK(waits->code() == asio::error::operation_aborted);
+}

@@ -1,0 +1,212 @@
+// flow_guard_ticket_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/flow_guard.hpp" // first: self-contained
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <utility>
+
+#include "flowguard/error.hpp"
+#include "support/asio.hpp"
+#include "support/coroutine.hpp"
+#include "support/guard_tests.hpp"
+#include "support/manual_clock.hpp"
+#include "support/scripted_strategy.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using flowguard::flow_guard;
+using flowguard::outcome;
+using support::at_nine;
+using support::check_idle;
+using support::fixed_limit;
+using support::held;
+using support::manual_clock;
+using support::poll;
+using support::scripted_strategy;
+using support::start;
+
+using scripted_guard = flow_guard<scripted_strategy, manual_clock>;
+using ticket = scripted_guard::ticket;
+
+} // namespace
+
+// Tickets
+
+TEST_CASE("A ticket is had when a permit is free, and is empty otherwise") {
+    scripted_guard guard{scripted_strategy{1}};
+    ticket first = guard.try_acquire();
+    CHECK(first);
+    CHECK(guard.in_flight() == 1);
+    CHECK(guard.available_permits() == 0);
+    ticket second = guard.try_acquire();
+    CHECK_FALSE(second);
+    CHECK(guard.stats().shed == 1);
+    first.success();
+    CHECK_FALSE(first);
+    check_idle(guard);
+}
+
+TEST_CASE("A ticket's verdict is counted") {
+    scripted_guard guard{scripted_strategy{1}};
+    guard.try_acquire().success();
+    guard.try_acquire().ignore();
+    guard.try_acquire().ignore();
+    guard.try_acquire().drop();
+    guard.try_acquire().drop();
+    guard.try_acquire().drop();
+    guard.try_acquire().finish(outcome::success);
+    CHECK(guard.stats().succeeded == 2);
+    CHECK(guard.stats().ignored == 2);
+    CHECK(guard.stats().dropped == 3);
+    check_idle(guard);
+}
+
+TEST_CASE("A ticket dropped without a verdict counts as ignored") {
+    scripted_guard guard{scripted_strategy{1}};
+    {
+        const ticket t = guard.try_acquire();
+        CHECK(guard.in_flight() == 1);
+    }
+    CHECK(guard.stats().ignored == 1);
+    CHECK(guard.stats().succeeded == 0);
+    CHECK(guard.stats().dropped == 0);
+    check_idle(guard);
+}
+
+TEST_CASE("A ticket's first verdict holds") {
+    scripted_guard guard{scripted_strategy{2}};
+    ticket t = guard.try_acquire();
+    t.drop();
+    t.success();
+    t.ignore();
+    t.finish(outcome::success);
+    CHECK(guard.stats().dropped == 1);
+    CHECK(guard.stats().succeeded == 0);
+    CHECK(guard.stats().ignored == 0);
+    check_idle(guard);
+}
+
+TEST_CASE("An empty ticket's verdict is without effect") {
+    ticket t;
+    CHECK_FALSE(t);
+    t.success();
+    t.ignore();
+    t.drop();
+    CHECK_FALSE(t);
+}
+
+TEST_CASE("A ticket moves its permit and its time of admission along") {
+    at_nine set_clock;
+    scripted_strategy strategy{1};
+    scripted_guard guard{strategy, {.min_window = 1}};
+    ticket first = guard.try_acquire();
+    manual_clock::at += 3ms;
+    ticket second = std::move(first);
+    CHECK_FALSE(first); // NOLINT(bugprone-use-after-move)
+    CHECK(second);
+    ticket third;
+    third = std::move(second);
+    CHECK_FALSE(second); // NOLINT(bugprone-use-after-move)
+    CHECK(guard.in_flight() == 1);
+    manual_clock::at += 4ms;
+    third.success();
+    check_idle(guard);
+    CHECK(guard.stats().succeeded == 1);
+    REQUIRE(strategy.windows().size() == 1);
+    CHECK(strategy.windows().front().all.mean == 7ms);
+}
+
+TEST_CASE("A ticket that is assigned to gives back, as ignored, what it held") {
+    scripted_guard guard{scripted_strategy{2}};
+    ticket a = guard.try_acquire();
+    ticket b = guard.try_acquire();
+    CHECK(guard.in_flight() == 2);
+    a = std::move(b);
+    CHECK(guard.in_flight() == 1);
+    CHECK(guard.stats().ignored == 1);
+    a.success();
+    CHECK(guard.stats().succeeded == 1);
+    check_idle(guard);
+}
+
+TEST_CASE("A ticket moved to itself keeps what it holds") {
+    scripted_guard guard{scripted_strategy{1}};
+    ticket t = guard.try_acquire();
+    ticket& same = t;
+    t = std::move(same);
+    CHECK(t);
+    CHECK(guard.in_flight() == 1);
+    CHECK(guard.stats().ignored == 0);
+    t.success();
+    CHECK(guard.stats().succeeded == 1);
+    check_idle(guard);
+}
+
+TEST_CASE("A ticket can be waited for by a handler, which never runs inside the call") {
+    asio::io_context context;
+    scripted_guard guard{context.get_executor(), scripted_strategy{1}};
+    ticket held_one;
+    ticket held_two;
+    int calls = 0;
+    guard.async_acquire([&](flowguard::error_code e, ticket t) {
+        ++calls;
+        CHECK_FALSE(e);
+        held_one = std::move(t);
+    });
+    CHECK(calls == 0);
+    poll(context);
+    CHECK(calls == 1);
+    CHECK(held_one);
+
+    guard.async_acquire([&](flowguard::error_code e, ticket t) {
+        ++calls;
+        CHECK_FALSE(e);
+        held_two = std::move(t);
+    });
+    poll(context);
+    CHECK(calls == 1);
+    CHECK(guard.waiting() == 1);
+    held_one.success();
+    CHECK(calls == 1);
+    CHECK(guard.waiting() == 0);
+    CHECK(guard.in_flight() == 1);
+    poll(context);
+    CHECK(calls == 2);
+    CHECK(held_two);
+    held_two.drop();
+    check_idle(guard);
+    CHECK(guard.stats().dropped == 1);
+}
+
+TEST_CASE("A ticket can be waited for by a coroutine") {
+    asio::io_context context;
+    flow_guard guard{fixed_limit{1}};
+    auto first = guard.try_acquire();
+    auto caller = [&]() -> asio::awaitable<void> {
+        auto t = co_await guard.async_acquire(asio::use_awaitable);
+        CHECK(t);
+        CHECK(guard.in_flight() == 1);
+        t.drop();
+    };
+    const auto end = start(context, caller());
+    poll(context);
+    CHECK_FALSE(end->done);
+    first.success();
+    poll(context);
+    CHECK(end->succeeded());
+    CHECK(guard.stats().dropped == 1);
+    check_idle(guard);
+}
+
+TEST_CASE("A ticket that its handler does not take goes back as ignored") {
+    asio::io_context context;
+    flow_guard guard{context.get_executor(), fixed_limit{1}};
+    guard.async_acquire([](flowguard::error_code, auto) {});
+    poll(context);
+    check_idle(guard);
+    CHECK(guard.stats().ignored == 1);
+}

@@ -1,0 +1,150 @@
+// permit_word_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/detail/semaphore/permit_word.hpp"
+
+#include <catch2/catch.hpp>
+#include <cstddef>
+#include <cstdint>
+
+#include "flowguard/limits.hpp"
+
+namespace {
+
+using flowguard::detail::permit_word;
+using released = permit_word::released;
+
+TEST_CASE("Permits are taken while they suffice") {
+    struct row {
+        std::size_t limit, held, wanted;
+        bool taken;
+        std::size_t available; // afterwards
+    };
+    for (const row& r : {
+             row{1, 0, 1, true, 0},
+             row{1, 1, 1, false, 0},
+             row{3, 1, 2, true, 0},
+             row{3, 2, 2, false, 1},
+             row{0, 0, 1, false, 0},
+             row{flowguard::max_limit, 0, flowguard::max_limit, true, 0},
+         }) {
+        CAPTURE(r.limit, r.held, r.wanted);
+        permit_word word(r.limit);
+        if (r.held != 0)
+            REQUIRE(word.try_take(r.held, false));
+        CHECK(word.try_take(r.wanted, false) == r.taken);
+        CHECK(word.held() == r.held + (r.taken ? r.wanted : 0));
+        CHECK(word.available() == r.available);
+    }
+}
+
+TEST_CASE("A word that is contended has no short cuts") {
+    permit_word word(4);
+    REQUIRE(word.try_take(2, true));
+    word.set_contended();
+    CHECK_FALSE(word.try_take(1, false));
+    CHECK_FALSE(word.try_release_with_reference(2));
+    CHECK(word.try_release(1, 10) == released::contended);
+    CHECK(word.available() == 0); // what is free belongs to the waiters
+    CHECK(word.held() == 2);
+    word.clear_contended();
+    CHECK(word.try_release_with_reference(2));
+    CHECK(word.available() == 4);
+}
+
+TEST_CASE("While a waiter is aside, others may take permits, and releases go to the owner") {
+    permit_word word(2);
+    word.set_aside();
+    CHECK(word.has_aside());
+    CHECK(word.try_take(1, true));
+    CHECK_FALSE(word.try_release_with_reference(1));
+    word.clear_aside();
+    CHECK(word.try_release_with_reference(1));
+}
+
+TEST_CASE("The owner takes permits for a waiter, or marks the word") {
+    struct row {
+        std::size_t limit, wanted;
+        bool contended, only_waiter;
+        bool taken;
+        bool contended_after;
+    };
+    for (const row& r : {
+             row{2, 1, true, true, true, false}, // no waiter is left
+             row{2, 1, true, false, true, true}, row{2, 1, false, false, true, false},
+             row{2, 3, true, true, false, true},
+             row{2, 3, false, true, false, true}, // the next release shall see the waiter
+         }) {
+        CAPTURE(r.limit, r.wanted, r.contended, r.only_waiter);
+        permit_word word(r.limit);
+        if (r.contended)
+            word.set_contended();
+        CHECK(word.take_or_contend(r.wanted, r.only_waiter) == r.taken);
+        CHECK(word.contended() == r.contended_after);
+        CHECK(word.held() == (r.taken ? r.wanted : 0));
+    }
+}
+
+TEST_CASE("Releases beyond what was taken are kept, up to the most that may be available") {
+    permit_word word(1);
+    CHECK(word.try_release(2, 3) == released::done);
+    CHECK(word.available() == 3);
+    CHECK(word.held() == 0);
+    CHECK(word.try_release(1, 3) == released::too_many);
+    CHECK(word.try_take(3, false));
+    CHECK(word.held() == 1); // of the limit; the other two were released beyond it
+}
+
+TEST_CASE("A limit below what is held is a debt that releases pay") {
+    permit_word word(5);
+    REQUIRE(word.try_take(5, false));
+    CHECK_FALSE(word.set_limit_and_refer(2)); // no caller waits
+    CHECK(word.balance() == -3);
+    CHECK(word.available() == 0);
+    for (int i = 0; i < 3; ++i) {
+        CHECK_FALSE(word.try_take(1, false));
+        word.release(1);
+    }
+    CHECK(word.balance() == 0);
+    word.release(1);
+    CHECK(word.try_take(1, false));
+}
+
+TEST_CASE("A new limit tells whether callers wait") {
+    permit_word word(1);
+    CHECK_FALSE(word.set_limit_and_refer(2));
+    word.set_aside();
+    CHECK(word.set_limit_and_refer(3));
+    word.clear_aside();
+    word.set_contended();
+    CHECK(word.set_limit_and_refer(4));
+    CHECK(word.limit() == 4);
+    CHECK_FALSE(word.drop(3)); // of those three; the handle's is left
+    CHECK(word.drop(1));
+}
+
+TEST_CASE("The last reference is the one after which there is none") {
+    permit_word word(2);                   // the handle's
+    REQUIRE(word.try_take(1, true));       // a permit's
+    word.refer();                          // a thread's
+    CHECK_FALSE(word.drop(1));             // the thread's
+    CHECK_FALSE(word.drop(1));             // the handle's
+    CHECK(word.try_refer());
+    CHECK_FALSE(word.drop(1));
+    CHECK(word.drop(1)); // the permit's
+    CHECK_FALSE(word.try_refer());
+}
+
+TEST_CASE("A release with a reference for the releasing thread keeps the permit's") {
+    permit_word word(1);
+    REQUIRE(word.try_take(1, true));
+    word.set_contended();
+    word.release_and_refer(1);
+    CHECK(word.held() == 0);
+    CHECK_FALSE(word.drop(1));
+    CHECK_FALSE(word.drop(1));
+    CHECK(word.drop(1)); // the handle's, the permit's, and the thread's
+}
+
+} // namespace

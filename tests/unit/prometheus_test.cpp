@@ -1,0 +1,69 @@
+// prometheus_test.cpp
+// ~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/metrics/prometheus.hpp" // first: self-contained
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <string>
+
+namespace {
+
+using namespace std::chrono_literals;
+using flowguard::guard_stats;
+using flowguard::named_stats;
+using flowguard::prometheus_text;
+
+bool has_line(const std::string& text, const std::string& line) {
+    return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("Stats are told in Prometheus' text format") {
+    guard_stats s;
+    s.limit = 17;
+    s.in_flight = 9;
+    s.waiting_by_priority = {0, 3, 0, 12};
+    s.succeeded = 12'345'678'901;
+    s.shed_from_full = 4;
+    s.timed_out = 5;
+    s.rtt_mean = 1500us;
+    s.rtt_p99 = 2s;
+    s.baseline_rtt = 250ns;
+    const named_stats guards[] = {{"database", s}, {"billing", guard_stats{}}};
+    const std::string text = prometheus_text(guards);
+    CHECK(text.starts_with("# HELP flowguard_limit How many tasks may run at once.\n"
+                           "# TYPE flowguard_limit gauge\n"
+                           "flowguard_limit{guard=\"database\"} 17\n"
+                           "flowguard_limit{guard=\"billing\"} 0\n"
+                           "# HELP flowguard_in_flight "));
+    CHECK(has_line(text, "flowguard_waiting{guard=\"database\",priority=\"critical\"} 3"));
+    CHECK(has_line(text, "flowguard_waiting{guard=\"database\",priority=\"sheddable\"} 12"));
+    CHECK(has_line(text, "# TYPE flowguard_tasks_total counter"));
+    CHECK(has_line(text, "flowguard_tasks_total{guard=\"database\",outcome=\"success\"} 12345678901"));
+    CHECK(has_line(text, "flowguard_rejected_total{guard=\"database\",reason=\"queue_full\"} 4"));
+    CHECK(has_line(text, "flowguard_rejected_total{guard=\"database\",reason=\"timed_out\"} 5"));
+    CHECK(has_line(text, "flowguard_window_rtt_seconds{guard=\"database\",percentile=\"99\"} 2"));
+    CHECK(has_line(text, "flowguard_window_rtt_mean_seconds{guard=\"database\"} 0.0015"));
+    CHECK(has_line(text, "flowguard_baseline_rtt_seconds{guard=\"database\"} 2.5e-07"));
+    CHECK(text.ends_with("\n"));
+}
+
+TEST_CASE("Each metric is described once, and each line is a comment or a sample") {
+    const named_stats guards[] = {{"a", {}}, {"b", {}}, {"c", {}}};
+    const std::string text = prometheus_text(guards);
+    std::size_t samples = 0;
+    std::size_t comments = 0;
+    for (std::size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1)
+        ++(text[begin] == '#' ? comments : samples);
+    CHECK(comments == 2 * 10);
+    CHECK(samples == 3 * (6 + 4 + 3 + 6 + 2));
+    CHECK(prometheus_text({}).find("{") == std::string::npos);
+}
+
+TEST_CASE("The name of a guard may be anything") {
+    const named_stats guards[] = {{"a \"b\" \\ c\nd", {}}};
+    CHECK(has_line(prometheus_text(guards), "flowguard_limit{guard=\"a \\\"b\\\" \\\\ c\\nd\"} 0"));
+}

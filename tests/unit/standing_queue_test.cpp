@@ -1,0 +1,74 @@
+// standing_queue_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/detail/queue/standing_queue.hpp"
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using flowguard::detail::standing_queue;
+
+// One look: when, how long the first waiter has waited, and whether the queue stands afterwards.
+struct look {
+    std::chrono::nanoseconds at;
+    std::chrono::nanoseconds waited;
+    bool stands;
+};
+
+void check(const std::vector<look>& looks) {
+    standing_queue queue(5ms, 100ms); // target, interval
+    for (const look& l : looks) {
+        INFO("at " << l.at.count() << " ns");
+        queue.look(l.waited, l.at);
+        CHECK(queue.stands() == l.stands);
+    }
+}
+
+TEST_CASE("A queue stands once the waits were too long for a whole interval") {
+    check({{0ms, 6ms, false}, {50ms, 6ms, false}, {99ms, 6ms, false}, {100ms, 6ms, true}, {101ms, 6ms, true}});
+}
+
+TEST_CASE("A wait of just the target is not too long") {
+    check({{0ms, 5ms, false}, {200ms, 5ms, false}, {400ms, 5ms, false}});
+    const standing_queue queue(5ms, 100ms);
+    CHECK_FALSE(queue.is_too_long(5ms));
+    CHECK(queue.is_too_long(5ms + 1ns));
+}
+
+TEST_CASE("One short wait begins the interval anew: a burst does not make a queue stand") {
+    check({{0ms, 6ms, false},
+           {90ms, 6ms, false},
+           {95ms, 1ms, false},
+           {100ms, 6ms, false},
+           {194ms, 6ms, false},
+           {195ms, 6ms, true}});
+}
+
+TEST_CASE("A queue that stands drains once the waits were short for a whole interval") {
+    check({{0ms, 6ms, false},
+           {100ms, 6ms, true},
+           {110ms, 1ms, true},
+           {150ms, 6ms, true}, // a long one in between
+           {160ms, 1ms, true},
+           {249ms, 1ms, true},
+           {250ms, 1ms, false}});
+}
+
+TEST_CASE("A clock that is set back begins the interval anew") {
+    check({{1h, 6ms, false}, {1h + 99ms, 6ms, false}, {0ms, 6ms, false}, {99ms, 6ms, false}, {100ms, 6ms, true}});
+}
+
+TEST_CASE("Without an interval, each look decides") {
+    standing_queue queue(5ms, 0ms);
+    queue.look(6ms, 0ms);
+    CHECK(queue.stands());
+    queue.look(5ms, 0ms);
+    CHECK_FALSE(queue.stands());
+}
+
+} // namespace
