@@ -39,7 +39,11 @@ struct window {
     std::size_t dropped = 0; ///< ended with outcome::dropped
     std::size_t ignored = 0; ///< ended with outcome::ignored
 
-    /// All successes. Stragglers, which were still running when the window was closed, are counted with their age.
+    /// Stragglers: still running when the window was closed without them. How they end is not known, so they are
+    /// neither successes nor drops.
+    std::size_t unfinished = 0;
+
+    /// All successes.
     rtt_summary all;
 
     /// The successes admitted while at most a third of the limit (or one) was in flight: the RTT

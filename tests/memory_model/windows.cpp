@@ -138,7 +138,7 @@ private:
     std::size_t some_limit() const { return lowest_limit_ + choose(highest_limit - lowest_limit_ + 1); }
 
     void check_window(const flowguard::window& w) const {
-        const std::size_t done = w.all.samples + w.dropped + w.ignored;
+        const std::size_t done = w.all.samples + w.dropped + w.ignored + w.unfinished;
         if (done != w.admitted && windows_are_complete_)
             fail("of a window of %zu members, %zu are counted", w.admitted, done);
         if (w.admitted > most_members || done > w.admitted + most_members || done + most_members < w.admitted ||

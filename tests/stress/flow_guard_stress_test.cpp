@@ -79,7 +79,7 @@ private:
         // A straggler that ends while its window is closed may be missing, or count twice. A probe that ends in time
         // may be without members.
         static bool is_possible(const window& w) noexcept {
-            const std::size_t done = w.all.samples + w.dropped + w.ignored;
+            const std::size_t done = w.all.samples + w.dropped + w.ignored + w.unfinished;
             return w.limit > 0 && (w.admitted == 0 || w.max_in_flight > 0) && done <= w.admitted + threads &&
                    done + threads >= w.admitted && is_length(w.length) && is_length(w.admitting) &&
                    is_length(w.all.mean) && is_length(w.dropped_mean_rtt) && w.mean_in_flight >= 0;

@@ -8,11 +8,13 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <exception>
 #include <limits>
 #include <vector>
 
 #include "flowguard/error.hpp"
+#include "flowguard/strategies/vegas_strategy.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/guard_tests.hpp"
@@ -380,7 +382,7 @@ TEST_CASE("A clock that steps backwards does no harm") {
     check_idle(guard);
 }
 
-TEST_CASE("A straggler does not keep the strategy waiting, and counts with its age") {
+TEST_CASE("A straggler does not keep the strategy waiting, and is unfinished") {
     at_nine set_clock;
     scripted_strategy strategy{5, {{5, 3}}};
     scripted_guard guard{strategy, {.min_window = 1}};
@@ -399,8 +401,9 @@ TEST_CASE("A straggler does not keep the strategy waiting, and counts with its a
     manual_clock::at += 1ns;
     use_up(guard, 1); // closes the window, and is no member of the next
     REQUIRE(strategy.windows().size() == 2);
-    CHECK(strategy.windows().back().all.samples == 3);
-    CHECK(strategy.windows().back().all.mean == (200us + 200us + 68'666'667ns) / 3);
+    CHECK(strategy.windows().back().all.samples == 2);
+    CHECK(strategy.windows().back().all.mean == 200us);
+    CHECK(strategy.windows().back().unfinished == 1);
 
     use_up(guard, 3);
     CHECK(strategy.windows().size() == 3);
@@ -503,4 +506,59 @@ TEST_CASE("Stats have no baseline for a strategy without one") {
     use_up(guard, 3);
     CHECK(guard.stats().windows == 3);
     CHECK(guard.stats().baseline_rtt == 0ns);
+}
+
+// Twenty calls that are ignored (a 401 in 1 ms) for each real one, which takes 50 ms.
+TEST_CASE("Calls that are ignored do not close a window early") {
+    at_nine set_clock;
+    scripted_strategy strategy{100, {{100, 21}}};
+    scripted_guard guard{strategy, {.min_window = 1}};
+    use_up(guard, 150); // the first window; their RTTs are 0
+    REQUIRE(strategy.windows().size() == 1);
+
+    ticket real = guard.try_acquire();
+    for (int i = 0; i < 20; ++i) {
+        ticket t = guard.try_acquire();
+        manual_clock::at += 1ms;
+        t.ignore();
+    }
+    manual_clock::at += 29ms; // some RTT of 0 is known, but nothing of these
+    SECTION("the real one ends") {
+        manual_clock::at += 1ms;
+        real.success();
+        REQUIRE(strategy.windows().size() == 2);
+        const window& w = strategy.windows().back();
+        CHECK(w.ignored == 20);
+        CHECK(w.all.samples == 1);
+        CHECK(w.all.mean == 50ms);
+    }
+    SECTION("it does not end") {
+        use_up(guard, 1);
+        CHECK(strategy.windows().size() == 1);
+        manual_clock::at += 1s;
+        use_up(guard, 1); // by now it is a straggler
+        REQUIRE(strategy.windows().size() == 2);
+        CHECK(strategy.windows().back().unfinished == 1);
+        CHECK(strategy.windows().back().all.samples == 0);
+        real.ignore();
+    }
+}
+
+// A service that answers no call, while its callers give up by cancelling: no RTT is known of it.
+TEST_CASE("vegas_strategy keeps its limit while no call succeeds and callers cancel") {
+    at_nine set_clock;
+    flow_guard<flowguard::vegas_strategy, manual_clock> guard{flowguard::vegas_strategy{20}};
+    using vegas_ticket = decltype(guard)::ticket;
+    std::deque<vegas_ticket> calls;
+    for (int i = 0; i < 20'000; ++i) {
+        if (auto t = guard.try_acquire())
+            calls.push_back(std::move(t));
+        manual_clock::at += 10ms;
+        if (i % 3 != 0 && calls.size() > 1) { // some hang on
+            calls.front().ignore();
+            calls.pop_front();
+        }
+    }
+    CHECK(guard.current_limit() == 20);
+    CHECK(guard.stats().succeeded == 0);
 }

@@ -114,7 +114,7 @@ TEST_CASE("The last to leave closes the window, once") {
     CHECK_FALSE(w.is_left());
     w.drop(1us);
     CHECK_FALSE(leave(w));
-    w.ignore();
+    w.ignore(0ns);
     CHECK(leave(w));
     CHECK(w.is_left());
     CHECK(w.close_if_straggling(1h) == 0);
@@ -141,7 +141,7 @@ TEST_CASE("The summary has the outcomes, and the successes' RTTs") {
     CHECK_FALSE(leave(w));
     w.drop(3000us);
     CHECK_FALSE(leave(w));
-    w.ignore();
+    w.ignore(0ns);
     CHECK(leave(w));
 
     const flowguard::window s = summary_of(w, 5ms);
@@ -160,6 +160,30 @@ TEST_CASE("The summary has the outcomes, and the successes' RTTs") {
     CHECK(static_cast<double>(s.all.quantile(1).count()) == Approx(600e3).epsilon(0.07));
 }
 
+TEST_CASE("What was in flight counts all members by the time for which they held permits") {
+    sample_window w;
+    open(w, 10, 100, 0, 0ns);
+    for (int i = 0; i < 10; ++i)
+        enter(w, i * 10ms, 50); // 0.1 a millisecond
+    succeed_and_leave(w, 100ms);
+    w.drop(20ms);
+    CHECK_FALSE(leave(w));
+    for (int i = 0; i < 7; ++i) {
+        w.ignore(1ms);
+        CHECK_FALSE(leave(w));
+    }
+    SECTION("and is ignored") {
+        w.ignore(3ms);
+        CHECK(leave(w));
+        CHECK(summary_of(w, 200ms).mean_in_flight == Approx(0.1 * (100 + 20 + 7 + 3) / 10));
+    }
+    SECTION("and is unfinished, since the last admission at least") {
+        const auto late = 90ms + 10s;
+        REQUIRE(w.close_if_straggling(late) == 1);
+        CHECK(summary_of(w, late).mean_in_flight == 50); // 0.1 × 10,127 ms / 10, but never so many were
+    }
+}
+
 TEST_CASE("A window without successes has no RTT") {
     sample_window w;
     open(w, 2, 10, 0, 0ns);
@@ -167,7 +191,7 @@ TEST_CASE("A window without successes has no RTT") {
     enter(w, 0ns);
     w.drop(4us);
     CHECK_FALSE(leave(w));
-    w.ignore();
+    w.ignore(0ns);
     CHECK(leave(w));
     const flowguard::window s = summary_of(w, 1ms);
     CHECK(s.all.samples == 0);
@@ -292,20 +316,30 @@ TEST_CASE("Who was ignored does not make the others look slow") {
     fill(w, 5, 100us);
     REQUIRE_FALSE(succeed_and_leave(w, 500us));
     for (int i = 0; i < 3; ++i) {
-        w.ignore();
+        w.ignore(0ns);
         REQUIRE_FALSE(leave(w));
     }
     CHECK(w.close_if_straggling(100us + 105ms) == 0); // 10 + 200 means of 500 us
     CHECK(w.close_if_straggling(100us + 105ms + 1ns) != 0);
 }
 
-TEST_CASE("Members straggle after a millisecond when the others were ignored") {
-    sample_window w;
-    fill(w, 2, 100us);
-    w.ignore();
-    REQUIRE_FALSE(leave(w));
-    CHECK(w.close_if_straggling(100us + 1ms) == 0);
-    CHECK(w.close_if_straggling(100us + 1ms + 1ns) != 0);
+// What was ignored says nothing of how long the others should take.
+TEST_CASE("When the others were ignored, members straggle by the RTT of earlier windows, or after a second") {
+    struct row {
+        nanoseconds expected;
+        nanoseconds after; // 10 means, and 500 more, for half of the window is left
+    };
+    for (const row& r : {row{0ns, 1s}, row{1us, 1ms}, row{100us, 51ms}}) {
+        sample_window w;
+        w.open({.size = 2, .limit = 10, .expected_rtt = r.expected}, 0ns);
+        enter(w, 0ns);
+        enter(w, 100us);
+        w.ignore(2us);
+        REQUIRE_FALSE(leave(w));
+        CAPTURE(r.expected.count());
+        CHECK(w.close_if_straggling(100us + r.after) == 0);
+        CHECK(w.close_if_straggling(100us + r.after + 1ns) != 0);
+    }
 }
 
 TEST_CASE("A window is not closed between its last slot and the word that it is full") {
@@ -342,7 +376,7 @@ TEST_CASE("Nobody straggles when the clock steps backwards") {
     CHECK(w.close_if_straggling(0ns) == 0);
 }
 
-TEST_CASE("An early close counts stragglers with their age") {
+TEST_CASE("Stragglers of an early close are unfinished, and no samples") {
     sample_window w;
     fill(w, 4, 1ms);
     succeed_and_leave(w, 100us);
@@ -351,15 +385,16 @@ TEST_CASE("An early close counts stragglers with their age") {
 
     const flowguard::window s = summary_of(w, 111ms);
     CHECK(s.admitted == 4);
-    CHECK(s.all.samples == 4);
-    CHECK(s.all.mean == (100us + 300us + 110ms + 110ms) / 4);
-    CHECK(static_cast<double>(s.all.quantile(1).count()) == Approx(110e6).epsilon(0.07));
-    CHECK(static_cast<double>(s.all.quantile(0.5).count()) == Approx(300e3).epsilon(0.07));
+    CHECK(s.unfinished == 2);
+    CHECK(s.all.samples == 2);
+    CHECK(s.all.mean == 200us);
+    CHECK(static_cast<double>(s.all.quantile(1).count()) == Approx(300e3).epsilon(0.07));
+    CHECK(s.dropped == 0);
     CHECK(s.low.samples == 1);
     CHECK(s.low.mean == 300us);
 }
 
-TEST_CASE("Stragglers count with their age though they leave before the early close is read") {
+TEST_CASE("Stragglers are counted though they leave before the early close is read") {
     sample_window w;
     fill(w, 4, 1ms);
     succeed_and_leave(w, 100us);
@@ -367,8 +402,9 @@ TEST_CASE("Stragglers count with their age though they leave before the early cl
     for (int i = 0; i < 3; ++i)
         CHECK(w.leave(generation) == leaving::straggler);
     const flowguard::window s = summary_of(w, 1h + 1ms);
-    CHECK(s.all.samples == 4);
-    CHECK(s.all.mean == (100us + 3h) / 4);
+    CHECK(s.unfinished == 3);
+    CHECK(s.all.samples == 1);
+    CHECK(s.all.mean == 100us);
 }
 
 TEST_CASE("A window that was closed early is closed for everybody else") {
@@ -538,14 +574,14 @@ TEST_CASE("A clock set back by an hour delays the end of a bound by the bound at
     CHECK(w.end_if_overdue(8h + 100ms));
 }
 
-TEST_CASE("A clock set back by an hour delays the close without stragglers by their patience at most") {
+TEST_CASE("A clock set back by an hour delays the close without stragglers by their timeout at most") {
     sample_window w;
     fill(w, 3, 9h);
     succeed_and_leave(w, 1us);
     CHECK(w.close_if_straggling(8h) == 0);
     CHECK(w.close_if_straggling(8h + 1ms) == 0);
     CHECK(w.close_if_straggling(8h + 1ms + 1ns) == 2);
-    CHECK(summary_of(w, 8h + 1ms + 1ns).all.mean == (1us + 2 * (1ms + 1ns)) / 3);
+    CHECK(summary_of(w, 8h + 1ms + 1ns).unfinished == 2);
 }
 
 TEST_CASE("RTTs are at most 73 minutes, so that their sums do not overflow") {
@@ -595,7 +631,7 @@ TEST_CASE("A window starts afresh when it is opened again") {
     enter(w, 2us, 9);
     w.drop(1ms);
     (void)leave(w);
-    w.ignore();
+    w.ignore(0ns);
     REQUIRE(leave(w));
 
     open(w, 3, 20, 0, 10us);

@@ -234,7 +234,7 @@ private:
                 w.drop(rtt);
                 break;
             case outcome::ignored:
-                w.ignore();
+                w.ignore(rtt);
                 break;
             }
         }
@@ -328,7 +328,10 @@ private:
         // Small if the limit is low, because a window takes longest then.
         const std::size_t usual = window_size(std::min(min_window_, 10 * limit), limit);
         const std::size_t size = next.admissions != 0 ? std::min(next.admissions, max_limit) : usual;
-        sample_window::opening o{.size = size, .limit = limit, .long_running = long_running()};
+        if (before.all.samples > 0)
+            expected_rtt_ = before.all.mean;
+        sample_window::opening o{
+            .size = size, .limit = limit, .long_running = long_running(), .expected_rtt = expected_rtt_};
         if (next.then != 0) {
             o.limit_after = std::min(next.then, max_limit);
             o.within = next.within > duration{} ? next.within : usual_bound(size, limit, before.all.quantile(0.9));
@@ -366,6 +369,7 @@ private:
     const std::size_t min_window_;
     mutable retirable<control> control_;
     std::array<sample_window, pool> windows_;
+    duration expected_rtt_{}; // of the latest window that had a success; the closer's
     std::array<std::uint64_t, pool> closed_as_{}; // the number of the update that closed each one last; for the closer
     std::atomic<sample_window*> current_{nullptr};
     probe_watch watch_;

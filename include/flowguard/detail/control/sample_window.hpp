@@ -31,7 +31,7 @@ namespace flowguard::detail {
 // *Generations.* A window may be opened again as soon as it is closed, even while *stragglers* have not left: members
 // without which it was closed. Each opening has a number, its *generation*. Members carry it, and leave only the
 // opening that they belong to. So the count of members is exact. A straggler records nothing, because it was counted
-// with its age when the window was closed.
+// as unfinished when the window was closed.
 //
 // Memory orders. The store to `slots_` publishes what open() wrote, and each member acquires it by taking a slot. A
 // member publishes what it has recorded by leaving, a release, and the last member to leave acquires it. All other
@@ -61,6 +61,7 @@ public:
         std::size_t limit = 1; // without the permits of `long_running`
         std::size_t limit_after = 0; // the limit once all slots are taken; 0: the same
         std::size_t long_running = 0; // calls in flight that do not count
+        time expected_rtt{}; // of earlier windows; 0: not known
         time within = unbounded; // when it is over, another thread may take the remaining slots
     };
 
@@ -74,6 +75,7 @@ public:
         ends_at_.store(o.within == unbounded ? never : saturated_sum(now, o.within).count(), std::memory_order_relaxed);
         long_running_.store(o.long_running, std::memory_order_relaxed);
         low_threshold_.store(std::max<std::size_t>(o.limit / 3, 1), std::memory_order_relaxed);
+        expected_rtt_.store(std::clamp(o.expected_rtt, time{}, longest_rtt).count(), std::memory_order_relaxed);
         most_rtt_.store(most_rtt_of(o.size).count(), std::memory_order_relaxed);
         size_.store(static_cast<std::int64_t>(o.size), std::memory_order_relaxed);
         untaken_.store(0, std::memory_order_relaxed);
@@ -81,6 +83,7 @@ public:
         last_at_.store(not_yet, std::memory_order_relaxed);
         max_in_flight_.store(0, std::memory_order_relaxed);
         ignored_.store(0, std::memory_order_relaxed);
+        ignored_sum_.store(0, std::memory_order_relaxed);
         dropped_.store(0, std::memory_order_relaxed);
         dropped_sum_.store(0, std::memory_order_relaxed);
         for (tally& t : successes_)
@@ -177,7 +180,10 @@ public:
         dropped_.fetch_add(1, std::memory_order_relaxed);
         dropped_sum_.fetch_add(within_reach(rtt).count(), std::memory_order_relaxed);
     }
-    void ignore() noexcept { ignored_.fetch_add(1, std::memory_order_relaxed); }
+    void ignore(time held) noexcept {
+        ignored_.fetch_add(1, std::memory_order_relaxed);
+        ignored_sum_.fetch_add(within_reach(held).count(), std::memory_order_relaxed);
+    }
 
     // Leaving is one step, because the window may be opened again as soon as no member remains. It is a
     // compare-exchange, because a member of an earlier opening must not change this one.
@@ -194,8 +200,9 @@ public:
 
     // Closes the window early if all slots are taken and the remaining members take absurdly long: ten times the mean
     // RTT of the members that were timed, and as much again for each per cent of the window that remains. (If many
-    // remain, they are not stragglers but slower requests, and belong in the mean.) Returns the number of remaining
-    // members to one caller, and 0 to any other.
+    // remain, they are not stragglers but slower requests, and belong in the mean.) If no member was timed, because all
+    // that are done were ignored, the RTT of earlier windows counts. At least 1 ms, and a second if no RTT is known.
+    // Returns the number of remaining members to one caller, and 0 to any other.
     [[nodiscard]] std::size_t close_if_straggling(time now) noexcept {
         // Acquire: what is read next belongs to this opening, or the last step fails.
         std::uint64_t state = state_.load(std::memory_order_acquire);
@@ -218,8 +225,11 @@ public:
         const std::int64_t timed = done - ignored_.load(std::memory_order_relaxed);
         const std::int64_t total =
             successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
-        const std::int64_t usual = timed > 0 ? std::clamp<std::int64_t>(total / timed, 0, longest_rtt.count()) : 0;
-        const time straggler_timeout{std::max<std::int64_t>(10 * usual + 1000 * usual / size * left, 1'000'000)};
+        const std::int64_t expected = expected_rtt_.load(std::memory_order_relaxed);
+        const std::int64_t usual =
+            timed > 0 ? std::clamp<std::int64_t>(total / timed, 0, longest_rtt.count()) : expected;
+        const std::int64_t least = timed > 0 || expected > 0 ? 1'000'000 : 1'000'000'000;
+        const time straggler_timeout{std::max<std::int64_t>(10 * usual + 1000 * usual / size * left, least)};
         if (saturated_difference(now, time{last}) <= straggler_timeout)
             return 0;
         while ((state & ~members_mask) == this_one && (state & members_mask) != 0)
@@ -236,7 +246,8 @@ public:
 
     std::size_t limit_after() const noexcept { return limit_after_; }
 
-    // Called by the thread that closed it. Members that had not left when it was closed count with their age.
+    // Called by the thread that closed it. Members that had not left when it was closed are unfinished, and held their
+    // permits at least until now.
     void summarize(time now, window& w) const noexcept {
         w.admitted = static_cast<std::size_t>(members_at_most());
         w.limit = limit_;
@@ -252,12 +263,7 @@ public:
         w.low.mean = mean(low_sum, w.low.samples);
 
         w.all.histogram = w.low.histogram;
-        std::int64_t sum = low_sum + successes_[0].summarize(w.all.histogram);
-        if (stragglers_ > 0) {
-            const time age = within_reach(saturated_difference(now, last));
-            w.all.histogram.add(age, static_cast<std::uint32_t>(stragglers_));
-            sum += age.count() * static_cast<std::int64_t>(stragglers_);
-        }
+        const std::int64_t sum = low_sum + successes_[0].summarize(w.all.histogram);
         w.all.samples = static_cast<std::size_t>(w.all.histogram.total());
         w.all.mean = mean(sum, w.all.samples);
 
@@ -265,7 +271,12 @@ public:
         w.dropped = static_cast<std::size_t>(dropped_.load(std::memory_order_relaxed));
         w.dropped_mean_rtt = mean(dropped_sum, w.dropped);
 
-        w.mean_in_flight = littles_law(w, mean(sum + dropped_sum, w.all.samples + w.dropped));
+        w.unfinished = stragglers_;
+        const std::int64_t unfinished_sum =
+            within_reach(saturated_difference(now, last)).count() * static_cast<std::int64_t>(stragglers_);
+
+        const std::int64_t held = sum + dropped_sum + ignored_sum_.load(std::memory_order_relaxed) + unfinished_sum;
+        w.mean_in_flight = littles_law(w, mean(held, w.all.samples + w.dropped + w.ignored + w.unfinished));
     }
 
 private:
@@ -378,11 +389,13 @@ private:
     std::atomic<std::size_t> low_threshold_{0};
     std::atomic<std::size_t> long_running_{0};
     std::atomic<std::int64_t> most_rtt_{0};
+    std::atomic<std::int64_t> expected_rtt_{0};
     std::size_t limit_ = 0;
     std::size_t limit_after_ = 0;
     time opened_at_{};
     std::size_t stragglers_ = 0; // when it was closed early; for the thread that closed it
     std::atomic<std::int64_t> ignored_{0};
+    std::atomic<std::int64_t> ignored_sum_{0}; // ns
     std::atomic<std::int64_t> dropped_{0};
     std::atomic<std::int64_t> dropped_sum_{0}; // ns
     std::array<tally, 2> successes_; // [1]: admitted while few were in flight
