@@ -82,17 +82,17 @@ private:
         result r{.of = s, .scores = {who.size(), std::vector<score>(seeds)}, .runs = {}, .oracle_run = {}};
         oracle limits(s);
         for (std::size_t seed = 0; seed < seeds; ++seed) {
-            const record best = limits.best_run(seed + 1);
-            record smallest = limits.smallest_run(seed + 1);
+            yardstick by{limits.best_run(seed + 1), limits.smallest_run(seed + 1), limits.most_in_time_run(seed + 1),
+                         limits.longest_in_time()};
             for (std::size_t c = 0; c < who.size(); ++c) {
                 const double share = who[c].oracle_share;
                 record run = share > 0 ? limits.smallest_run(seed + 1, share) : run_contender(s, who[c], seed + 1);
-                r.scores[c][seed] = score_of(s, run, best, smallest);
+                r.scores[c][seed] = score_of(s, run, by);
                 if (keep_runs && seed == 0)
                     r.runs.push_back(std::move(run));
             }
             if (keep_runs && seed == 0)
-                r.oracle_run = std::move(smallest);
+                r.oracle_run = std::move(by.smallest);
         }
         return r;
     }

@@ -28,6 +28,8 @@ inline std::string name_of(spread s) {
         return "bimodal";
     case spread::two_classes:
         return "two classes";
+    case spread::tail:
+        return "tail";
     }
     return "";
 }

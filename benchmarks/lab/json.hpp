@@ -165,6 +165,18 @@ private:
             to_.member("services", name_of(s.services));
             to_.member("contention", s.contention);
             to_.member("coherence", s.coherence);
+            to_.member("batch", s.batch);
+            to_.member("batch_base", s.batch_base);
+            to_.member("batch_each", s.batch_each);
+            to_.name("outages");
+            write(s.outages);
+            to_.member("rate_limit", s.rate_limit);
+            to_.member("service_limit", s.service_limit);
+            to_.member("refusal_time", s.refusal_time);
+            to_.member("ignored", s.ignored);
+            to_.member("ignored_time", s.ignored_time);
+            to_.member("watches", s.watches);
+            to_.member("watch_time", s.watch_time);
             to_.member("downstream", s.downstream);
             to_.name("stalls");
             write(s.stalls);
@@ -214,6 +226,7 @@ private:
 
     void write(const score& s) {
         to_.object([&] {
+            to_.member("in_time", s.in_time);
             to_.member("goodput", s.goodput);
             to_.member("p99", s.p99);
             to_.member("quality", s.quality());
@@ -228,6 +241,8 @@ private:
     void write(const summary& s) {
         to_.object([&] {
             to_.member("strategy", s.strategy);
+            to_.member("in_time", s.in_time.value());
+            to_.member("worst_in_time", s.worst_in_time);
             to_.member("quality", s.quality.value());
             to_.member("goodput", s.goodput.value());
             to_.member("p99", s.p99.value());

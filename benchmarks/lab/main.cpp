@@ -28,6 +28,7 @@
 #include "summary.hpp"
 #include "support/run_main.hpp"
 #include "table.hpp"
+#include "wild_scenarios.hpp"
 
 namespace lab {
 
@@ -37,6 +38,9 @@ std::vector<scenario> chosen_scenarios(const options& chosen) {
         all = fixed_scenarios();
     if (chosen.sampled)
         for (scenario& s : sampled_scenarios(chosen.samples))
+            all.push_back(std::move(s));
+    if (chosen.wild)
+        for (scenario& s : wild_scenarios())
             all.push_back(std::move(s));
     std::erase_if(all, [&](const scenario& s) { return s.name.find(chosen.only) == std::string::npos; });
     if (all.empty())

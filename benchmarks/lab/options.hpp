@@ -24,6 +24,7 @@ struct options {
     bool list = false;
     bool fixed = true;   // scenarios
     bool sampled = false;
+    bool wild = false;
     std::size_t samples = 300;
     std::string only;
     std::vector<contender> strategies = contenders();
@@ -39,7 +40,7 @@ struct options {
 };
 
 inline constexpr std::string_view help_text =
-    R"(usage: control_lab [--scenarios fixed|sampled|all] [--sampled N] [--only TEXT] [--strategies A,B,...]
+    R"(usage: control_lab [--scenarios fixed|sampled|wild|all] [--sampled N] [--only TEXT] [--strategies A,B,...]
                    [--seeds N] [--initial-limit N] [--threads N] [--rows | --no-rows] [--json FILE]
                    [--html FOLDER] [--list]
 
@@ -47,7 +48,8 @@ Tests strategies that set concurrency limits, FlowGuard's and others', on simula
 contention, with capacity that changes, with bursts and stalls, with many clients. Compares each strategy with an
 oracle, which knows each scenario beforehand and sets the best static limit for each of its phases.
 
-  --scenarios WHICH   fixed: a table for reading; sampled: drawn at random, for judging; all: both; default: fixed
+  --scenarios WHICH   fixed: a table for reading; sampled: drawn at random, for judging; wild: what users of adaptive
+                      limiters reported; all: each of them; default: fixed
   --sampled N         how many scenarios are drawn, always the same ones; from 1 to 100000, default: 300
   --only TEXT         only scenarios whose name contains TEXT
   --strategies A,...  only these strategies, in this order; --list shows them; default: all
@@ -95,10 +97,12 @@ inline std::vector<contender> parse_strategies(std::string_view list) {
 }
 
 inline void parse_scenarios(std::string_view which, options& result) {
-    if (which != "fixed" && which != "sampled" && which != "all")
-        throw std::invalid_argument("--scenarios is '" + std::string(which) + "', must be fixed, sampled or all");
-    result.fixed = which != "sampled";
-    result.sampled = which != "fixed";
+    const bool all = which == "all";
+    result.fixed = all || which == "fixed";
+    result.sampled = all || which == "sampled";
+    result.wild = all || which == "wild";
+    if (!result.fixed && !result.sampled && !result.wild)
+        throw std::invalid_argument("--scenarios is '" + std::string(which) + "', must be fixed, sampled, wild or all");
 }
 
 inline std::string parse_path(std::string_view option, std::string_view text) {

@@ -61,6 +61,22 @@ public:
     /// A run with the limits of smallest(share).
     record smallest_run(std::uint64_t seed, double share = enough) { return run(smallest(share), seed); }
 
+    /// For each phase, how long an answer may take to be in time: twice the p99 with one request at a time.
+    std::vector<double> longest_in_time() const {
+        std::vector<double> times;
+        for (const sweep& p : phases_)
+            times.push_back(p.longest_in_time());
+        return times;
+    }
+
+    /// A run with the limits that have the most answers in time.
+    record most_in_time_run(std::uint64_t seed) {
+        std::vector<std::size_t> limits;
+        for (sweep& p : phases_)
+            limits.push_back(p.most_in_time());
+        return run(std::move(limits), seed);
+    }
+
     /// For each phase, the smallest limit that reaches this share of the most goodput.
     std::vector<std::size_t> smallest(double share = enough) {
         std::vector<std::size_t> limits;
@@ -87,15 +103,26 @@ private:
             alone_.phases = {p};
             alone_.phases[0].length =
                 std::max(std::min(p.length, enough_arrivals / std::max(p.rate, 1e-9)), whole_periods());
-            const double useful =
+            double useful =
                 s.shares() ? s.best_concurrency() : p.workers * (1 + s.downstream / (s.service * p.slowdown));
+            if (s.batch > 0)
+                useful = 2 * static_cast<double>(s.batch);
+            useful = useful * (1 + s.ignored * s.ignored_time / s.service) + s.watches;
+            longest_in_time_ = 2 * unloaded_p99();
             for (double l = std::max(1.0, useful / 8); l < 3 * useful + 40; l = std::max(l * 1.25, l + 1))
                 grid_.push_back(static_cast<std::size_t>(l));
             best_ = grid_.front();
             for (std::size_t l : grid_)
                 if (goodput(l) > goodput(best_))
                     best_ = l;
+            most_in_time_ = grid_.front();
+            for (std::size_t l : grid_)
+                if (try_limit(l).in_time > try_limit(most_in_time_).in_time)
+                    most_in_time_ = l;
         }
+
+        double longest_in_time() const { return longest_in_time_; }
+        std::size_t most_in_time() const { return most_in_time_; }
 
         std::size_t best() const { return best_; }
 
@@ -112,16 +139,33 @@ private:
         }
 
     private:
-        double goodput(std::size_t limit) {
+        struct outcome_of_limit {
+            double goodput, in_time;
+        };
+
+        double goodput(std::size_t limit) { return try_limit(limit).goodput; }
+
+        outcome_of_limit try_limit(std::size_t limit) {
             if (const auto known = tried_.find(limit); known != tried_.end())
                 return known->second;
             const record r = simulation(alone_, one_with({limit}), sweep_seed).run();
-            return tried_[limit] = r.succeeded(r.bins.size() / 5, r.bins.size());
+            const std::size_t first = r.bins.size() / 5, end = r.bins.size();
+            return tried_[limit] = {r.succeeded(first, end), r.in_time(first, end, longest_in_time_)};
+        }
+
+        // With one request at a time, and nothing else.
+        double unloaded_p99() const {
+            scenario calm = alone_;
+            calm.ignored = calm.watches = 0;
+            calm.outages = {};
+            const record r = simulation(calm, one_with({1}), sweep_seed).run();
+            const double p99 = r.p99(r.bins.size() / 5, r.bins.size());
+            return calm.time_out > 0 ? std::min(p99, 0.49 * calm.time_out) : p99; // no answer is later
         }
 
         double whole_periods() const {
-            return std::max(
-                {2 * alone_.stalls.every, 2 * alone_.pulses.every, alone_.swing > 0 ? alone_.swing_period : 0.0});
+            return std::max({2 * alone_.stalls.every, 2 * alone_.pulses.every, 2 * alone_.outages.every,
+                             alone_.swing > 0 ? alone_.swing_period : 0.0});
         }
 
         static constexpr double enough_arrivals = 60'000;
@@ -129,8 +173,10 @@ private:
 
         scenario alone_;
         std::vector<std::size_t> grid_;
-        std::map<std::size_t, double> tried_;
+        std::map<std::size_t, outcome_of_limit> tried_;
         std::size_t best_ = 0;
+        std::size_t most_in_time_ = 0;
+        double longest_in_time_ = 0;
     };
 
     scenario scenario_;

@@ -83,10 +83,12 @@ beforehand, and sets the best static limit for each of its phases.</p>
     void write_summary(std::ostream& out) const {
         const std::vector<summary> summaries = summarize(results_, strategies_);
         out << "<h2 id=\"summary\">Summary of " << results_.size()
-            << " scenarios</h2>\n<p>Geometric means of Q, min(1, G) and max(1, P).</p>\n";
+            << " scenarios</h2>\n<p>Geometric means of S, Q, min(1, G) and max(1, P).</p>\n";
         write_table(out, table_of(summaries));
+        out << "<p>S by family.</p>\n";
+        write_table(out, families_of(summaries, &summary::in_time_by_family));
         out << "<p>Q by family.</p>\n";
-        write_table(out, families_of(summaries));
+        write_table(out, families_of(summaries, &summary::quality_by_family));
         out << "<pre>" << support::escaped(legend) << "</pre>\n";
     }
 

@@ -57,6 +57,13 @@ struct record {
         return sum(first, end, [](const bin& b) { return b.succeeded; });
     }
 
+    /// How many answers took at most so long. A wait that was given up is none.
+    double in_time(std::size_t first, std::size_t end, double longest) const {
+        return sum(first, end, [longest](const bin& b) {
+            return std::count_if(b.rtts.begin(), b.rtts.end(), [longest](float rtt) { return rtt <= longest; });
+        });
+    }
+
     double p99(std::size_t first, std::size_t end) const {
         std::vector<float> all;
         for (std::size_t i = first; i < end; ++i)

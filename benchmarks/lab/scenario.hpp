@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numbers>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ enum class spread : std::uint8_t {
     exponential,
     lognormal,  // with a coefficient of variation of 1.5
     bimodal,    // 9 of 10 take 0.37 × the mean, the others 6.67 ×
-    two_classes // every other request takes 50 × as long
+    two_classes, // every other request takes 50 × as long
+    tail // one of 100 takes 200 × as long
 };
 
 /// A service time, with a mean of 1.
@@ -41,6 +43,8 @@ inline double draw(spread s, support::random_numbers& random) {
         return random.uniform() < 0.9 ? 0.37 : 6.67;
     case spread::two_classes:
         return (random.uniform() < 0.5 ? 1 : 50) / 25.5;
+    case spread::tail:
+        return (random.uniform() < 0.99 ? 1 : 200) / 2.99;
     }
     return 1;
 }
@@ -79,6 +83,27 @@ struct scenario {
     double contention = 0;
     double coherence = 0;
 
+    // A server that takes requests in batches, as many as wait and at most so many: a batch takes `batch_base`, and
+    // `batch_each` for each request in it. 0: it takes them one by one.
+    std::size_t batch = 0;
+    double batch_base = 0;
+    double batch_each = 0;
+
+    // A refusal is an answer such as 503 or 429, after `refusal_time`. The server refuses every request in `outages`,
+    // requests beyond so many a second, and requests while so many are in service; 0: it does not.
+    recurring outages;
+    double rate_limit = 0;
+    std::size_t service_limit = 0;
+    double refusal_time = 0.002;
+
+    // Calls that the guard guards as well, and that are not counted among the requests: for each request so many that
+    // are ignored (such as 401) after `ignored_time`, and long-lived calls, such as watches, of which so many are open
+    // if none is rejected.
+    double ignored = 0;
+    double ignored_time = 0.001;
+    double watches = 0;
+    double watch_time = 60;
+
     double downstream = 0; // seconds after the service, in which the request holds no worker
     recurring stalls; // in which nothing is served
     recurring pulses; // of load
@@ -112,8 +137,12 @@ struct scenario {
 
     /// The most requests per second that can be served.
     double capacity(double workers, double slowdown = 1) const {
+        const double most = rate_limit > 0 ? rate_limit : std::numeric_limits<double>::infinity();
+        if (batch > 0)
+            return std::min(most, static_cast<double>(batch) / (batch_base + batch_each * static_cast<double>(batch)) /
+                                      slowdown);
         if (!shares())
-            return workers / (service * slowdown);
+            return std::min(most, workers / (service * slowdown));
         const double n = best_concurrency();
         const double parallel =
             coherence > 0 ? n / (1 + contention * (n - 1) + coherence * n * (n - 1)) : 1 / contention;

@@ -20,6 +20,7 @@ namespace lab {
 struct score {
     static constexpr double warm_up = 0.15;
 
+    double in_time = 0; // S: answers in time over those of the static limits that have the most of them, at most 1
     double goodput = 0;  // G: goodput over the best that static limits reach
     double p99 = 0;      // P: p99 over that of the smallest static limits that reach 95 % of that goodput
     double rejected = 0;  // share of the offered requests
@@ -68,11 +69,39 @@ inline double oscillation(const record& r, std::size_t first, std::size_t end) {
 
 } // namespace detail
 
-/// Scores a run, given the oracle's runs with the same arrivals.
-inline score score_of(const scenario& s, const record& run, const record& best, const record& smallest) {
+/// What a run is compared with: the oracle's runs with the same arrivals.
+struct yardstick {
+    record best;         // with the most goodput
+    record smallest;     // with the smallest limits that reach most of that
+    record most_in_time; // with the most answers in time,
+    std::vector<double> longest_in_time; // which take at most so long, in each phase
+};
+
+namespace detail {
+
+inline double in_time(const scenario& s, const record& run, const std::vector<double>& longest) {
+    double sum = 0;
+    double start = 0;
+    for (std::size_t p = 0; p < s.phases.size(); ++p) {
+        const std::size_t first = run.bin_at(std::max(start, score::warm_up * run.length));
+        start += s.phases[p].length;
+        const std::size_t end = p + 1 == s.phases.size() ? run.bins.size() : run.bin_at(start);
+        if (end > first)
+            sum += run.in_time(first, end, longest[p]);
+    }
+    return sum;
+}
+
+} // namespace detail
+
+/// Scores a run.
+inline score score_of(const scenario& s, const record& run, const yardstick& by) {
+    const auto& [best, smallest, most_in_time, longest_in_time] = by;
     const std::size_t first = run.bin_at(score::warm_up * run.length);
     const std::size_t end = run.bins.size();
     score result;
+    result.in_time = std::min(1.0, detail::in_time(s, run, longest_in_time) /
+                                       std::max(1.0, detail::in_time(s, most_in_time, longest_in_time)));
     result.goodput = run.succeeded(first, end) / std::max(1.0, best.succeeded(first, end));
     result.p99 = run.p99(first, end) / std::max(1e-9, smallest.p99(first, end));
     result.rejected = run.sum(first, end, [](const bin& b) { return b.rejected; }) /

@@ -152,7 +152,47 @@ private:
     soonest_first left_; // ordered by served_ at their end
 };
 
+/// A server that takes all requests that wait, up to a number, as one batch, and answers them together.
+class batching_server final : public server {
+public:
+    batching_server(std::size_t most, double base, double each) : most_(most), base_(base), each_(each) {}
+
+    void begin(const phase& p, double) override { slowdown_ = p.slowdown; }
+
+    void start(std::size_t request, double now, double) override {
+        waiting_.push_back(request);
+        if (batch_.empty())
+            take(now);
+    }
+
+    double next_completion() const override { return batch_.empty() ? never : ends_at_; }
+
+    std::size_t complete() override {
+        const std::size_t request = batch_.back();
+        batch_.pop_back();
+        if (batch_.empty() && !waiting_.empty())
+            take(ends_at_);
+        return request;
+    }
+
+private:
+    void take(double now) {
+        for (; !waiting_.empty() && batch_.size() < most_; waiting_.pop_front())
+            batch_.push_back(waiting_.front());
+        ends_at_ = now + (base_ + each_ * static_cast<double>(batch_.size())) * slowdown_;
+    }
+
+    std::size_t most_;
+    double base_, each_;
+    double slowdown_ = 1;
+    std::deque<std::size_t> waiting_;
+    std::vector<std::size_t> batch_;
+    double ends_at_ = 0;
+};
+
 inline std::unique_ptr<server> make_server(const scenario& s) {
+    if (s.batch > 0)
+        return std::make_unique<batching_server>(s.batch, s.batch_base, s.batch_each);
     if (s.shares())
         return std::make_unique<sharing_server>(s.contention, s.coherence, s.stalls);
     return std::make_unique<queueing_server>(s.stalls);

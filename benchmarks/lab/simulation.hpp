@@ -39,6 +39,7 @@ public:
           arrivals_(seed),
           services_(~seed),
           backoffs_(seed ^ 0x5bd1e995),
+          others_(seed ^ 0x9e3779b9),
           lines_(limiters_.size()) {
         record_.length = s.length();
         record_.bins.resize(bins);
@@ -48,12 +49,16 @@ public:
     record run() {
         begin_phase();
         next_arrival_ = interarrival();
+        next_ignored_ = next_of_ignored();
+        next_watch_ = next_of_watches();
         for (;;) {
             const double completion = server_->next_completion();
             const double response = responses_.empty() ? never : responses_.front().first;
+            const double other_end = answers_.empty() ? never : answers_.top().at;
             const double time_out = time_outs_.empty() ? never : time_outs_.front().at;
             const double retry = retries_.empty() ? never : retries_.top().at;
-            const double next = std::min({phase_end_, completion, response, time_out, retry, next_arrival_});
+            const double next = std::min(
+                {phase_end_, completion, response, other_end, time_out, retry, next_arrival_, next_ignored_, next_watch_});
             if (next >= record_.length)
                 break;
             pass_time(next);
@@ -63,10 +68,16 @@ public:
                 complete();
             else if (next == response)
                 respond_next();
+            else if (next == other_end)
+                answer_next();
             else if (next == time_out)
                 give_up();
             else if (next == retry)
                 try_again();
+            else if (next == next_ignored_)
+                arrive_to_be_ignored();
+            else if (next == next_watch_)
+                arrive_to_watch();
             else
                 arrive();
         }
@@ -79,11 +90,15 @@ private:
     static constexpr double never = server::never;
     static constexpr std::size_t most_attempts = 4;
 
+    /// Only requests are counted. See scenario::ignored and scenario::watches.
+    enum class kind : std::uint8_t { request, ignored, watch };
+
     struct caller {
         std::size_t guard = 0;
         double service = 0;
         double enqueued_at = 0;
         std::size_t attempts = 1;
+        kind what = kind::request;
     };
     struct request {
         std::size_t guard = 0;
@@ -91,6 +106,14 @@ private:
         double admitted_at = 0;
         std::uint64_t number = 0;
         bool given_up = false;
+        kind what = kind::request;
+    };
+    // An end that does not come from the server's service.
+    struct answer {
+        double at;
+        std::size_t request;
+        outcome how;
+        bool operator>(const answer& other) const { return at > other.at; }
     };
     struct deadline {
         double at;
@@ -141,6 +164,7 @@ private:
         ++phase_;
         begin_phase();
         next_arrival_ = now_ + interarrival();
+        next_ignored_ = next_of_ignored();
     }
 
     // ---- Callers ----
@@ -160,9 +184,30 @@ private:
         ask({guard, draw(scenario_.services, services_) * scenario_.service * now_phase().slowdown, now_});
     }
 
+    double next_of_ignored() {
+        const double rate = scenario_.ignored * now_phase().rate;
+        return rate > 0 ? now_ + others_.exponential() / rate : never;
+    }
+
+    void arrive_to_be_ignored() {
+        ask({.enqueued_at = now_, .what = kind::ignored});
+        next_ignored_ = next_of_ignored();
+    }
+
+    double next_of_watches() {
+        return scenario_.watches > 0 ? now_ + others_.exponential() * scenario_.watch_time / scenario_.watches : never;
+    }
+
+    void arrive_to_watch() {
+        ask({.enqueued_at = now_, .what = kind::watch});
+        next_watch_ = next_of_watches();
+    }
+
     void ask(const caller& who) {
         auto& line = lines_[who.guard % lines_.size()];
         if (line.empty() && admit(who))
+            return;
+        if (who.what != kind::request)
             return;
         if (scenario_.rejected == rejected_callers::wait)
             line.push_back(who);
@@ -203,17 +248,48 @@ private:
             return false;
         ++unfinished_;
         admitted_at_sum_ += now_;
-        const std::size_t r = requests_.put({who.guard, *name, now_, ++admitted_, false});
+        const std::size_t r = requests_.put({who.guard, *name, now_, ++admitted_, false, who.what});
+        if (who.what == kind::ignored) {
+            answers_.push({now_ + scenario_.ignored_time, r, outcome::ignored});
+            return true;
+        }
+        if (who.what == kind::watch) {
+            answers_.push({now_ + scenario_.watch_time, r, outcome::success});
+            return true;
+        }
         if (scenario_.time_out > 0)
             time_outs_.push_back({now_ + scenario_.time_out, r, admitted_});
-        server_->start(r, now_, who.service);
+        if (refuses()) {
+            answers_.push({now_ + scenario_.refusal_time, r, outcome::dropped});
+        } else {
+            ++in_service_;
+            server_->start(r, now_, who.service);
+        }
         return true;
+    }
+
+    // Whether the server refuses the request that comes now. The rate is bounded by a bucket of 50 ms.
+    bool refuses() {
+        if (scenario_.outages.at(now_))
+            return true;
+        if (scenario_.service_limit > 0 && in_service_ >= scenario_.service_limit)
+            return true;
+        if (scenario_.rate_limit <= 0)
+            return false;
+        const double most = std::max(1.0, 0.05 * scenario_.rate_limit);
+        tokens_ = std::min(most, tokens_ + (now_ - tokens_at_) * scenario_.rate_limit);
+        tokens_at_ = now_;
+        if (tokens_ < 1)
+            return true;
+        --tokens_;
+        return false;
     }
 
     // ---- Ends of requests ----
 
     void complete() {
         const std::size_t r = server_->complete();
+        --in_service_;
         if (scenario_.downstream > 0)
             responses_.emplace_back(now_ + scenario_.downstream, r);
         else
@@ -224,6 +300,15 @@ private:
         const std::size_t r = responses_.front().second;
         responses_.pop_front();
         respond(r);
+    }
+
+    void answer_next() {
+        const answer a = answers_.top();
+        answers_.pop();
+        const request done = requests_.take(a.request);
+        requests_[a.request].number = 0;
+        if (!done.given_up)
+            end(done, a.how);
     }
 
     void respond(std::size_t r) {
@@ -249,7 +334,9 @@ private:
 
     void end(const request& r, outcome how) {
         const double rtt = now_ - r.admitted_at;
-        now_bin().rtts.push_back(static_cast<float>(rtt));
+        const bool is_refused = how == outcome::dropped && !r.given_up; // neither an answer, nor a wait in vain
+        if (r.what == kind::request && !is_refused)
+            now_bin().rtts.push_back(static_cast<float>(rtt));
         record_.time_in_flight += rtt;
         --unfinished_;
         admitted_at_sum_ -= r.admitted_at;
@@ -268,16 +355,22 @@ private:
     scenario scenario_;
     std::vector<std::unique_ptr<limiter>> limiters_;
     std::unique_ptr<server> server_;
-    support::random_numbers arrivals_, services_, backoffs_;
+    support::random_numbers arrivals_, services_, backoffs_, others_;
     std::vector<std::deque<caller>> lines_; // by limiter
     slots<request> requests_;
     std::deque<std::pair<double, std::size_t>> responses_; // responses on their way back
+    std::priority_queue<answer, std::vector<answer>, std::greater<>> answers_;
     std::deque<deadline> time_outs_;
     std::priority_queue<attempt, std::vector<attempt>, std::greater<>> retries_;
 
     double now_ = 0;
     double phase_end_ = 0;
     double next_arrival_ = 0;
+    double next_ignored_ = never;
+    double next_watch_ = never;
+    std::size_t in_service_ = 0; // at the server, given up or not
+    double tokens_ = 0;          // of the rate limit
+    double tokens_at_ = 0;
     std::size_t phase_ = 0;
     std::size_t bin_ = 0;
     std::uint64_t admitted_ = 0;

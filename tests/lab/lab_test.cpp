@@ -774,7 +774,9 @@ TEST_CASE("A score is relative to the oracle and leaves the warm-up out") {
     slow.succeeded_by_guard = {30, 10};
     const record best = hand_made(std::vector<std::size_t>(100, 80));
 
-    const lab::score worse = lab::score_of(s, slow, best, best);
+    const lab::yardstick by{best, best, best, {0.8, 0.6}}; // in the second phase the slow answers are not in time
+    const lab::score worse = lab::score_of(s, slow, by);
+    CHECK(worse.in_time == Approx(35 * 40.0 / (85 * 80)));
     CHECK(worse.goodput == Approx(0.5));
     CHECK(worse.p99 == Approx(1.5));
     CHECK(worse.rejected == Approx(0.2));
@@ -786,12 +788,13 @@ TEST_CASE("A score is relative to the oracle and leaves the warm-up out") {
 
     std::fill_n(slow.bins.begin() + 50, 10, lab::bin{}); // the second phase begins badly
     slow.bins[80].limit = 30;
-    const lab::score stepped = lab::score_of(s, slow, best, best);
+    const lab::score stepped = lab::score_of(s, slow, by);
     CHECK(stepped.recovery == Approx(1.3));
     CHECK(stepped.oscillation > 0.2);
 
     s.phases = {{.length = 10}};
-    const lab::score alone = lab::score_of(s, best, best, best);
+    const lab::score alone = lab::score_of(s, best, by);
+    CHECK(alone.in_time == 1);
     CHECK(alone.goodput == Approx(1));
     CHECK(alone.p99 == Approx(1));
     CHECK_FALSE(alone.recovery); // no step

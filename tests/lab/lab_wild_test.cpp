@@ -1,0 +1,207 @@
+// lab_wild_test.cpp
+// ~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// What the lab simulates of the wild, and how it measures answers in time.
+
+#include "lab/limiter.hpp"
+#include "lab/oracle.hpp"
+#include "lab/record.hpp"
+#include "lab/scenario.hpp"
+#include "lab/score.hpp"
+#include "lab/simulation.hpp"
+#include "lab/wild_scenarios.hpp"
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using lab::outcome;
+using lab::record;
+using lab::scenario;
+
+struct ends {
+    std::size_t successes = 0, ignored = 0, dropped = 0;
+};
+
+// Admits while fewer are in flight, and counts how the calls end.
+class counting_limiter final : public lab::limiter {
+public:
+    counting_limiter(std::size_t limit, ends& seen) : limit_(limit), seen_(seen) {}
+
+    std::optional<std::size_t> try_acquire() override {
+        return in_flight_ < limit_ ? std::optional{in_flight_++} : std::nullopt;
+    }
+    void finish(std::size_t, outcome how) override {
+        --in_flight_;
+        ++(how == outcome::success ? seen_.successes : how == outcome::ignored ? seen_.ignored : seen_.dropped);
+    }
+    std::size_t limit() const override { return limit_; }
+    std::size_t in_flight() const override { return in_flight_; }
+
+private:
+    std::size_t limit_;
+    std::size_t in_flight_ = 0;
+    ends& seen_;
+};
+
+struct seen_run {
+    record run;
+    ends seen;
+
+    double offered() const {
+        return run.sum(0, run.bins.size(), [](const lab::bin& b) { return b.offered; });
+    }
+    double succeeded() const { return run.succeeded(0, run.bins.size()); }
+};
+
+seen_run run(const scenario& s, std::size_t limit = 1'000'000) {
+    seen_run r;
+    lab::virtual_clock::set({});
+    std::vector<std::unique_ptr<lab::limiter>> one;
+    one.push_back(std::make_unique<counting_limiter>(limit, r.seen));
+    r.run = lab::simulation(s, std::move(one), 1).run();
+    return r;
+}
+
+scenario server(double workers, double load, double length) {
+    scenario s;
+    s.phases = {{.length = length, .rate = load * s.capacity(workers), .workers = workers}};
+    return s;
+}
+
+TEST_CASE("A server with a limit of its own refuses the share of Erlang's loss formula") {
+    scenario s = server(20, 1.5, 200); // 30 Erlang
+    s.service_limit = 20;
+    double loss = 1; // B(0); then B(n) = a B(n-1) / (n + a B(n-1)), as in lab_test
+    for (double n = 1; n <= 20; ++n)
+        loss = 30 * loss / (n + 30 * loss);
+    const seen_run r = run(s);
+    CHECK(static_cast<double>(r.seen.dropped) / r.offered() == Approx(loss).epsilon(0.03));
+    CHECK(static_cast<double>(r.seen.successes) == Approx(r.succeeded()).margin(0));
+}
+
+TEST_CASE("A server with a rate limit answers at that rate, and refuses the rest") {
+    scenario s = server(100, 0.6, 60);
+    s.rate_limit = s.phases[0].rate / 2;
+    const seen_run r = run(s);
+    CHECK(r.succeeded() / 60 == Approx(s.rate_limit).epsilon(0.02));
+    CHECK(static_cast<double>(r.seen.dropped) == Approx(r.offered() / 2).epsilon(0.03));
+    CHECK(s.capacity(100) == Approx(s.rate_limit));
+}
+
+TEST_CASE("In an outage every request is refused, and refusals are no answers") {
+    scenario s = server(100, 0.5, 60);
+    s.outages = {.every = 10, .lasts = 2};
+    const seen_run r = run(s);
+    CHECK(static_cast<double>(r.seen.dropped) / r.offered() == Approx(0.2).epsilon(0.05));
+    double answers = 0;
+    for (const lab::bin& b : r.run.bins)
+        answers += static_cast<double>(b.rtts.size());
+    CHECK(answers == r.succeeded());
+}
+
+TEST_CASE("Ignored calls are beside the requests, and are not counted among them") {
+    scenario s = server(100, 0.5, 30);
+    const double offered = run(s).offered();
+    s.ignored = 7.5;
+    s.ignored_time = 0.002;
+    const seen_run r = run(s);
+    CHECK(r.offered() == offered);
+    CHECK(static_cast<double>(r.seen.ignored) / offered == Approx(7.5).epsilon(0.02));
+    CHECK(static_cast<double>(r.seen.successes) == r.succeeded());
+}
+
+TEST_CASE("As many watches are open as the scenario says") {
+    scenario s = server(10, 0.5, 600);
+    s.watches = 40;
+    s.watch_time = 5;
+    const seen_run r = run(s);
+    // Little's law: 40, and half of ten workers; the first seconds have fewer.
+    CHECK(r.run.in_flight_integral / 600 == Approx(45).epsilon(0.06));
+    CHECK(static_cast<double>(r.seen.successes) > r.succeeded() + 4000);
+}
+
+TEST_CASE("A server that takes batches does most with full ones") {
+    scenario s;
+    s.batch = 32;
+    s.batch_base = 0.04;
+    s.batch_each = 0.001;
+    s.service = 0.04;
+    CHECK(s.capacity(1) == Approx(32 / 0.072));
+    s.phases = {{.length = 60, .rate = 2 * s.capacity(1), .workers = 1}};
+    CHECK(run(s, 64).succeeded() / 60 == Approx(s.capacity(1)).epsilon(0.01));
+
+    const seen_run alone = run(s, 1); // each is a batch of one
+    CHECK(alone.run.p99(0, alone.run.bins.size()) == Approx(0.041));
+}
+
+TEST_CASE("One of a hundred service times of a tail is two hundred times as long, and their mean is one") {
+    support::random_numbers random(1);
+    double sum = 0;
+    std::size_t longer = 0;
+    constexpr std::size_t count = 1'000'000;
+    for (std::size_t i = 0; i < count; ++i) {
+        const double time = lab::draw(lab::spread::tail, random);
+        sum += time;
+        longer += time > 1 ? 1 : 0;
+    }
+    CHECK(sum / count == Approx(1).epsilon(0.02));
+    CHECK(static_cast<double>(longer) / count == Approx(0.01).epsilon(0.03));
+}
+
+// ---- Answers in time ----
+
+TEST_CASE("An answer is in time within twice the p99 of a request that is alone") {
+    const lab::oracle knows(server(10, 1.5, 100));
+    REQUIRE(knows.longest_in_time().size() == 1);
+    CHECK(knows.longest_in_time()[0] == Approx(2 * 0.01 * std::log(100)).epsilon(0.06)); // exponential
+}
+
+TEST_CASE("The static limits with the most answers in time score 1, and others less") {
+    const scenario s = server(10, 2, 60);
+    lab::oracle knows(s);
+    const lab::yardstick by{knows.best_run(1), knows.smallest_run(1), knows.most_in_time_run(1),
+                            knows.longest_in_time()};
+    CHECK(lab::score_of(s, by.most_in_time, by).in_time == 1);
+    CHECK(lab::score_of(s, run(s, 10'000).run, by).in_time < 0.1); // the queue is far too long
+    CHECK(lab::score_of(s, run(s, 3).run, by).in_time == Approx(0.3).epsilon(0.1));
+}
+
+TEST_CASE("Where the load is light, to refuse nothing scores 1") {
+    const scenario s = server(40, 0.3, 60);
+    lab::oracle knows(s);
+    const lab::yardstick by{knows.best_run(1), knows.smallest_run(1), knows.most_in_time_run(1),
+                            knows.longest_in_time()};
+    CHECK(lab::score_of(s, run(s).run, by).in_time == Approx(1).epsilon(0.001));
+}
+
+// ---- Scenarios ----
+
+TEST_CASE("Wild scenarios are the same every time, and have names of their own") {
+    const std::vector<scenario> all = lab::wild_scenarios(2);
+    const std::vector<scenario> again = lab::wild_scenarios(2);
+    std::set<std::string> names, families;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        names.insert(all[i].name);
+        families.insert(all[i].family);
+        CHECK(all[i].name == again[i].name);
+        CHECK(all[i].phases[0].rate == again[i].phases[0].rate);
+        CHECK(all[i].phases[0].rate > 0);
+    }
+    CHECK(names.size() == all.size());
+    CHECK(2 * families.size() == all.size());
+    CHECK(families.size() >= 12);
+}
+
+} // namespace
