@@ -49,6 +49,7 @@ struct declared;
 template <>
 struct declared<flowguard::vegas_strategy> {
     static constexpr const char* name = "vegas_strategy";
+    static constexpr bool restores_after_outage = true;
     static flowguard::vegas_strategy make(const limits& l) {
         return flowguard::vegas_strategy{
             flowguard::vegas_options{.initial_limit = l.initial, .min_limit = l.min, .max_limit = l.max}};
@@ -79,6 +80,7 @@ struct declared<flowguard::vegas_strategy> {
 template <>
 struct declared<flowguard::aimd_strategy> {
     static constexpr const char* name = "aimd_strategy";
+    static constexpr bool restores_after_outage = false;
     static flowguard::aimd_strategy make(const limits& l) {
         return flowguard::aimd_strategy{
             flowguard::aimd_options{.initial_limit = l.initial, .min_limit = l.min, .max_limit = l.max}};
@@ -93,6 +95,7 @@ struct declared<flowguard::aimd_strategy> {
 template <>
 struct declared<flowguard::gradient2_strategy> {
     static constexpr const char* name = "gradient2_strategy";
+    static constexpr bool restores_after_outage = false;
     static flowguard::gradient2_strategy make(const limits& l) {
         return flowguard::gradient2_strategy{
             flowguard::gradient2_options{.initial_limit = l.initial, .min_limit = l.min, .max_limit = l.max}};
@@ -108,6 +111,7 @@ struct declared<flowguard::gradient2_strategy> {
 template <>
 struct declared<flowguard::fixed_limit> {
     static constexpr const char* name = "fixed_limit";
+    static constexpr bool restores_after_outage = false;
     static flowguard::fixed_limit make(const limits& l) { return flowguard::fixed_limit{l.initial}; }
     static limits kept(const limits& l) { return {l.initial, l.initial, l.initial}; }
     static step step_from(const limits&, std::size_t, std::size_t) { return {1, 1, 0}; }
@@ -285,7 +289,12 @@ public:
         require((next_.then != 0 ? next_.then : next_.limit) == limit(), "limit other than planned");
         require(next_.admissions <= 1000 + 2 * limits_.max, "window too long to end");
         require(after >= s.fall * before - 1, "fall");
-        require(after <= s.rise * before + s.rise_more, "rise");
+        const bool restored = after > s.rise * before + s.rise_more;
+        require(!restored || after <= after_outage_, "rise");
+        if (restored)
+            after_outage_ = 0;
+        if (d::restores_after_outage && w.all.samples == 0 && w.dropped > 0)
+            after_outage_ = std::max(after_outage_, before / 2 + 1);
         return wrong_.empty();
     }
 
@@ -347,6 +356,7 @@ private:
     Strategy strategy_;
     flowguard::plan next_;
     std::size_t windows_ = 0;
+    double after_outage_ = 0; // what may come back, once, with a success after windows without any
     std::size_t before_ = 0; // the limit before the latest window
     std::string wrong_;
 };

@@ -26,4 +26,4 @@ add_test(NAME clang.unit_tests COMMAND "${CMAKE_CTEST_COMMAND}" --test-dir "${bu
 set_tests_properties(clang.configure PROPERTIES FIXTURES_SETUP clang_configured)
 set_tests_properties(clang.build PROPERTIES FIXTURES_REQUIRED clang_configured FIXTURES_SETUP clang_built)
 set_tests_properties(clang.unit_tests PROPERTIES FIXTURES_REQUIRED clang_built)
-set_tests_properties(clang.configure clang.build clang.unit_tests PROPERTIES LABELS build PROCESSORS 2 TIMEOUT 900)
+set_tests_properties(clang.configure clang.build clang.unit_tests PROPERTIES LABELS build PROCESSORS 2 TIMEOUT 1800)

@@ -57,8 +57,8 @@ public:
             const double other_end = answers_.empty() ? never : answers_.top().at;
             const double time_out = time_outs_.empty() ? never : time_outs_.front().at;
             const double retry = retries_.empty() ? never : retries_.top().at;
-            const double next = std::min(
-                {phase_end_, completion, response, other_end, time_out, retry, next_arrival_, next_ignored_, next_watch_});
+            const double next = std::min({phase_end_, completion, response, other_end, time_out, retry, next_arrival_,
+                                          next_ignored_, next_watch_});
             if (next >= record_.length)
                 break;
             pass_time(next);

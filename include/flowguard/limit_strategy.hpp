@@ -17,8 +17,9 @@ namespace flowguard {
 struct plan {
     std::size_t limit = 0; ///< from now on; clamped to [1, max_limit]
 
-    /// The size of the next window, in requests: so many are admitted to it from now on. 0 leaves the size to the
-    /// guard: see guard_options::min_window.
+    /// The size of the next window, in requests that are not ignored: so many are admitted to it from now on, and as
+    /// many more as were ignored in the window before, up to twenty times. 0 leaves the size to the guard: see
+    /// guard_options::min_window.
     std::size_t admissions = 0;
 
     /// The limit as soon as `admissions` requests have been admitted, without waiting for them to complete; 0 keeps

@@ -544,6 +544,32 @@ TEST_CASE("Calls that are ignored do not close a window early") {
     }
 }
 
+TEST_CASE("A window is larger by the calls that were ignored in the window before, up to twenty times") {
+    at_nine set_clock;
+    scripted_strategy strategy{10, {{10, 10}, {10, 10}, {10, 10}, {10, 10}}};
+    scripted_guard guard{strategy, {.min_window = 1}};
+    const auto ignore = [&](std::size_t calls) {
+        for (std::size_t i = 0; i < calls; ++i)
+            guard.try_acquire().ignore();
+    };
+    use_up(guard, 5);
+    ignore(10); // the first window: two of three
+    REQUIRE(strategy.windows().size() == 1);
+    use_up(guard, 29);
+    CHECK(strategy.windows().size() == 1);
+    use_up(guard, 1);
+    REQUIRE(strategy.windows().size() == 2);
+    CHECK(strategy.windows()[1].admitted == 30);
+
+    ignore(10); // all of them
+    REQUIRE(strategy.windows().size() == 3);
+    use_up(guard, 99); // ten times, for one is assumed to tell something
+    CHECK(strategy.windows().size() == 3);
+    use_up(guard, 1);
+    REQUIRE(strategy.windows().size() == 4);
+    CHECK(strategy.windows()[3].admitted == 100);
+}
+
 // A service that answers no call, while its callers give up by cancelling: no RTT is known of it.
 TEST_CASE("vegas_strategy keeps its limit while no call succeeds and callers cancel") {
     at_nine set_clock;

@@ -173,6 +173,7 @@ struct wrong_strategy {
 template <>
 struct support::declared<wrong_strategy> {
     static constexpr const char* name = "wrong_strategy";
+    static constexpr bool restores_after_outage = false;
     static wrong_strategy make(const limits&) { return {}; }
     static limits kept(const limits& l) { return l; }
     static step step_from(const limits&, std::size_t, std::size_t) { return {0.5, 2, 1}; }

@@ -367,11 +367,11 @@ TEST_CASE("The slack follows the variation of the baseline, not of the latest RT
     CHECK(strategy.update(wide(bound_window(100, 14ms))) == plan{86, 129});
 }
 
-// What is left after drops of 80 % and of 100 % is a quarter each: 25, and 6.25.
+// What is left after drops of 80 % and of 99 % is a quarter each: 25, and 6.25.
 vegas_strategy settled_at_6() {
     vegas_strategy strategy = settled();
     REQUIRE(strategy.update(with_drops(bound_window(100, 10ms), 80, 10ms)).limit == 25);
-    REQUIRE(strategy.update(with_drops(bound_window(25, 10ms), 100, 10ms)).limit == 6);
+    REQUIRE(strategy.update(with_drops(bound_window(25, 10ms), 99, 10ms)).limit == 6);
     return strategy;
 }
 
@@ -520,8 +520,8 @@ TEST_CASE("Drops lower the limit by their share") {
 TEST_CASE("Drops quarter the limit at most, and the next window is short after many") {
     vegas_strategy strategy = settled();
     CHECK(strategy.update(with_drops(bound_window(100, 10ms), 80, 10ms)) == plan{25, 25});
-    CHECK(strategy.update(with_drops(bound_window(25, 10ms), 100, 10ms)) == plan{6, 10}); // 6.25
-    CHECK(strategy.update(with_drops(bound_window(6, 10ms), 100, 10ms)) == plan{2, 10}); // 1.56
+    CHECK(strategy.update(with_drops(bound_window(25, 10ms), 99, 10ms)) == plan{6, 10}); // 6.25
+    CHECK(strategy.update(with_drops(bound_window(6, 10ms), 99, 10ms)) == plan{2, 10}); // 1.56
     strategy = settled();
     CHECK(strategy.update(with_drops(bound_window(100, 10ms), 60, 10ms)) == plan{40, 40});
     strategy = settled();
@@ -587,6 +587,47 @@ TEST_CASE("Drops that come at random, as they are usual, do not strand the limit
             INFO("failing " << failing << ", seed " << seed);
             CHECK(busy > 0.85 * 16);
         }
+}
+
+TEST_CASE("Prompt drops weigh by the time for which they held permits") {
+    struct row {
+        std::uint32_t dropped; // of 100; the others take 10 ms
+        duration after;
+        std::size_t limit;
+    };
+    for (const row& r : {row{20, 10ms, 80}, row{20, 100ms, 80}, // not more than by their number
+                         row{50, 2ms, 83}, // 2 / (2 + 10) of the time
+                         row{20, 1ms, 107}, row{50, 0ms, 107}}) { // within the tolerance: the limit grows
+        vegas_strategy strategy = settled();
+        CAPTURE(r.dropped, r.after.count());
+        CHECK(strategy.update(with_drops(bound_window(100, 10ms), r.dropped, r.after)).limit == r.limit);
+    }
+}
+
+TEST_CASE("After an outage half of the limit comes back with the first success, and the quick start begins again") {
+    vegas_strategy strategy = settled();
+    const auto out = [&](std::size_t limit) { return strategy.update(with_drops(bound_window(limit, 10ms), 100, 1s)); };
+    CHECK(out(100) == plan{25, 25});
+    CHECK(out(25) == plan{6, 6});
+    CHECK(out(6) == plan{2, 2}); // short windows, so that the end is seen soon
+    for (int i = 0; i < 500; ++i)
+        out(strategy.current_limit());
+    CHECK(strategy.current_limit() == 1);
+    CHECK(strategy.baseline() == 10ms); // which nothing has contradicted
+
+    CHECK(strategy.update(with_drops(bound_window(1, 10ms), 50, 1s)).limit == 50);
+    CHECK(std::string(strategy.reason()) == "an outage ended: half of the limit before it");
+    CHECK(strategy.update(bound_window(50, 10ms)).limit >= 100);
+    CHECK(std::string(strategy.reason()) == "quick start: no queue yet");
+}
+
+TEST_CASE("A limit that is so high that nothing succeeds is halved each time") {
+    vegas_strategy strategy = settled();
+    for (const std::size_t half : {50U, 25U, 13U, 6U}) {
+        while (strategy.current_limit() > 1)
+            strategy.update(with_drops(bound_window(strategy.current_limit(), 10ms), 100, 1s));
+        CHECK(strategy.update(bound_window(1, 10ms)).limit == half);
+    }
 }
 
 TEST_CASE("Drops at a limit of one are usual") {

@@ -58,6 +58,11 @@ struct vegas_options {
 ///       three times running hardly any queue:          limit += max(slack, limit / 4)
 ///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds; × 4 below initial_limit
 ///     drops > 5 % beyond the usual, luck aside:        limit × (1 − drops), at most quartered
+///     a window without any success, in an outage:      the same; with the next success, half of the limit from before
+///                                                      the outage comes back, and the start begins again
+///
+/// Drops are a share of the requests or of the time for which permits were held, whichever is less. A permit that meets
+/// many prompt refusals is still one permit.
 ///
 /// Here v is the coefficient of variation of the service times, 1 at most: work that always takes the same time
 /// needs next to no queue to keep the resource busy.
@@ -114,7 +119,8 @@ public:
         const std::size_t probed = std::exchange(probe_limit_, 0);
         const bool was_probe = probed != 0 && w.limit == probed;
         why_ = "no request was measured";
-        if (was_probe && (w.all.samples + w.dropped == 0 || 2 * w.admitted < probe_admissions(probed)))
+        const std::size_t telling = w.admitted - std::min(w.ignored, w.admitted);
+        if (was_probe && (w.all.samples + w.dropped == 0 || 2 * telling < probe_admissions(probed)))
             return after_failed_probe(w);
         if (w.all.samples == 0 && w.dropped == 0)
             return next_window();
@@ -130,12 +136,17 @@ public:
         usual_drops_ = std::min(now.limit > 1 ? std::min(usual_drops_, now.drops + 2 * error_of_drops(now)) : now.drops,
                                 most_usual_drops);
 
+        if (now.count > 0 && limit_before_outage_ > 0)
+            return after_outage();
         const bool overloaded = excess_drops(now) > 0;
+        if (now.count <= 0 && limit_before_outage_ <= 0)
+            limit_before_outage_ = limit_;
         if (overloaded)
             shrink_for_drops(now);
-        // Heavy overload: no probe now, and a small window, because a big window of time-outs would take long.
+        // Heavy overload: no probe now, and a small window, because a big window of time-outs would take long. A window
+        // without a success only says that the outage goes on.
         if (excess_drops(now) > 0.5)
-            return {current_limit(), std::max<std::size_t>(current_limit(), 10)};
+            return {current_limit(), std::max<std::size_t>(current_limit(), now.count > 0 ? 10 : 2)};
         if (may_probe(now) && (probe_is_due(now) || quick_start_needs_probe(now) ||
                                (cooldown_over(now) && (overloaded || queue_ > 2 * slack() + limit_ / 10))))
             return probe(now);
@@ -168,7 +179,7 @@ private:
     static sample sample_of(const window& w) noexcept {
         sample s;
         s.ended = static_cast<double>(w.all.samples) + static_cast<double>(w.dropped);
-        s.drops = detail::drop_share(w);
+        s.drops = drops_in(w);
         if (w.all.samples > 0) {
             // The RTT of a call that timed out would have been at least as long; a prompt rejection says nothing about
             // the RTT.
@@ -184,6 +195,15 @@ private:
         s.bound = detail::limit_binds(w);
         s.length = detail::nanoseconds(w.length);
         return s;
+    }
+
+    // The share of drops, by their number or by the time for which they held permits, whichever is less: a permit that
+    // meets many prompt refusals is still one permit.
+    static double drops_in(const window& w) noexcept {
+        const double by_number = detail::drop_share(w);
+        const double dropped = static_cast<double>(w.dropped) * detail::nanoseconds(w.dropped_mean_rtt);
+        const double succeeded = static_cast<double>(w.all.samples) * detail::nanoseconds(w.all.mean);
+        return dropped < succeeded ? std::min(by_number, dropped / (dropped + succeeded)) : by_number;
     }
 
     // ---- The baseline ----
@@ -233,7 +253,7 @@ private:
     void suspect_baseline(const sample& s) noexcept {
         if (s.count > 0 && s.rtt <= flat_ratio * baseline_.rtt)
             trust_baseline();
-        else if (s.bound)
+        else if (s.bound && s.count > 0)
             ++above_baseline_;
         if (above_baseline_ >= distrust_after && !may_probe(s)) {
             reset_baseline(s);
@@ -337,6 +357,15 @@ private:
         quick_start_ = false;
         idle_windows_ = 0;
         change_limit("too many drops", limit_ * std::max(0.25, 1 - excess_drops(now)));
+    }
+
+    // Something succeeded again. Half of the limit from before the outage comes back at once, and the quick start finds
+    // the rest.
+    plan after_outage() noexcept {
+        quick_start_ = true;
+        change_limit("an outage ended: half of the limit before it",
+                     std::max(limit_, std::exchange(limit_before_outage_, 0.0) / 2));
+        return next_window();
     }
 
     void change_limit(const char* why, double limit) noexcept {
@@ -559,6 +588,7 @@ private:
     std::size_t probe_limit_ = 0; // of the probe whose window is next; 0 when that is an ordinary one
     sample before_probe_;
     double since_probe_ = std::numeric_limits<double>::infinity(); // nanoseconds
+    double limit_before_outage_ = 0; // before the windows without a success; 0: the latest window had one
     double pause_ = 0; // nanoseconds since the latest probe before there may be another, for it failed
     double probe_jitter_ = 1;
     double low_seen_ = 0; // samples at low concurrency that demand gave since the latest probe

@@ -327,7 +327,8 @@ private:
     void open(sample_window& w, const plan& next, std::size_t limit, const window& before) noexcept {
         // Small if the limit is low, because a window takes longest then.
         const std::size_t usual = window_size(std::min(min_window_, 10 * limit), limit);
-        const std::size_t size = next.admissions != 0 ? std::min(next.admissions, max_limit) : usual;
+        const std::size_t size =
+            with_ignored(next.admissions != 0 ? std::min(next.admissions, max_limit) : usual, before);
         if (before.all.samples > 0)
             expected_rtt_ = before.all.mean;
         sample_window::opening o{
@@ -342,6 +343,15 @@ private:
         // it sees what the closer did.
         w.open(o, now());
         current_.store(&w, std::memory_order_release);
+    }
+
+    // Calls that are ignored tell a strategy nothing. So the window is larger by their share of the window before, up
+    // to twenty times.
+    static std::size_t with_ignored(std::size_t size, const window& before) noexcept {
+        const std::size_t telling = before.admitted - std::min(before.ignored, before.admitted);
+        const double times =
+            static_cast<double>(before.admitted) / static_cast<double>(std::max<std::size_t>(telling, 1));
+        return std::min(static_cast<std::size_t>(static_cast<double>(size) * std::clamp(times, 1.0, 20.0)), max_limit);
     }
 
     // The bound of a probe whose plan leaves it to the guard: see plan::within.
