@@ -62,7 +62,7 @@ TEST_CASE("A layer around a handler of Boost.Beast's") {
 
 TEST_CASE("A request's header is found by its name, in any case") {
     request r{http::verb::get, "/", 11};
-    r.set("X-Criticality", "sheddable");
+    r.set("X-Priority", "sheddable");
     CHECK(beast_http{}.header(r, "x-priority") == "sheddable");
     CHECK(beast_http{}.header(r, "x-other").empty());
 }
