@@ -8,7 +8,7 @@
 #   ./mutations.sh TEXT       those whose harness, header or replacement contains TEXT
 #   ./mutations.sh unnoticed  those which no harness can notice, to see whether one does by now
 #
-# Needs g++ (CXX is respected), with CPPFLAGS to find Asio. EXECUTIONS is how many a harness gets, 60000 by default.
+# Needs g++ (CXX is respected), with CPPFLAGS to find Asio. EXECUTIONS is how many a harness gets, 120000 by default.
 # RUNTIME may name the runtime's library, where it is built already.
 
 set -euo pipefail
@@ -17,7 +17,7 @@ export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 tests=$(dirname "$here")
 include=$(dirname "$tests")/include
-executions=${EXECUTIONS:-60000}
+executions=${EXECUTIONS:-120000}
 selected=${1:-}
 read -ra compiler <<<"${CXX:-g++} -std=c++20 -O1 -g1 -w -no-pie -pthread"
 read -ra asio <<<"${CPPFLAGS:--DASIO_STANDALONE}"
