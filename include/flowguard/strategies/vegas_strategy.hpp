@@ -120,7 +120,7 @@ public:
         const bool was_probe = probed != 0 && w.limit == probed;
         why_ = "no request was measured";
         const std::size_t telling = w.admitted - std::min(w.ignored, w.admitted);
-        if (was_probe && (w.all.samples + w.dropped == 0 || 2 * telling < probe_admissions(probed)))
+        if (was_probe && ((w.all.samples == 0 && w.dropped == 0) || 2 * telling < probe_admissions(probed)))
             return after_failed_probe(w);
         if (w.all.samples == 0 && w.dropped == 0)
             return next_window();
@@ -185,7 +185,7 @@ private:
             // the RTT.
             const double rtt = detail::nanoseconds(w.all.mean);
             s.rtt = rtt + s.drops * std::max(0.0, detail::nanoseconds(w.dropped_mean_rtt) - rtt);
-            s.count = static_cast<double>(w.all.samples + w.dropped);
+            s.count = s.ended;
             s.variation = w.all.variation();
         }
         s.limit = static_cast<double>(std::max<std::size_t>(w.limit, 1));
