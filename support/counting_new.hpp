@@ -7,12 +7,9 @@
 #ifndef FLOWGUARD_SUPPORT_COUNTING_NEW_HPP
 #define FLOWGUARD_SUPPORT_COUNTING_NEW_HPP
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 
 #include "support/sanitizers.hpp"
 
@@ -36,57 +33,17 @@ extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t size) 
 }
 extern "C" void __sanitizer_free_hook(const volatile void*) {}
 #else
+#include "support/replaced_new.hpp"
+
 namespace support {
 
 inline void* try_allocate(std::size_t size, std::size_t alignment) noexcept {
     allocations.fetch_add(1, std::memory_order_relaxed);
     allocated_bytes.fetch_add(size, std::memory_order_relaxed);
-    void* memory = nullptr;
-    return posix_memalign(&memory, std::max(alignment, sizeof(void*)), size) == 0 ? memory : nullptr;
-}
-
-inline void* allocate(std::size_t size, std::size_t alignment) {
-    if (void* memory = try_allocate(size, alignment))
-        return memory;
-    throw std::bad_alloc();
+    return aligned_memory(size, alignment);
 }
 
 } // namespace support
-
-// Asio's own memory, coroutine frames included, comes from aligned_alloc, not from operator new.
-extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
-    return support::try_allocate(size, alignment);
-}
-
-// Replacement functions must not be inline. The array forms are not replaced: they call these functions, or the
-// sanitizer's own. GCC takes free() for a mismatch with operator new, although both are ours.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-void* operator new(std::size_t size) {
-    return support::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    return support::allocate(size, static_cast<std::size_t>(alignment));
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    return support::try_allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-    return support::try_allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    std::free(memory);
-}
 #endif
 
 #endif

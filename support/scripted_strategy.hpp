@@ -47,14 +47,6 @@ private:
     std::shared_ptr<script> script_;
 };
 
-// A strategy that keeps its limit.
-struct fixed_limit {
-    std::size_t limit = 1;
-
-    std::size_t current_limit() const noexcept { return limit; }
-    std::size_t update(const flowguard::window&) noexcept { return limit; }
-};
-
 } // namespace support
 
 #endif

@@ -12,6 +12,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -52,40 +53,38 @@ public:
 
     /// A run with the limits that have the most goodput.
     record best_run(std::uint64_t seed) {
-        std::vector<std::size_t> limits;
-        for (sweep& p : phases_)
-            limits.push_back(p.best());
-        return run(std::move(limits), seed);
+        return run(of_each_phase([](sweep& p) { return p.best(); }), seed);
     }
 
     /// A run with the limits of smallest(share).
     record smallest_run(std::uint64_t seed, double share = enough) { return run(smallest(share), seed); }
 
-    /// For each phase, how long an answer may take to be in time: twice the p99 with one request at a time.
-    std::vector<double> longest_in_time() const {
-        std::vector<double> times;
-        for (const sweep& p : phases_)
-            times.push_back(p.longest_in_time());
-        return times;
-    }
-
     /// A run with the limits that have the most answers in time.
     record most_in_time_run(std::uint64_t seed) {
-        std::vector<std::size_t> limits;
-        for (sweep& p : phases_)
-            limits.push_back(p.most_in_time());
-        return run(std::move(limits), seed);
+        return run(of_each_phase([](sweep& p) { return p.most_in_time(); }), seed);
+    }
+
+    /// For each phase, how long an answer may take to be in time: twice the p99 with one request at a time.
+    std::vector<double> longest_in_time() {
+        return of_each_phase([](sweep& p) { return p.longest_in_time(); });
     }
 
     /// For each phase, the smallest limit that reaches this share of the most goodput.
     std::vector<std::size_t> smallest(double share = enough) {
-        std::vector<std::size_t> limits;
-        for (sweep& p : phases_)
-            limits.push_back(p.smallest(share));
-        return limits;
+        return of_each_phase([share](sweep& p) { return p.smallest(share); });
     }
 
 private:
+    class sweep;
+
+    template <class F>
+    std::vector<std::invoke_result_t<F, sweep&>> of_each_phase(F ask) {
+        std::vector<std::invoke_result_t<F, sweep&>> all;
+        for (sweep& p : phases_)
+            all.push_back(ask(p));
+        return all;
+    }
+
     static std::vector<std::unique_ptr<limiter>> one_with(std::vector<std::size_t> limits) {
         std::vector<std::unique_ptr<limiter>> one;
         one.push_back(std::make_unique<scheduled_limiter>(std::move(limits)));
@@ -111,19 +110,12 @@ private:
             longest_in_time_ = 2 * unloaded_p99();
             for (double l = std::max(1.0, useful / 8); l < 3 * useful + 40; l = std::max(l * 1.25, l + 1))
                 grid_.push_back(static_cast<std::size_t>(l));
-            best_ = grid_.front();
-            for (std::size_t l : grid_)
-                if (goodput(l) > goodput(best_))
-                    best_ = l;
-            most_in_time_ = grid_.front();
-            for (std::size_t l : grid_)
-                if (try_limit(l).in_time > try_limit(most_in_time_).in_time)
-                    most_in_time_ = l;
+            best_ = limit_with_most(&outcome_of_limit::goodput);
+            most_in_time_ = limit_with_most(&outcome_of_limit::in_time);
         }
 
         double longest_in_time() const { return longest_in_time_; }
         std::size_t most_in_time() const { return most_in_time_; }
-
         std::size_t best() const { return best_; }
 
         std::size_t smallest(double share) {
@@ -142,6 +134,13 @@ private:
         struct outcome_of_limit {
             double goodput, in_time;
         };
+
+        // The lowest, if several have as much.
+        std::size_t limit_with_most(double outcome_of_limit::* what) {
+            return *std::max_element(grid_.begin(), grid_.end(), [&](std::size_t a, std::size_t b) {
+                return try_limit(a).*what < try_limit(b).*what;
+            });
+        }
 
         double goodput(std::size_t limit) { return try_limit(limit).goodput; }
 

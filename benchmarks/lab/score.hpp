@@ -79,16 +79,23 @@ struct yardstick {
 
 namespace detail {
 
-inline double in_time(const scenario& s, const record& run, const std::vector<double>& longest) {
-    double sum = 0;
+// Calls `visit(phase, first, end)` for each phase, with its bins.
+template <class F>
+void for_each_phase(const scenario& s, const record& run, F visit) {
     double start = 0;
     for (std::size_t p = 0; p < s.phases.size(); ++p) {
-        const std::size_t first = run.bin_at(std::max(start, score::warm_up * run.length));
+        const std::size_t first = run.bin_at(start);
         start += s.phases[p].length;
-        const std::size_t end = p + 1 == s.phases.size() ? run.bins.size() : run.bin_at(start);
-        if (end > first)
-            sum += run.in_time(first, end, longest[p]);
+        visit(p, first, p + 1 == s.phases.size() ? run.bins.size() : run.bin_at(start));
     }
+}
+
+inline double in_time(const scenario& s, const record& run, const std::vector<double>& longest) {
+    const std::size_t warm = run.bin_at(score::warm_up * run.length);
+    double sum = 0;
+    for_each_phase(s, run, [&](std::size_t p, std::size_t first, std::size_t end) {
+        sum += run.in_time(std::max(first, warm), end, longest[p]);
+    });
     return sum;
 }
 
@@ -106,17 +113,13 @@ inline score score_of(const scenario& s, const record& run, const yardstick& by)
     result.p99 = run.p99(first, end) / std::max(1e-9, smallest.p99(first, end));
     result.rejected = run.sum(first, end, [](const bin& b) { return b.rejected; }) /
                       std::max(1.0, run.sum(first, end, [](const bin& b) { return b.offered; }));
-    double start = 0;
-    for (std::size_t p = 0; p < s.phases.size(); ++p) {
-        const std::size_t begins = run.bin_at(start);
-        start += s.phases[p].length;
-        const std::size_t ends = p + 1 == s.phases.size() ? end : run.bin_at(start);
+    detail::for_each_phase(s, run, [&](std::size_t p, std::size_t begins, std::size_t ends) {
         if (ends < begins + 4)
-            continue;
+            return;
         result.oscillation = std::max(result.oscillation, detail::oscillation(run, (begins + ends) / 2, ends));
         if (p > 0)
             result.recovery = std::max(result.recovery.value_or(0), detail::recovery(run, begins, ends));
-    }
+    });
     if (s.guards() > 1)
         result.fairness =
             jains_index({run.succeeded_by_guard.begin(),

@@ -53,12 +53,11 @@ public:
         next_watch_ = next_of_watches();
         for (;;) {
             const double completion = server_->next_completion();
-            const double response = responses_.empty() ? never : responses_.front().first;
-            const double other_end = answers_.empty() ? never : answers_.top().at;
+            const double arrives = answers_.empty() ? never : answers_.top().at;
             const double time_out = time_outs_.empty() ? never : time_outs_.front().at;
             const double retry = retries_.empty() ? never : retries_.top().at;
-            const double next = std::min({phase_end_, completion, response, other_end, time_out, retry, next_arrival_,
-                                          next_ignored_, next_watch_});
+            const double next =
+                std::min({phase_end_, completion, arrives, time_out, retry, next_arrival_, next_ignored_, next_watch_});
             if (next >= record_.length)
                 break;
             pass_time(next);
@@ -66,9 +65,7 @@ public:
                 next_phase();
             else if (next == completion)
                 complete();
-            else if (next == response)
-                respond_next();
-            else if (next == other_end)
+            else if (next == arrives)
                 answer_next();
             else if (next == time_out)
                 give_up();
@@ -108,12 +105,15 @@ private:
         bool given_up = false;
         kind what = kind::request;
     };
-    // An end that does not come from the server's service.
-    struct answer {
+    // On its way to the caller. Of two at the same time, the one that was sent first comes first.
+    struct sent_answer {
         double at;
+        std::uint64_t number;
         std::size_t request;
         outcome how;
-        bool operator>(const answer& other) const { return at > other.at; }
+        bool operator>(const sent_answer& other) const {
+            return at > other.at || (at == other.at && number > other.number);
+        }
     };
     struct deadline {
         double at;
@@ -250,17 +250,17 @@ private:
         admitted_at_sum_ += now_;
         const std::size_t r = requests_.put({who.guard, *name, now_, ++admitted_, false, who.what});
         if (who.what == kind::ignored) {
-            answers_.push({now_ + scenario_.ignored_time, r, outcome::ignored});
+            send(r, outcome::ignored, scenario_.ignored_time);
             return true;
         }
         if (who.what == kind::watch) {
-            answers_.push({now_ + scenario_.watch_time, r, outcome::success});
+            send(r, outcome::success, scenario_.watch_time);
             return true;
         }
         if (scenario_.time_out > 0)
             time_outs_.push_back({now_ + scenario_.time_out, r, admitted_});
         if (refuses()) {
-            answers_.push({now_ + scenario_.refusal_time, r, outcome::dropped});
+            send(r, outcome::dropped, scenario_.refusal_time);
         } else {
             ++in_service_;
             server_->start(r, now_, who.service);
@@ -291,35 +291,30 @@ private:
         const std::size_t r = server_->complete();
         --in_service_;
         if (scenario_.downstream > 0)
-            responses_.emplace_back(now_ + scenario_.downstream, r);
+            send(r, outcome::success, scenario_.downstream);
         else
-            respond(r);
+            answer(r, outcome::success);
     }
 
-    void respond_next() {
-        const std::size_t r = responses_.front().second;
-        responses_.pop_front();
-        respond(r);
-    }
+    void send(std::size_t r, outcome how, double takes) { answers_.push({now_ + takes, ++sent_, r, how}); }
 
     void answer_next() {
-        const answer a = answers_.top();
+        const sent_answer a = answers_.top();
         answers_.pop();
-        const request done = requests_.take(a.request);
-        requests_[a.request].number = 0;
-        if (!done.given_up)
-            end(done, a.how);
+        answer(a.request, a.how);
     }
 
-    void respond(std::size_t r) {
+    void answer(std::size_t r, outcome how) {
         const request done = requests_.take(r);
         requests_[r].number = 0;
         if (done.given_up)
             return;
-        ++now_bin().succeeded;
-        if (now_ >= 0.75 * record_.length)
-            ++record_.succeeded_by_guard[done.guard];
-        end(done, outcome::success);
+        if (done.what == kind::request && how == outcome::success) {
+            ++now_bin().succeeded;
+            if (now_ >= 0.75 * record_.length)
+                ++record_.succeeded_by_guard[done.guard];
+        }
+        end(done, how);
     }
 
     void give_up() {
@@ -358,8 +353,7 @@ private:
     support::random_numbers arrivals_, services_, backoffs_, others_;
     std::vector<std::deque<caller>> lines_; // by limiter
     slots<request> requests_;
-    std::deque<std::pair<double, std::size_t>> responses_; // responses on their way back
-    std::priority_queue<answer, std::vector<answer>, std::greater<>> answers_;
+    std::priority_queue<sent_answer, std::vector<sent_answer>, std::greater<>> answers_;
     std::deque<deadline> time_outs_;
     std::priority_queue<attempt, std::vector<attempt>, std::greater<>> retries_;
 
@@ -374,6 +368,7 @@ private:
     std::size_t phase_ = 0;
     std::size_t bin_ = 0;
     std::uint64_t admitted_ = 0;
+    std::uint64_t sent_ = 0; // answers
     double in_flight_ = 0;  // as the limiters count
     double unfinished_ = 0; // as the simulation counts
     double admitted_at_sum_ = 0; // of the unfinished requests

@@ -98,8 +98,8 @@ void demonstrate(const options& chosen) {
     const std::size_t too_few = workers / 4;
 
     no_guard nothing;
-    flowguard::flow_guard high{static_limit{too_many}};
-    flowguard::flow_guard low{static_limit{too_few}};
+    flowguard::flow_guard high{flowguard::fixed_limit{too_many}};
+    flowguard::flow_guard low{flowguard::fixed_limit{too_few}};
     flowguard::flow_guard adaptive{flowguard::vegas_strategy{10}};
 
     live_report live;

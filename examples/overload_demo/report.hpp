@@ -16,6 +16,7 @@
 
 #include "recorder.hpp"
 #include "schedule.hpp"
+#include "support/svg.hpp"
 
 namespace overload_demo {
 
@@ -28,9 +29,7 @@ inline double percent(double part, double whole) {
 }
 
 inline std::string text_of(double value, int digits = 0) {
-    char text[64];
-    std::snprintf(text, sizeof text, "%.*f", digits, value);
-    return text;
+    return support::decimal(value, digits);
 }
 
 inline std::string text_of(latency l) {

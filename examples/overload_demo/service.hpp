@@ -30,13 +30,6 @@
 
 namespace overload_demo {
 
-/// A limit that never changes: the simplest possible strategy.
-struct static_limit {
-    std::size_t limit;
-    std::size_t current_limit() const { return limit; }
-    std::size_t update(const flowguard::window&) { return limit; }
-};
-
 /// Stands for a missing guard: admits every request at once.
 class no_guard {
 public:

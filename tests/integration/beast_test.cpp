@@ -13,6 +13,7 @@
 
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/http/http_layer.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/scripted_strategy.hpp"
@@ -41,7 +42,7 @@ asio::awaitable<response> answer(request r) {
 
 TEST_CASE("A layer around a handler of Boost.Beast's") {
     asio::io_context context;
-    flowguard::flow_guard guard{support::fixed_limit{1}, {.max_waiters = 0}};
+    flowguard::flow_guard guard{flowguard::fixed_limit{1}, {.max_waiters = 0}};
     const flowguard::http_layer guarded{guard, answer, beast_http{}};
     const auto served = start(context, guarded(request{http::verb::get, "/rows", 11}));
     poll(context);

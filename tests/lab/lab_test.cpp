@@ -13,6 +13,7 @@
 #include "lab/simulation.hpp"
 #include "lab/slots.hpp"
 #include "support/random_numbers.hpp"
+#include "theory.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -93,32 +94,6 @@ std::vector<std::size_t> offered_by_bin(const record& r) {
     return all;
 }
 
-// Lets a request through when there are fewer in flight, and remembers when each ended.
-class remembering_limiter final : public limiter {
-public:
-    struct end {
-        double at;
-        bool dropped;
-    };
-
-    remembering_limiter(std::size_t limit, std::vector<end>& ends) : limit_(limit), ends_(ends) {}
-
-    std::optional<std::size_t> try_acquire() override {
-        return in_flight_ < limit_ ? std::optional{in_flight_++} : std::nullopt;
-    }
-    void finish(std::size_t, lab::outcome how) override {
-        --in_flight_;
-        ends_.push_back({lab::in_seconds(lab::virtual_clock::now().time_since_epoch()), how == lab::outcome::dropped});
-    }
-    std::size_t limit() const override { return limit_; }
-    std::size_t in_flight() const override { return in_flight_; }
-
-private:
-    std::size_t limit_;
-    std::size_t in_flight_ = 0;
-    std::vector<end>& ends_;
-};
-
 std::vector<remembering_limiter::end> ends_of(const scenario& s, std::size_t limit) {
     std::vector<remembering_limiter::end> ends;
     limiters one;
@@ -159,15 +134,6 @@ waiting mean_wait(scenario s, std::uint64_t seeds, Theory theory) {
         w.expected += service * theory(offered(queued) / s.length() * service) / static_cast<double>(seeds);
     }
     return w;
-}
-
-// Erlang's loss formula: the share that finds all of n servers busy and goes away. A. K. Erlang: Solution of some
-// Problems in the Theory of Probabilities of Significance in Automatic Telephone Exchanges. Elektrotekniker 13, 1917.
-double erlang_b(std::size_t n, double load) {
-    double b = 1;
-    for (std::size_t i = 1; i <= n; ++i)
-        b = load * b / (static_cast<double>(i) + load * b);
-    return b;
 }
 
 // Erlang's delay formula (the same paper), the share that waits: C = B / (1 − ρ (1 − B)). The mean wait over the mean
@@ -549,11 +515,11 @@ TEST_CASE("A time-out gives the permit back at once and an answer in time does")
     const auto ends = ends_of(s, 1);
     REQUIRE(ends.size() > 380);
     CHECK(ends.size() <= 400);
-    CHECK(std::all_of(ends.begin(), ends.end(), [](const auto& e) { return e.dropped; }));
+    CHECK(std::all_of(ends.begin(), ends.end(), [](const auto& e) { return e.how == lab::outcome::dropped; }));
     s.time_out = 1.25;
     const auto in_time = ends_of(s, 1);
     REQUIRE(in_time.size() > 95);
-    CHECK(std::none_of(in_time.begin(), in_time.end(), [](const auto& e) { return e.dropped; }));
+    CHECK(std::none_of(in_time.begin(), in_time.end(), [](const auto& e) { return e.how == lab::outcome::dropped; }));
 }
 
 TEST_CASE("A response is downstream without holding a worker") {

@@ -11,12 +11,12 @@
 #include "lab/score.hpp"
 #include "lab/simulation.hpp"
 #include "lab/wild_scenarios.hpp"
+#include "theory.hpp"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -30,46 +30,25 @@ using lab::outcome;
 using lab::record;
 using lab::scenario;
 
-struct ends {
-    std::size_t successes = 0, ignored = 0, dropped = 0;
-};
-
-// Admits while fewer are in flight, and counts how the calls end.
-class counting_limiter final : public lab::limiter {
-public:
-    counting_limiter(std::size_t limit, ends& seen) : limit_(limit), seen_(seen) {}
-
-    std::optional<std::size_t> try_acquire() override {
-        return in_flight_ < limit_ ? std::optional{in_flight_++} : std::nullopt;
-    }
-    void finish(std::size_t, outcome how) override {
-        --in_flight_;
-        ++(how == outcome::success ? seen_.successes : how == outcome::ignored ? seen_.ignored : seen_.dropped);
-    }
-    std::size_t limit() const override { return limit_; }
-    std::size_t in_flight() const override { return in_flight_; }
-
-private:
-    std::size_t limit_;
-    std::size_t in_flight_ = 0;
-    ends& seen_;
-};
-
 struct seen_run {
     record run;
-    ends seen;
+    std::vector<remembering_limiter::end> ends;
 
     double offered() const {
         return run.sum(0, run.bins.size(), [](const lab::bin& b) { return b.offered; });
     }
     double succeeded() const { return run.succeeded(0, run.bins.size()); }
+    double ended_with(outcome how) const {
+        return static_cast<double>(
+            std::count_if(ends.begin(), ends.end(), [how](const remembering_limiter::end& e) { return e.how == how; }));
+    }
 };
 
 seen_run run(const scenario& s, std::size_t limit = 1'000'000) {
     seen_run r;
     lab::virtual_clock::set({});
     std::vector<std::unique_ptr<lab::limiter>> one;
-    one.push_back(std::make_unique<counting_limiter>(limit, r.seen));
+    one.push_back(std::make_unique<remembering_limiter>(limit, r.ends));
     r.run = lab::simulation(s, std::move(one), 1).run();
     return r;
 }
@@ -83,12 +62,9 @@ scenario server(double workers, double load, double length) {
 TEST_CASE("A server with a limit of its own refuses the share of Erlang's loss formula") {
     scenario s = server(20, 1.5, 200); // 30 Erlang
     s.service_limit = 20;
-    double loss = 1; // B(0); then B(n) = a B(n-1) / (n + a B(n-1)), as in lab_test
-    for (double n = 1; n <= 20; ++n)
-        loss = 30 * loss / (n + 30 * loss);
     const seen_run r = run(s);
-    CHECK(static_cast<double>(r.seen.dropped) / r.offered() == Approx(loss).epsilon(0.03));
-    CHECK(static_cast<double>(r.seen.successes) == Approx(r.succeeded()).margin(0));
+    CHECK(r.ended_with(outcome::dropped) / r.offered() == Approx(erlang_b(20, 30)).epsilon(0.03));
+    CHECK(r.ended_with(outcome::success) == Approx(r.succeeded()).margin(0));
 }
 
 TEST_CASE("A server with a rate limit answers at that rate, and refuses the rest") {
@@ -96,7 +72,7 @@ TEST_CASE("A server with a rate limit answers at that rate, and refuses the rest
     s.rate_limit = s.phases[0].rate / 2;
     const seen_run r = run(s);
     CHECK(r.succeeded() / 60 == Approx(s.rate_limit).epsilon(0.02));
-    CHECK(static_cast<double>(r.seen.dropped) == Approx(r.offered() / 2).epsilon(0.03));
+    CHECK(r.ended_with(outcome::dropped) == Approx(r.offered() / 2).epsilon(0.03));
     CHECK(s.capacity(100) == Approx(s.rate_limit));
 }
 
@@ -104,7 +80,7 @@ TEST_CASE("In an outage every request is refused, and refusals are no answers") 
     scenario s = server(100, 0.5, 60);
     s.outages = {.every = 10, .lasts = 2};
     const seen_run r = run(s);
-    CHECK(static_cast<double>(r.seen.dropped) / r.offered() == Approx(0.2).epsilon(0.05));
+    CHECK(r.ended_with(outcome::dropped) / r.offered() == Approx(0.2).epsilon(0.05));
     double answers = 0;
     for (const lab::bin& b : r.run.bins)
         answers += static_cast<double>(b.rtts.size());
@@ -118,8 +94,8 @@ TEST_CASE("Ignored calls are beside the requests, and are not counted among them
     s.ignored_time = 0.002;
     const seen_run r = run(s);
     CHECK(r.offered() == offered);
-    CHECK(static_cast<double>(r.seen.ignored) / offered == Approx(7.5).epsilon(0.02));
-    CHECK(static_cast<double>(r.seen.successes) == r.succeeded());
+    CHECK(r.ended_with(outcome::ignored) / offered == Approx(7.5).epsilon(0.02));
+    CHECK(r.ended_with(outcome::success) == r.succeeded());
 }
 
 TEST_CASE("As many watches are open as the scenario says") {
@@ -129,7 +105,7 @@ TEST_CASE("As many watches are open as the scenario says") {
     const seen_run r = run(s);
     // Little's law: 40, and half of ten workers; the first seconds have fewer.
     CHECK(r.run.in_flight_integral / 600 == Approx(45).epsilon(0.06));
-    CHECK(static_cast<double>(r.seen.successes) > r.succeeded() + 4000);
+    CHECK(r.ended_with(outcome::success) > r.succeeded() + 4000);
 }
 
 TEST_CASE("A server that takes batches does most with full ones") {
@@ -163,7 +139,7 @@ TEST_CASE("One of a hundred service times of a tail is two hundred times as long
 // ---- Answers in time ----
 
 TEST_CASE("An answer is in time within twice the p99 of a request that is alone") {
-    const lab::oracle knows(server(10, 1.5, 100));
+    lab::oracle knows(server(10, 1.5, 100));
     REQUIRE(knows.longest_in_time().size() == 1);
     CHECK(knows.longest_in_time()[0] == Approx(2 * 0.01 * std::log(100)).epsilon(0.06)); // exponential
 }

@@ -16,6 +16,7 @@
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/permit.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
 #include "support/asio.hpp"
 #include "support/counting_new.hpp"
@@ -81,7 +82,7 @@ TEST_CASE("A guarded call that makes its task allocates nothing") {
 }
 
 TEST_CASE("An attempt allocates nothing, whether it is admitted or shed") {
-    flowguard::flow_guard guard{support::fixed_limit{1}};
+    flowguard::flow_guard guard{flowguard::fixed_limit{1}};
     CHECK(allocations_of([&] { return guard.try_run(ready); }) == 0);
     const auto held = guard.try_acquire();
     CHECK(allocations_of([&] { return guard.try_run(ready); }) == 0);
@@ -153,12 +154,12 @@ class caller {
 public:
     using executor_type = asio::io_context::executor_type;
 
-    caller(asio::io_context& context, flowguard::flow_guard<support::fixed_limit>& guard, int& rounds)
+    caller(asio::io_context& context, flowguard::flow_guard<flowguard::fixed_limit>& guard, int& rounds)
         : context_(&context), guard_(&guard), rounds_(&rounds) {}
 
     executor_type get_executor() const noexcept { return context_->get_executor(); }
 
-    void operator()(flowguard::error_code, flowguard::flow_guard<support::fixed_limit>::ticket t) {
+    void operator()(flowguard::error_code, flowguard::flow_guard<flowguard::fixed_limit>::ticket t) {
         if (--*rounds_ > 0)
             guard_->async_acquire(caller(*this));
         t.success();
@@ -166,7 +167,7 @@ public:
 
 private:
     asio::io_context* context_;
-    flowguard::flow_guard<support::fixed_limit>* guard_;
+    flowguard::flow_guard<flowguard::fixed_limit>* guard_;
     int* rounds_;
 };
 
@@ -174,7 +175,7 @@ private:
 
 TEST_CASE("Tickets that are handed from one to the next allocate nothing") {
     asio::io_context context{1};
-    flowguard::flow_guard guard{support::fixed_limit{1}};
+    flowguard::flow_guard guard{flowguard::fixed_limit{1}};
     int rounds = calls;
     std::uint64_t before = 0;
     {
@@ -242,7 +243,7 @@ TEST_CASE("Coroutines that can be cancelled while they wait allocate nothing") {
 TEST_CASE("Coroutines that wait for a guard's permit allocate nothing, with a longest wait or without") {
     asio::io_context context{1};
     const auto of_guard = [&](const flowguard::guard_options& options) {
-        flowguard::flow_guard guard{support::fixed_limit{1}, options};
+        flowguard::flow_guard guard{flowguard::fixed_limit{1}, options};
         const std::uint64_t allocated =
             allocations_of_hand_over(context, [&] { return guard.async_acquire(asio::use_awaitable); });
         CHECK(guard.stats().ignored == warm_up + calls + 1); // the other one's last

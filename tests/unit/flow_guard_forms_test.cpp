@@ -18,6 +18,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
@@ -26,10 +27,10 @@
 namespace {
 
 using namespace std::chrono_literals;
+using flowguard::fixed_limit;
 using flowguard::flow_guard;
 using flowguard::outcome;
 using flowguard::rejection;
-using support::fixed_limit;
 using support::gate;
 using support::manual_clock;
 using support::poll;

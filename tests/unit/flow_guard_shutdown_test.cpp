@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "flowguard/error.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/guard_tests.hpp"
@@ -19,12 +20,12 @@
 namespace {
 
 using namespace std::chrono_literals;
+using flowguard::fixed_limit;
 using flowguard::flow_guard;
 using flowguard::guard_options;
 using flowguard::window;
 using support::at_nine;
 using support::check_idle;
-using support::fixed_limit;
 using support::gate;
 using support::give;
 using support::held;

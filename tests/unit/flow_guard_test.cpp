@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "flowguard/error.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/guard_tests.hpp"
@@ -21,6 +22,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using flowguard::fixed_limit;
 using flowguard::flow_guard;
 using flowguard::guard_stats;
 using flowguard::outcome;
@@ -29,7 +31,6 @@ using support::at_nine;
 using support::check_idle;
 using support::fail;
 using support::fail_with;
-using support::fixed_limit;
 using support::gate;
 using support::give;
 using support::held;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "flowguard/error.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/guard_tests.hpp"
@@ -18,11 +19,11 @@
 namespace {
 
 using namespace std::chrono_literals;
+using flowguard::fixed_limit;
 using flowguard::flow_guard;
 using flowguard::outcome;
 using support::at_nine;
 using support::check_idle;
-using support::fixed_limit;
 using support::held;
 using support::manual_clock;
 using support::poll;

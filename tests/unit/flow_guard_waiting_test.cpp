@@ -15,6 +15,7 @@
 
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
@@ -336,7 +337,7 @@ TEST_CASE("A deadline and a classifier go together") {
 
 TEST_CASE("The options' types follow from their values") {
     asio::io_context context;
-    flow_guard guard{support::fixed_limit{1}};
+    flow_guard guard{flowguard::fixed_limit{1}};
     const auto rejects = [](const int&) { return outcome::dropped; };
     int started = 0;
     const auto call = start(context, guard.run(counted_task{&started},

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "flowguard/error.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
@@ -24,13 +25,13 @@
 namespace {
 
 using namespace std::chrono_literals;
+using flowguard::fixed_limit;
 using flowguard::flow_guard;
 using flowguard::guard_stats;
 using flowguard::plan;
 using flowguard::window;
 using support::at_nine;
 using support::check_idle;
-using support::fixed_limit;
 using support::gate;
 using support::give;
 using support::held;
@@ -452,7 +453,7 @@ TEST_CASE("Stats tell the state, the counts, and the last window") {
     };
     at_nine set_clock;
     asio::io_context context;
-    flow_guard<with_baseline, manual_clock> guard{with_baseline{{2}}, {.min_window = 4}};
+    flow_guard<with_baseline, manual_clock> guard{with_baseline{fixed_limit{2}}, {.min_window = 4}};
     const guard_stats before = guard.stats();
     CHECK(before.limit == 2);
     CHECK(before.available_permits == 2);

@@ -13,6 +13,7 @@
 
 #include "flowguard/detail/control/decision_trace.hpp"
 #include "flowguard/flow_guard.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/manual_clock.hpp"
 #include "support/scripted_strategy.hpp"
 
@@ -123,7 +124,7 @@ TEST_CASE("A decision is told in a line") {
 
 TEST_CASE("A trace that is too long is rejected by name, value and range") {
     try {
-        const flow_guard guard{support::fixed_limit{1}, guard_options{.trace = 1'000'001}};
+        const flow_guard guard{flowguard::fixed_limit{1}, guard_options{.trace = 1'000'001}};
         FAIL("accepted");
     } catch (const std::invalid_argument& e) {
         CHECK(e.what() == std::string("flowguard: guard_options::trace is 1000001, must be in [0, 1000000]"));

@@ -119,8 +119,8 @@ public:
         const std::size_t probed = std::exchange(probe_limit_, 0);
         const bool was_probe = probed != 0 && w.limit == probed;
         why_ = "no request was measured";
-        const std::size_t telling = w.admitted - std::min(w.ignored, w.admitted);
-        if (was_probe && ((w.all.samples == 0 && w.dropped == 0) || 2 * telling < probe_admissions(probed)))
+        if (was_probe &&
+            ((w.all.samples == 0 && w.dropped == 0) || 2 * detail::telling_members(w) < probe_admissions(probed)))
             return after_failed_probe(w);
         if (w.all.samples == 0 && w.dropped == 0)
             return next_window();

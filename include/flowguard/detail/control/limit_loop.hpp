@@ -25,6 +25,7 @@
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
 #include "flowguard/detail/control/window_size.hpp"
+#include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
@@ -348,9 +349,8 @@ private:
     // Calls that are ignored tell a strategy nothing. So the window is larger by their share of the window before, up
     // to twenty times.
     static std::size_t with_ignored(std::size_t size, const window& before) noexcept {
-        const std::size_t telling = before.admitted - std::min(before.ignored, before.admitted);
-        const double times =
-            static_cast<double>(before.admitted) / static_cast<double>(std::max<std::size_t>(telling, 1));
+        const double times = static_cast<double>(before.admitted) /
+                             static_cast<double>(std::max<std::size_t>(telling_members(before), 1));
         return std::min(static_cast<std::size_t>(static_cast<double>(size) * std::clamp(times, 1.0, 20.0)), max_limit);
     }
 

@@ -18,6 +18,11 @@ inline double nanoseconds(duration d) noexcept {
     return std::max(0.0, static_cast<double>(d.count()));
 }
 
+// How many members tell something: all that were not ignored.
+inline std::size_t telling_members(const window& w) noexcept {
+    return w.admitted - std::min(w.ignored, w.admitted);
+}
+
 // The share of drops, in [0, 1]; 0 for a window without any sample.
 inline double drop_share(const window& w) noexcept {
     const auto drops = static_cast<double>(w.dropped);
