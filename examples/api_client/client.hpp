@@ -75,14 +75,6 @@ struct client_counters {
     std::atomic<std::uint64_t> retries{0}; ///< intended retries; the guard may have rejected some of them
 };
 
-/// Stands for a missing guard: admits every attempt at once.
-struct no_guard {
-    template <class MakeTask, class Options>
-    auto run(MakeTask make_task, const Options&) {
-        return make_task();
-    }
-};
-
 /// An HTTP/1.1 client of one server, for idempotent requests. It keeps its connections open.
 ///
 /// The guard encloses each *attempt*, not the whole request. So a retry queues like any other attempt, and a request

@@ -18,6 +18,7 @@
 #include "report.hpp"
 #include "retry_budget.hpp"
 #include "schedule.hpp"
+#include "support/no_guard.hpp"
 #include "support/run_main.hpp"
 
 namespace api_client {
@@ -76,13 +77,13 @@ public:
     }
 
     bool run_naive() {
-        no_guard none;
+        support::no_guard none;
         const client_options at_once{.wait = {}, .heeds_retry_after = false};
         return run("naive: retries at once", none, at_once, [] { return std::size_t{0}; }, [](auto&&...) {});
     }
 
     bool run_with_budget() {
-        no_guard none;
+        support::no_guard none;
         retry_budget budget(budget_share, budget_minimum, budget_saved);
         return run("jitter and budget", none, {.budget = &budget}, [] { return std::size_t{0}; }, [](auto&&...) {});
     }

@@ -30,6 +30,7 @@
 #include "report.hpp"
 #include "schedule.hpp"
 #include "service.hpp"
+#include "support/no_guard.hpp"
 #include "support/run_main.hpp"
 #include "workload.hpp"
 
@@ -43,7 +44,7 @@ constexpr auto wait = 14ms;
 constexpr seconds deadline = 300ms;
 
 double capacity_of(const workload& work, seconds length) {
-    no_guard guard;
+    support::no_guard guard;
     service server(guard, work, workers);
     return measure_capacity(server.endpoint(), 3 * workers, length);
 }
@@ -97,7 +98,7 @@ void demonstrate(const options& chosen) {
     const auto too_many = static_cast<std::size_t>(std::lround(2 * capacity * deadline.count())); // all answers late
     const std::size_t too_few = workers / 4;
 
-    no_guard nothing;
+    support::no_guard nothing;
     flowguard::flow_guard high{flowguard::fixed_limit{too_many}};
     flowguard::flow_guard low{flowguard::fixed_limit{too_few}};
     flowguard::flow_guard adaptive{flowguard::vegas_strategy{10}};

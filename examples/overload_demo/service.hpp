@@ -5,7 +5,6 @@
 #ifndef OVERLOAD_DEMO_SERVICE_HPP
 #define OVERLOAD_DEMO_SERVICE_HPP
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -29,25 +28,6 @@
 #include "workload.hpp"
 
 namespace overload_demo {
-
-/// Stands for a missing guard: admits every request at once.
-class no_guard {
-public:
-    template <class MakeTask>
-    asio::awaitable<std::uint64_t> run(MakeTask make_task) {
-        ++in_flight_;
-        const std::uint64_t result = co_await make_task();
-        --in_flight_;
-        co_return result;
-    }
-
-    std::size_t current_limit() const { return 0; } // no limit
-    std::size_t in_flight() const { return in_flight_; }
-    std::size_t waiting() const { return 0; }
-
-private:
-    std::atomic<std::size_t> in_flight_{0};
-};
 
 /// A service on the loopback interface, in a thread of its own, that needs a worker for each request.
 ///
