@@ -258,7 +258,7 @@ def test_events(program):
                 event = json.loads(line[6:])
                 check(event["t"] > last, "events are in order")
                 last = event["t"]
-            wanted = {"t", "limit", "in_flight", "waiting", "goodput", "sheds", "p50", "p99", "baseline", "workers",
+            wanted = {"t", "limit", "in_flight", "waiting", "goodput", "rejected", "p50", "p99", "baseline", "workers",
                       "latency_ms", "capacity", "load", "changes"}
             equal(set(event), wanted, "what is in an event")
             equal((event["capacity"], event["load"]), (800, 200), "the capacity and the load")
@@ -502,7 +502,7 @@ def test_browser(program, screenshots=None):
             server.turn(load=400)
             time.sleep(28)
         page.find("overload").click()
-        wait_for(lambda: page.number("goodput") > 100 and page.number("sheds") > 100, "goodput, and sheds")
+        wait_for(lambda: page.number("goodput") > 100 and page.number("rejected") > 100, "goodput, and rejections")
         loaded = page.pictures()
         for before, after in zip(idle, loaded):
             check(before != after, "a chart moves under load")

@@ -115,7 +115,7 @@ private:
         event.add("in_flight", static_cast<double>(stats.in_flight));
         event.add("waiting", static_cast<double>(stats.waiting));
         event.add("goodput", static_cast<double>(now.answered - before.answered) / length);
-        event.add("sheds", static_cast<double>(now.rejected - before.rejected) / length);
+        event.add("rejected", static_cast<double>(now.rejected - before.rejected) / length);
         event.add("p50", stats.rtt_p50);
         event.add("p99", stats.rtt_p99);
         event.add("baseline", stats.baseline_rtt);
