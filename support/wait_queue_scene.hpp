@@ -1,0 +1,160 @@
+// wait_queue_scene.hpp
+// ~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// A wait_queue on a stage: callers that come, are cancelled and are served, and what the queue decided on each.
+
+#ifndef FLOWGUARD_SUPPORT_WAIT_QUEUE_SCENE_HPP
+#define FLOWGUARD_SUPPORT_WAIT_QUEUE_SCENE_HPP
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include "flowguard/detail/queue/wait_queue.hpp"
+#include "support/asio.hpp"
+#include "support/manual_clock.hpp"
+
+namespace support {
+
+class caller final : public flowguard::detail::waiter {
+public:
+    explicit caller(char called, std::size_t permits = 1) : waiter(permits), name(called) { make_cancellable(); }
+    caller(char called, flowguard::priority rank, std::size_t partition = 0) : caller(called) {
+        lane = flowguard::detail::lane_number(partition, rank);
+    }
+
+    void complete() noexcept override {}
+    void destroy() noexcept override {}
+    void watch() noexcept override {}
+    asio::execution_context* context() override { return home; }
+
+    flowguard::detail::enqueue_message& arrival() { return *this; }
+    flowguard::detail::cancel_message& withdrawal() { return *this; }
+
+    const char name;
+    asio::io_context* home = nullptr;
+};
+
+// Permits, and who has the queue's attention.
+struct permits {
+    std::size_t free = 0;
+    std::size_t in_hand = 0;
+    std::size_t limit = 1'000'000;
+    int aside_noted = 0;
+    std::string asked; // what take() was asked for: "2", or "2!" if by the last in line
+
+    bool take(std::size_t n, bool last) {
+        asked += std::to_string(n) + (last ? "! " : " ");
+        free += in_hand;
+        in_hand = 0;
+        if (free < n)
+            return false;
+        free -= n;
+        in_hand = n;
+        return true;
+    }
+    void grant() { in_hand = 0; }
+    std::size_t reach() const { return std::max(limit, free + in_hand); }
+    void note_aside() { ++aside_noted; }
+};
+
+struct scene {
+    explicit scene(const flowguard::detail::wait_policy& policy = {}) : queue(policy) {}
+
+    flowguard::detail::wait_queue queue;
+    permits hand;
+    flowguard::detail::waiter_list done;
+
+    void arrive(caller& c) { queue.apply(c.arrival(), done); }
+    void withdraw(caller& c) { queue.apply(c.withdrawal(), done); }
+    void serve() { CHECK_FALSE(queue.serve(hand, done, 1'000'000)); }
+
+    void shed() { queue.shed(done); }
+
+    // The waiters of a context that goes end up among those decided on as well, so that decided() tells them.
+    void abandon(const asio::execution_context& context) {
+        flowguard::detail::abandon_message message(context);
+        queue.apply(message, done);
+        CHECK_FALSE(message.applied.load()); // those decided on before are not completed yet
+        queue.confirm_abandoned();
+        CHECK(message.applied.load());
+        while (flowguard::detail::waiter* w = message.abandoned.pop_front())
+            done.push_back(*w);
+    }
+
+    // Whoever is decided on, in order: granted +, aborted -, timed out ~, closed x, shed !, overdue ?, abandoned 0.
+    std::string decided() {
+        using flowguard::detail::wait_result;
+        std::string names;
+        while (flowguard::detail::waiter* w = done.pop_front()) {
+            names += static_cast<caller*>(w)->name;
+            switch (w->result) {
+            case wait_result::granted:
+                names += "+ ";
+                break;
+            case wait_result::aborted:
+                names += "- ";
+                break;
+            case wait_result::timed_out:
+                names += "~ ";
+                break;
+            case wait_result::closed:
+                names += "x ";
+                break;
+            case wait_result::shed:
+                names += "! ";
+                break;
+            case wait_result::overdue:
+                names += "? ";
+                break;
+            case wait_result::abandoned:
+                names += "0 ";
+                break;
+            }
+        }
+        return names;
+    }
+};
+
+inline std::chrono::nanoseconds manual_time() noexcept {
+    return manual_clock::at;
+}
+
+// A target of 5 ms and an interval of 100 ms, and the time in ms.
+struct adaptive_scene : scene {
+    explicit adaptive_scene(std::size_t max_waiters = 100)
+        : scene({.max_waiters = max_waiters,
+                 .order = flowguard::wait_order::adaptive,
+                 .target = std::chrono::milliseconds(5),
+                 .interval = std::chrono::milliseconds(100),
+                 .now = manual_time}) {
+        at(0);
+    }
+
+    void at(int ms) { manual_clock::at = std::chrono::milliseconds(ms); }
+
+    // Whoever comes then finds `free` permits.
+    void comes_at(int ms, caller& c) {
+        at(ms);
+        arrive(c);
+        looks();
+    }
+
+    void permit_at(int ms) {
+        at(ms);
+        hand.free = 1;
+        looks();
+    }
+
+    void looks() {
+        serve();
+        shed();
+    }
+};
+
+} // namespace support
+
+#endif

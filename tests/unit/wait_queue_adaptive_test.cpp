@@ -1,0 +1,169 @@
+// wait_queue_adaptive_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// wait_order::adaptive: when a queue stands, whom it sheds then, and whom it serves first.
+
+#include "flowguard/detail/queue/wait_queue.hpp" // first: self-contained
+
+#include <catch2/catch.hpp>
+#include <chrono>
+
+#include "support/manual_clock.hpp"
+#include "support/wait_queue_scene.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using flowguard::detail::wait_result;
+using flowguard::priority;
+using flowguard::rejection;
+using support::adaptive_scene;
+using support::caller;
+using support::manual_clock;
+using support::manual_time;
+using support::scene;
+
+} // namespace
+
+TEST_CASE("A queue stands when whoever was first in line waited for longer than the target for a whole interval") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.permit_at(99); // still first come, first served
+    CHECK(s.decided() == "a+ ");
+    s.comes_at(99, c);
+    s.permit_at(100); // it stands, c is served, and b kept, for it is next
+    CHECK(s.decided() == "c+ ");
+    s.comes_at(101, d);
+    CHECK(s.decided() == "b? ");
+    s.permit_at(102);
+    CHECK(s.decided() == "d+ ");
+    CHECK(s.queue.rejected.of(rejection::overdue) == 1);
+}
+
+TEST_CASE("A wait within the target begins the interval anew") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.permit_at(50);
+    CHECK(s.decided() == "a+ ");
+    s.permit_at(50);
+    CHECK(s.decided() == "b+ ");
+    s.comes_at(51, c);
+    s.comes_at(56, d); // c has waited for exactly the target, which is not too long
+    s.permit_at(57);
+    CHECK(s.decided() == "c+ ");
+    s.comes_at(155, e);
+    s.permit_at(155); // 99 ms later
+    CHECK(s.decided() == "d+ ");
+}
+
+TEST_CASE("A queue that stands keeps whoever has waited within the target, and serves the last first") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.comes_at(106, c); // it stands, and both are overdue
+    CHECK(s.decided() == "a? b? ");
+    s.comes_at(108, d);
+    s.comes_at(110, e);
+    s.permit_at(111); // c has waited for exactly the target
+    CHECK(s.decided() == "e+ ");
+    s.permit_at(112);
+    CHECK(s.decided() == "d+ ");
+    s.permit_at(200); // the last one is not shed, however long it waited
+    CHECK(s.decided() == "c+ ");
+}
+
+TEST_CASE("A queue in which nobody waited for too long for a whole interval serves who comes first") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'}, f{'f'}, g{'g'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.comes_at(106, c);
+    CHECK(s.decided() == "a? b? ");
+    s.permit_at(107); // nobody waits any more, but it may be for a moment only
+    CHECK(s.decided() == "c+ ");
+    s.comes_at(204, d);
+    s.comes_at(205, e);
+    s.permit_at(205);
+    s.permit_at(205);
+    CHECK(s.decided() == "e+ d+ ");
+    s.comes_at(206, f); // 100 ms after the last wait that was too long
+    s.comes_at(207, g);
+    s.permit_at(208);
+    CHECK(s.decided() == "f+ ");
+}
+
+TEST_CASE("Of more than may wait, a queue that stands turns away those who came first") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
+    adaptive_scene s{2};
+    s.comes_at(0, a);
+    s.comes_at(1, b);
+    s.comes_at(6, c); // not yet
+    CHECK(s.decided() == "c! ");
+    s.comes_at(106, d);
+    CHECK(s.decided() == "a? b? ");
+    s.comes_at(107, e);
+    caller f{'f'};
+    s.comes_at(108, f);
+    CHECK(s.decided() == "d! ");
+    CHECK(s.queue.size() == 2);
+}
+
+TEST_CASE("Who is cancelled while it is overdue is decided once, by its cancellation") {
+    caller a{'a'}, b{'b'}, c{'c'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    REQUIRE(a.claim());
+    a.result = wait_result::aborted;
+    s.comes_at(106, c);
+    CHECK(s.decided() == "b? ");
+    s.withdraw(a);
+    CHECK(s.decided() == "a- ");
+    CHECK(s.queue.size() == 1);
+}
+
+TEST_CASE("A priority that stands does not age: it serves who came last, and sheds those who wait") {
+    caller a{'a', priority::sheddable}, b{'b', priority::sheddable}, c{'c', priority::sheddable};
+    caller high{'h', priority::critical};
+    scene s{{.order = flowguard::wait_order::adaptive,
+             .target = 40ms,
+             .interval = 50ms,
+             .ageing = 20ms,
+             .now = manual_time}};
+    manual_clock::at = 0ms;
+    s.arrive(a);
+    manual_clock::at = 30ms;
+    s.arrive(b);
+    manual_clock::at = 50ms;
+    s.arrive(c);
+    s.arrive(high);
+    s.serve(); // nobody is free, but it sees that they stand
+    s.shed();
+    CHECK(s.decided() == "a? ");
+    s.hand.free = 2;
+    s.serve();
+    CHECK(s.decided() == "h+ c+ ");
+}
+
+TEST_CASE("A lane that was empty begins anew") {
+    caller a{'a'}, b{'b'};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.permit_at(0);
+    CHECK(s.decided() == "a+ ");
+    s.at(1000);
+    s.arrive(b);
+    s.permit_at(1006); // held up between its coming and the first look
+    CHECK(s.decided() == "b+ ");
+    caller c{'c'}, d{'d'};
+    s.comes_at(1007, c);
+    s.comes_at(1008, d);
+    s.permit_at(1009);
+    CHECK(s.decided() == "c+ "); // it does not stand
+}
