@@ -2,7 +2,7 @@
 // ~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What tests hold the lab against: a limiter that remembers what it saw, and a formula for what it should see.
+// What tests hold the lab against: a limiter that remembers what it saw, and formulas for what it should see.
 
 #ifndef FLOWGUARD_TESTS_LAB_THEORY_HPP
 #define FLOWGUARD_TESTS_LAB_THEORY_HPP
@@ -47,6 +47,11 @@ inline double erlang_b(std::size_t n, double load) {
     for (std::size_t i = 1; i <= n; ++i)
         b = load * b / (static_cast<double>(i) + load * b);
     return b;
+}
+
+// The Universal Scalability Law. N. Gunther: Guerrilla Capacity Planning (2007).
+inline double usl(double n, double contention, double coherence) {
+    return n / (1 + contention * (n - 1) + coherence * n * (n - 1));
 }
 
 #endif
