@@ -555,7 +555,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", help="the program beast_server")
     parser.add_argument("tests", nargs="*", help=", ".join(TESTS))
-    parser.add_argument("--screenshots", type=pathlib.Path, metavar="FOLDER", help="where the browser test saves them")
+    parser.add_argument("--screenshots", type=pathlib.Path, metavar="FOLDER",
+                        help="where the browser test saves them; docs/dashboard.png is laptop_light.png, and "
+                             "docs/dashboard_dark.png is laptop_dark.png")
     parser.add_argument("--soak", type=int, metavar="SECONDS", help="run all kinds of clients at once, for so long")
     chosen = parser.parse_args()
     if unknown := set(chosen.tests) - set(TESTS):
