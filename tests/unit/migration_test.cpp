@@ -4,7 +4,6 @@
 
 // The snippets of docs/migration.md, word for word, and what it claims of dynamic_semaphore.
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -19,42 +18,15 @@
 #include "flowguard/dynamic_semaphore.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
+#include "support/database.hpp"
 
 using namespace std::chrono_literals;
+using support::database;
 using support::poll;
+using support::query;
 using support::start;
 
 namespace {
-
-// What the snippets do with a permit. It can be held up, or fail.
-struct database {
-    support::gate* held_up_by = nullptr;
-    bool fails = false;
-    int running = 0;
-    int most_at_once = 0;
-};
-
-database* the_database = nullptr;
-
-// A database for one test.
-class opened : public database {
-public:
-    opened() { the_database = this; }
-    opened(const opened&) = delete;
-    opened& operator=(const opened&) = delete;
-    ~opened() { the_database = nullptr; }
-};
-
-asio::awaitable<int> query() {
-    database& d = *the_database;
-    d.most_at_once = std::max(d.most_at_once, ++d.running);
-    if (d.held_up_by != nullptr)
-        co_await d.held_up_by->pass();
-    --d.running;
-    if (d.fails)
-        throw std::runtime_error("query failed");
-    co_return 1;
-}
 
 // ---- The snippets ----
 
@@ -133,159 +105,12 @@ std::size_t left_in(dynamic_semaphore& permits) {
     return permits.available_permits();
 }
 
-// The usual shape of a semaphore for Asio, made of a channel.
-class channel_semaphore {
-public:
-    using executor_type = asio::any_io_executor;
-
-    channel_semaphore(const executor_type& executor, std::size_t n) : permits_(executor, n) {}
-
-    executor_type get_executor() { return permits_.get_executor(); }
-
-    template <class Token>
-    auto async_acquire(Token&& token) {
-        return permits_.async_send(error_code(), 0, std::forward<Token>(token));
-    }
-    bool try_acquire() { return permits_.try_send(error_code(), 0); }
-    void release() {
-        permits_.try_receive([](error_code, int) {});
-    }
-
-private:
-    channel permits_;
-};
-
 } // namespace
-
-TEMPLATE_TEST_CASE("Code for the usual shape of a semaphore runs unchanged", "", channel_semaphore, dynamic_semaphore) {
-    asio::io_context context;
-    std::optional<TestType> made{std::in_place, context.get_executor(), 2};
-    TestType& semaphore = *made;
-    CHECK(semaphore.get_executor() == context.get_executor());
-
-    std::vector<int> order;
-    const auto record = [&order](int as) {
-        return [&order, as](error_code error) { order.push_back(error ? -as : as); };
-    };
-
-    SECTION("it counts") {
-        CHECK(semaphore.try_acquire());
-        CHECK(semaphore.try_acquire());
-        CHECK_FALSE(semaphore.try_acquire());
-        semaphore.release();
-        CHECK(semaphore.try_acquire());
-    }
-    SECTION("a permit that is free is posted, not handed over within the call") {
-        semaphore.async_acquire(record(1));
-        CHECK(order.empty());
-        CHECK(semaphore.try_acquire());
-        CHECK_FALSE(semaphore.try_acquire());
-        poll(context);
-        CHECK(order == std::vector{1});
-    }
-    SECTION("waiters are served in order, outside of release(), and are not overtaken") {
-        for (int i = 1; i <= 5; ++i)
-            semaphore.async_acquire(record(i));
-        poll(context);
-        CHECK(order == std::vector{1, 2});
-        asio::post(context, [&] {
-            semaphore.release();
-            CHECK_FALSE(semaphore.try_acquire()); // it is the third one's
-            CHECK(order.size() == 2);
-        });
-        poll(context);
-        CHECK(order == std::vector{1, 2, 3});
-        semaphore.release();
-        semaphore.release();
-        semaphore.release();
-        poll(context);
-        CHECK(order == std::vector{1, 2, 3, 4, 5});
-        CHECK(semaphore.try_acquire());
-        CHECK_FALSE(semaphore.try_acquire());
-    }
-    SECTION("a waiter keeps its context running") {
-        CHECK(semaphore.try_acquire());
-        CHECK(semaphore.try_acquire());
-        semaphore.async_acquire(record(1));
-        context.poll();
-        CHECK_FALSE(context.stopped());
-        semaphore.release();
-        context.poll();
-        CHECK(context.stopped());
-        CHECK(order == std::vector{1});
-    }
-    SECTION("a handler runs on its own executor") {
-        asio::io_context other;
-        semaphore.async_acquire(asio::bind_executor(other, record(1)));
-        poll(context);
-        CHECK(order.empty());
-        poll(other);
-        CHECK(order == std::vector{1});
-    }
-    SECTION("every completion token works") {
-        std::future<void> future = semaphore.async_acquire(asio::use_future);
-        poll(context);
-        CHECK_NOTHROW(future.get());
-        const auto coroutine = start(context, [](TestType& s) -> asio::awaitable<bool> {
-            co_await s.async_acquire(asio::use_awaitable);
-            auto [error] = co_await s.async_acquire(asio::experimental::as_tuple(asio::use_awaitable));
-            co_return !error;
-        }(semaphore));
-        poll(context);
-        CHECK_FALSE(coroutine->done);
-        semaphore.release();
-        poll(context);
-        REQUIRE(coroutine->succeeded());
-        CHECK(*coroutine->value);
-    }
-    SECTION("a cancelled waiter has an error, and no permit") {
-        CHECK(semaphore.try_acquire());
-        CHECK(semaphore.try_acquire());
-        asio::cancellation_signal signal;
-        semaphore.async_acquire(asio::bind_cancellation_slot(signal.slot(), record(1)));
-        semaphore.async_acquire(record(2));
-        signal.emit(asio::cancellation_type::terminal);
-        poll(context);
-        CHECK(order == std::vector{-1});
-        semaphore.release();
-        poll(context);
-        CHECK(order == std::vector{-1, 2});
-        CHECK_FALSE(semaphore.try_acquire());
-    }
-    SECTION("its end ends those who wait with an error") {
-        CHECK(semaphore.try_acquire());
-        CHECK(semaphore.try_acquire());
-        semaphore.async_acquire(record(1));
-        made.reset();
-        poll(context);
-        CHECK(order == std::vector{-1});
-    }
-    SECTION("no more coroutines than it has permits work at once") {
-        support::gate gate{context};
-        opened db;
-        db.held_up_by = &gate;
-        const auto worker = [](TestType& s) -> asio::awaitable<int> {
-            co_await s.async_acquire(asio::use_awaitable);
-            const int rows = co_await query();
-            s.release();
-            co_return rows;
-        };
-        std::vector<std::shared_ptr<const support::ending<int>>> workers;
-        for (int i = 0; i < 7; ++i)
-            workers.push_back(start(context, worker(semaphore)));
-        do
-            poll(context);
-        while (gate.let_one());
-        for (const auto& w : workers)
-            CHECK(w->succeeded());
-        CHECK(db.most_at_once == 2);
-    }
-}
 
 TEST_CASE("A channel and a semaphore let the same number of queries through") {
     asio::io_context context;
     support::gate gate{context};
-    opened db;
+    database db;
     db.held_up_by = &gate;
     channel before{context, 3};
     dynamic_semaphore after{context, 3};
@@ -332,7 +157,7 @@ TEST_CASE("cancel() ends waiters with Asio's usual error, not with that of chann
 
 TEST_CASE("An exception loses the permit of a channel, and not that of a semaphore") {
     asio::io_context context;
-    opened db;
+    database db;
     db.fails = true;
     channel before{context, 3};
     dynamic_semaphore after{context, 3};
@@ -347,7 +172,7 @@ TEST_CASE("An exception loses the permit of a channel, and not that of a semapho
 
 TEST_CASE("acquire() || timer gives a permit or a time-out, and loses no permit") {
     asio::io_context context;
-    opened db;
+    database db;
     dynamic_semaphore permits{context, 1};
     permit held = permits.try_acquire_permit();
 
@@ -377,7 +202,7 @@ TEST_CASE("acquire() || timer gives a permit or a time-out, and loses no permit"
 
 TEST_CASE("acquire() || timer waits for the timer when the semaphore is closed, a wait with patience does not") {
     asio::io_context context;
-    opened db;
+    database db;
     dynamic_semaphore permits{context, 1};
     const permit held = permits.try_acquire_permit();
     asio::steady_timer timer{context, asio::steady_timer::time_point::max()};
@@ -403,7 +228,7 @@ TEST_CASE("acquire() || timer loses no permit at whatever step the permit comes"
     for (int steps = 0; !done_before; ++steps) {
         REQUIRE(steps < 100);
         asio::io_context context;
-        opened db;
+        database db;
         dynamic_semaphore permits{context, 1};
         permit held = permits.try_acquire_permit();
         asio::steady_timer expired{context, asio::steady_timer::time_point::min()};
@@ -473,7 +298,7 @@ TEST_CASE("A permit granted to the loser of operator|| is lost if it is bare, as
 
 TEST_CASE("A wait with patience ends with a permit or without") {
     asio::io_context context;
-    opened db;
+    database db;
     dynamic_semaphore permits{context, 1};
     permit held = permits.try_acquire_permit();
     const auto impatient = start(context, query_within(permits, 0ms));
@@ -500,7 +325,7 @@ TEST_CASE("A wait with patience ends with a permit or without") {
 TEST_CASE("A waiter for several permits waits for all, and is not overtaken by smaller ones") {
     asio::io_context context;
     support::gate gate{context};
-    opened db;
+    database db;
     db.held_up_by = &gate;
     dynamic_semaphore permits{context, 4};
     permit held = permits.try_acquire_permit();
@@ -594,7 +419,7 @@ TEST_CASE("Permits are added and forgotten") {
 
 TEST_CASE("with_permit runs its action with a permit, and gives that back whatever happens") {
     asio::io_context context;
-    opened db;
+    database db;
     dynamic_semaphore s{context, 1};
     permit held = s.try_acquire_permit();
     std::size_t in_flight = 0;
