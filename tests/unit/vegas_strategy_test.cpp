@@ -855,6 +855,19 @@ TEST_CASE("A baseline that 100 windows running did not come near is given up by 
     CHECK(baseline_after(99) == 13ms);
 }
 
+TEST_CASE("A window without a success does not end a baseline in doubt") {
+    vegas_strategy strategy = settled();
+    for (int i = 0; i < 100; ++i)
+        strategy.update(bound_window(strategy.current_limit(), 13ms, 1us));
+    REQUIRE(strategy.baseline() == 10ms);
+    window nothing = bound_window(1, 10ms); // too few in flight for a probe
+    nothing.all = {};
+    nothing.dropped = 100;
+    nothing.dropped_mean_rtt = 1s;
+    strategy.update(nothing);
+    CHECK(strategy.baseline() == 10ms);
+}
+
 TEST_CASE("A small service whose work takes a constant time longer gets its limit back within 200 windows") {
     const auto workers = GENERATE(std::size_t{4}, std::size_t{8}, std::size_t{16});
     const auto longer = GENERATE(5ms, 10ms, 40ms);

@@ -1,0 +1,38 @@
+// experiment.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_STRATEGIES_VEGAS_EXPERIMENT_HPP
+#define FLOWGUARD_STRATEGIES_VEGAS_EXPERIMENT_HPP
+
+#include <cmath>
+#include <limits>
+
+#include "flowguard/strategies/vegas/constants.hpp"
+#include "flowguard/strategies/vegas/measurement.hpp"
+
+// What two measurements say, one with more in flight than the other.
+namespace flowguard::detail::vegas {
+
+// The RTT as a power of the concurrency: 0 where nothing queues, 1 where everything does. NaN, which is on no side
+// of any bound, if the two concurrencies are too close to tell.
+inline double rtt_exponent(const measurement& high, const measurement& low) noexcept {
+    if (high.rtt <= 0 || low.rtt <= 0 || low.in_flight <= 0 || high.in_flight < 1.5 * low.in_flight)
+        return std::numeric_limits<double>::quiet_NaN();
+    return std::log(high.rtt / low.rtt) / std::log(high.in_flight / low.in_flight);
+}
+
+// Whether the RTT fell nearly in proportion to the concurrency: then throughput did not fall, and only queue was taken
+// away. The elasticity of throughput is then below 0.35.
+inline bool only_queued(const measurement& high, const measurement& low) noexcept {
+    return rtt_exponent(high, low) > queued_exponent;
+}
+
+// Whether the RTT hardly fell with the concurrency: then there was no queue to take away.
+inline bool nothing_queued(const measurement& high, const measurement& low) noexcept {
+    return std::abs(rtt_exponent(high, low)) < flat_exponent;
+}
+
+} // namespace flowguard::detail::vegas
+
+#endif

@@ -1,0 +1,66 @@
+// growth.hpp
+// ~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_STRATEGIES_VEGAS_GROWTH_HPP
+#define FLOWGUARD_STRATEGIES_VEGAS_GROWTH_HPP
+
+#include <algorithm>
+
+#include "flowguard/strategies/vegas/baseline.hpp"
+#include "flowguard/strategies/vegas/constants.hpp"
+#include "flowguard/strategies/vegas/measurement.hpp"
+#include "flowguard/strategies/vegas/options.hpp"
+
+namespace flowguard::detail::vegas {
+
+struct limit_change {
+    double limit; // not clamped
+    const char* reason;
+};
+
+// Moves the limit towards the wanted queue: by half of what is missing or too much, and in bigger steps while nothing
+// queues.
+class growth {
+public:
+    // The quick start doubles the limit while it binds and nothing queues.
+    bool is_quick() const noexcept { return quick_start_; }
+    void start_quickly() noexcept { quick_start_ = true; }
+    void end_quick_start() noexcept { quick_start_ = false; }
+
+    // What was seen before says nothing of the time after a cut.
+    void cut() noexcept {
+        quick_start_ = false;
+        idle_windows_ = 0;
+    }
+
+    limit_change next(double limit, const measurement& now, double queue, double wanted, const baseline& base,
+                      const vegas_options& o) noexcept {
+        quick_start_ = quick_start_ && base.is_near(now);
+        if (quick_start_ && now.bound)
+            return {std::max(2 * limit, std::min(4 * limit, static_cast<double>(o.initial_limit))),
+                    "quick start: no queue yet"};
+        if (quick_start_)
+            return {limit, no_reason};
+        const bool is_idle = now.bound && queue < wanted / 3 && now.rtt <= idle_ratio * base.rtt();
+        idle_windows_ = is_idle ? idle_windows_ + 1 : 0;
+        if (queue > o.beta * wanted)
+            return {limit - std::clamp((queue - wanted) / 2, 0.0, max_decrease * limit),
+                    "more requests queue than wanted"};
+        if (now.bound && queue < o.alpha * wanted)
+            return {limit + (idle_windows_ >= idle_windows ? std::max(wanted, limit / 4)
+                                                           : std::max(0.0, (wanted - queue) / 2)),
+                    "fewer requests queue than wanted"};
+        return {limit, no_reason};
+    }
+
+private:
+    static constexpr const char* no_reason = "no reason to change the limit";
+
+    bool quick_start_ = true;
+    int idle_windows_ = 0; // running, in which hardly anything queued
+};
+
+} // namespace flowguard::detail::vegas
+
+#endif

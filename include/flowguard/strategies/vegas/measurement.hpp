@@ -1,0 +1,81 @@
+// measurement.hpp
+// ~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_STRATEGIES_VEGAS_MEASUREMENT_HPP
+#define FLOWGUARD_STRATEGIES_VEGAS_MEASUREMENT_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "flowguard/detail/control/window_use.hpp"
+#include "flowguard/window.hpp"
+
+namespace flowguard::detail::vegas {
+
+// A window in numbers that are safe to calculate with. Times are in nanoseconds.
+struct measurement {
+    double rtt = 0; // mean
+    double count = 0; // of RTTs; 0 when nothing succeeded, so that the RTT is unknown
+    double variation = 0; // standard deviation of the RTTs over their mean
+    double ended = 0; // successes and drops
+    double drops = 0; // share of drops
+    double limit = 1;
+    double in_flight = 0; // mean
+    bool bound = false; // the limit, not demand, set what was in flight
+    double length = 0;
+
+    bool has_rtt() const noexcept { return count > 0; }
+};
+
+// The share of drops, by their number or by the time for which they held permits, whichever is less: a permit that
+// meets many prompt refusals is still one permit.
+inline double share_of_drops(const window& w) noexcept {
+    const double by_number = drop_share(w);
+    const double dropped = static_cast<double>(w.dropped) * nanoseconds(w.dropped_mean_rtt);
+    const double succeeded = static_cast<double>(w.all.samples) * nanoseconds(w.all.mean);
+    return dropped < succeeded ? std::min(by_number, dropped / (dropped + succeeded)) : by_number;
+}
+
+inline measurement measure(const window& w) noexcept {
+    measurement m;
+    m.ended = static_cast<double>(w.all.samples) + static_cast<double>(w.dropped);
+    m.drops = share_of_drops(w);
+    if (w.all.samples > 0) {
+        // The RTT of a call that timed out would have been at least as long; a prompt refusal says nothing about the
+        // RTT.
+        const double rtt = nanoseconds(w.all.mean);
+        m.rtt = rtt + m.drops * std::max(0.0, nanoseconds(w.dropped_mean_rtt) - rtt);
+        m.count = m.ended;
+        m.variation = w.all.variation();
+    }
+    m.limit = static_cast<double>(std::max<std::size_t>(w.limit, 1));
+    // Just after a rise of the limit the rate of admission overstates what is in flight; hence the caps.
+    if (w.mean_in_flight > 0)
+        m.in_flight = std::min({w.mean_in_flight, static_cast<double>(w.max_in_flight), m.limit});
+    m.bound = limit_binds(w);
+    m.length = nanoseconds(w.length);
+    return m;
+}
+
+// The successes that were admitted while few were in flight.
+inline measurement measure_low(const window& w) noexcept {
+    return {.rtt = nanoseconds(w.low.mean),
+            .count = static_cast<double>(w.low.samples),
+            .variation = w.low.variation(),
+            .in_flight = static_cast<double>(std::max<std::size_t>(w.limit / 3, 1))};
+}
+
+// Two of the same RTT, as one.
+inline measurement pooled(const measurement& high, const measurement& low) noexcept {
+    measurement both = low;
+    both.count += high.count;
+    both.rtt += (high.rtt - low.rtt) * (high.count / both.count);
+    both.variation += (high.variation - low.variation) * (high.count / both.count);
+    return both;
+}
+
+} // namespace flowguard::detail::vegas
+
+#endif
