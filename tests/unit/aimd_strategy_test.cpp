@@ -4,20 +4,16 @@
 
 #include "flowguard/strategies/aimd_strategy.hpp" // first: the header is self-contained
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
-#include <random>
 #include <string>
-#include <type_traits>
-#include <utility>
 
 #include <catch2/catch.hpp>
 
-#include "flowguard/flow_guard.hpp"
+#include "flowguard/window.hpp"
 #include "support/rejection.hpp"
+#include "support/strategy_tests.hpp"
 #include "support/windows.hpp"
 
 namespace {
@@ -25,16 +21,10 @@ namespace {
 using namespace std::chrono_literals;
 using flowguard::aimd_options;
 using flowguard::aimd_strategy;
-using flowguard::duration;
 using flowguard::window;
 using support::bound_window;
 using support::used_window;
 using support::with_drops;
-
-static_assert(flowguard::limit_strategy<aimd_strategy>);
-static_assert(std::is_copy_constructible_v<aimd_strategy> && std::is_copy_assignable_v<aimd_strategy>);
-static_assert(!std::is_convertible_v<std::size_t, aimd_strategy>);
-static_assert(noexcept(std::declval<aimd_strategy&>().update(std::declval<const window&>())));
 
 window overload(std::size_t limit) {
     return with_drops(bound_window(limit, 10ms), 20, 10ms);
@@ -43,25 +33,14 @@ window overload(std::size_t limit) {
 // ---- Construction ----
 
 TEST_CASE("aimd_strategy starts at its initial limit") {
-    CHECK(aimd_strategy{}.current_limit() == 20);
-    CHECK(aimd_strategy{10}.current_limit() == 10);
-    CHECK(aimd_strategy{aimd_options{.initial_limit = 7}}.current_limit() == 7);
-    CHECK(flowguard::flow_guard{aimd_strategy{10}}.current_limit() == 10);
+    support::check_initial_limit<aimd_strategy, aimd_options>();
 }
 
 TEST_CASE("aimd_strategy rejects a bad option by name, value and range") {
     const auto rejection = support::rejection<aimd_strategy, aimd_options>;
     const double nan = std::numeric_limits<double>::quiet_NaN();
     const std::string option = "flowguard: aimd_options::";
-    CHECK(rejection({}) == "accepted");
-    CHECK(rejection({.initial_limit = 0}) == option + "initial_limit is 0, must be in [1, 100000]");
-    CHECK(rejection({.initial_limit = 4, .min_limit = 5}) == option + "initial_limit is 4, must be in [5, 100000]");
-    CHECK(rejection({.initial_limit = 11, .max_limit = 10}) == option + "initial_limit is 11, must be in [1, 10]");
-    CHECK(rejection({.min_limit = 0}) == option + "min_limit is 0, must be in [1, 100000]");
-    CHECK(rejection({.min_limit = 11, .max_limit = 10}) == option + "min_limit is 11, must be in [1, 10]");
-    CHECK(rejection({.max_limit = 0}) == option + "max_limit is 0, must be in [1, 268435455]");
-    CHECK(rejection({.max_limit = flowguard::max_limit + 1}) ==
-          option + "max_limit is 268435456, must be in [1, 268435455]");
+    support::check_rejects_bad_limits<aimd_strategy, aimd_options>("aimd_options", 100'000);
     CHECK(rejection({.backoff_ratio = 0.5}) == "accepted");
     CHECK(rejection({.backoff_ratio = 0.49}) == option + "backoff_ratio is 0.49, must be in [0.5, 1)");
     CHECK(rejection({.backoff_ratio = 1}) == option + "backoff_ratio is 1, must be in [0.5, 1)");
@@ -75,9 +54,6 @@ TEST_CASE("aimd_strategy rejects a bad option by name, value and range") {
     CHECK(rejection({.rtt_limit = 0ns}) == option + "rtt_limit in seconds is 0, must be in (0, 86400]");
     CHECK(rejection({.rtt_limit = -5ns}) == option + "rtt_limit in seconds is -5e-09, must be in (0, 86400]");
     CHECK(rejection({.rtt_limit = 25h}) == option + "rtt_limit in seconds is 90000, must be in (0, 86400]");
-    CHECK(support::rejection<aimd_strategy>(std::size_t{0}) == option + "initial_limit is 0, must be in [1, 100000]");
-    CHECK(support::rejection<aimd_strategy>(std::size_t{100'001}) ==
-          option + "initial_limit is 100001, must be in [1, 100000]");
 }
 
 // ---- Increase ----
@@ -187,22 +163,7 @@ TEST_CASE("aimd_strategy objects that share a resource come to equal limits") {
 }
 
 TEST_CASE("aimd_strategy survives hostile windows and recovers from them") {
-    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
-        std::mt19937_64 random{seed};
-        const std::size_t min = 1 + random() % 3;
-        const std::size_t max = 20 + random() % 30;
-        aimd_strategy strategy{aimd_options{.initial_limit = 20, .min_limit = min, .max_limit = max}};
-        for (int i = 0; i < 300; ++i) {
-            const std::size_t next = strategy.update(support::hostile_window(random, strategy.current_limit()));
-            INFO("seed " << seed << ", window " << i);
-            REQUIRE(next >= min);
-            REQUIRE(next <= max);
-            REQUIRE(next == strategy.current_limit());
-        }
-        for (int i = 0; i < 50; ++i)
-            strategy.update(bound_window(strategy.current_limit(), 10ms));
-        REQUIRE(strategy.current_limit() == max);
-    }
+    support::check_survives_hostile_windows<aimd_strategy, aimd_options>(50, [](const aimd_strategy&) {});
 }
 
 } // namespace

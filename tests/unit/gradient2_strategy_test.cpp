@@ -8,17 +8,15 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
-#include <random>
 #include <string>
-#include <type_traits>
-#include <utility>
 
 #include <catch2/catch.hpp>
 
-#include "flowguard/flow_guard.hpp"
+#include "flowguard/limits.hpp"
+#include "flowguard/window.hpp"
 #include "support/rejection.hpp"
+#include "support/strategy_tests.hpp"
 #include "support/windows.hpp"
 
 namespace {
@@ -31,11 +29,6 @@ using flowguard::window;
 using support::bound_window;
 using support::used_window;
 using support::with_drops;
-
-static_assert(flowguard::limit_strategy<gradient2_strategy>);
-static_assert(std::is_copy_constructible_v<gradient2_strategy> && std::is_copy_assignable_v<gradient2_strategy>);
-static_assert(!std::is_convertible_v<std::size_t, gradient2_strategy>);
-static_assert(noexcept(std::declval<gradient2_strategy&>().update(std::declval<const window&>())));
 
 window idle_window(std::size_t limit, duration rtt) {
     return used_window(limit, 1, 1, rtt);
@@ -58,26 +51,15 @@ gradient2_strategy warm(gradient2_options options = {}) {
 // ---- Construction ----
 
 TEST_CASE("gradient2_strategy starts at its initial limit") {
-    CHECK(gradient2_strategy{}.current_limit() == 20);
-    CHECK(gradient2_strategy{10}.current_limit() == 10);
-    CHECK(gradient2_strategy{gradient2_options{.initial_limit = 7}}.current_limit() == 7);
+    support::check_initial_limit<gradient2_strategy, gradient2_options>();
     CHECK(gradient2_strategy{10}.long_rtt() == 0ns);
-    CHECK(flowguard::flow_guard{gradient2_strategy{10}}.current_limit() == 10);
 }
 
 TEST_CASE("gradient2_strategy rejects a bad option by name, value and range") {
     const auto rejection = support::rejection<gradient2_strategy, gradient2_options>;
     const double nan = std::numeric_limits<double>::quiet_NaN();
     const std::string option = "flowguard: gradient2_options::";
-    CHECK(rejection({}) == "accepted");
-    CHECK(rejection({.initial_limit = 0}) == option + "initial_limit is 0, must be in [1, 200]");
-    CHECK(rejection({.initial_limit = 4, .min_limit = 5}) == option + "initial_limit is 4, must be in [5, 200]");
-    CHECK(rejection({.initial_limit = 11, .max_limit = 10}) == option + "initial_limit is 11, must be in [1, 10]");
-    CHECK(rejection({.min_limit = 0}) == option + "min_limit is 0, must be in [1, 200]");
-    CHECK(rejection({.min_limit = 11, .max_limit = 10}) == option + "min_limit is 11, must be in [1, 10]");
-    CHECK(rejection({.max_limit = 0}) == option + "max_limit is 0, must be in [1, 268435455]");
-    CHECK(rejection({.max_limit = flowguard::max_limit + 1}) ==
-          option + "max_limit is 268435456, must be in [1, 268435455]");
+    support::check_rejects_bad_limits<gradient2_strategy, gradient2_options>("gradient2_options", 200);
     CHECK(rejection({.queue_size = 0}) == option + "queue_size is 0, must be in [1, 268435455]");
     CHECK(rejection({.queue_size = flowguard::max_limit + 1}) ==
           option + "queue_size is 268435456, must be in [1, 268435455]");
@@ -91,9 +73,6 @@ TEST_CASE("gradient2_strategy rejects a bad option by name, value and range") {
     CHECK(rejection({.smoothing = nan}) == option + "smoothing is nan, must be in (0, 1]");
     CHECK(rejection({.long_window = 0}) == option + "long_window is 0, must be in [1, 1000000]");
     CHECK(rejection({.long_window = 1'000'001}) == option + "long_window is 1000001, must be in [1, 1000000]");
-    CHECK(support::rejection<gradient2_strategy>(std::size_t{0}) == option + "initial_limit is 0, must be in [1, 200]");
-    CHECK(support::rejection<gradient2_strategy>(std::size_t{201}) ==
-          option + "initial_limit is 201, must be in [1, 200]");
 }
 
 // ---- The long RTT ----
@@ -256,23 +235,8 @@ TEST_CASE("gradient2_strategy takes RTTs of zero") {
 }
 
 TEST_CASE("gradient2_strategy survives hostile windows and recovers from them") {
-    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
-        std::mt19937_64 random{seed};
-        const std::size_t min = 1 + random() % 3;
-        const std::size_t max = 20 + random() % 30;
-        gradient2_strategy strategy{gradient2_options{.initial_limit = 20, .min_limit = min, .max_limit = max}};
-        for (int i = 0; i < 300; ++i) {
-            const std::size_t next = strategy.update(support::hostile_window(random, strategy.current_limit()));
-            INFO("seed " << seed << ", window " << i);
-            REQUIRE(next >= min);
-            REQUIRE(next <= max);
-            REQUIRE(next == strategy.current_limit());
-            REQUIRE(strategy.long_rtt() >= 0ns);
-        }
-        for (int i = 0; i < 1000; ++i)
-            strategy.update(bound_window(strategy.current_limit(), 10ms));
-        REQUIRE(strategy.current_limit() == max);
-    }
+    support::check_survives_hostile_windows<gradient2_strategy, gradient2_options>(
+        1000, [](const gradient2_strategy& strategy) { REQUIRE(strategy.long_rtt() >= 0ns); });
 }
 
 } // namespace
