@@ -9,13 +9,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <queue>
 #include <utility>
-#include <vector>
 
 #include "flowguard.hpp"
 #include "lab/time.hpp"
 #include "support/asio.hpp"
+#include "support/event_queue.hpp"
 #include "support/random_numbers.hpp"
 
 namespace admission {
@@ -60,10 +59,9 @@ public:
         virtual_clock::set({});
         schedule(next_arrival(), [this] { arrive(); });
         while (!events_.empty()) {
-            event next = std::move(const_cast<event&>(events_.top()));
-            events_.pop();
-            virtual_clock::set(next.at);
-            next.happen();
+            virtual_clock::set(events_.next_time());
+            const auto happen = events_.take();
+            happen();
             context_.restart();
             context_.poll();
         }
@@ -77,21 +75,13 @@ private:
     using guard_type = flowguard::flow_guard<flowguard::fixed_limit, virtual_clock>;
     using ticket = guard_type::ticket;
 
-    struct event {
-        time_point at;
-        std::uint64_t number; // at the same time, the event that was planned first goes first
-        std::function<void()> happen;
-
-        bool operator<(const event& other) const { return other.at < at || (other.at == at && other.number < number); }
-    };
-
     struct request {
         time_point enqueued_at = virtual_clock::now();
         asio::cancellation_signal gives_up;
     };
 
     void schedule(duration after, std::function<void()> happen) {
-        events_.push({virtual_clock::now() + after, ++planned_, std::move(happen)});
+        events_.plan(virtual_clock::now() + after, std::move(happen));
     }
 
     duration next_arrival() { return lab::seconds(random_.exponential() / (setup_.load * setup_.capacity())); }
@@ -136,8 +126,7 @@ private:
     support::random_numbers random_;
     asio::io_context context_{1};
     guard_type guard_;
-    std::priority_queue<event> events_;
-    std::uint64_t planned_ = 0;
+    support::event_queue<std::function<void()>, time_point> events_;
     outcome result_;
 };
 

@@ -9,10 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <utility>
 #include <vector>
 
@@ -21,6 +19,7 @@
 #include "scenario.hpp"
 #include "server.hpp"
 #include "slots.hpp"
+#include "support/event_queue.hpp"
 #include "support/random_numbers.hpp"
 #include "time.hpp"
 
@@ -53,9 +52,9 @@ public:
         next_watch_ = next_of_watches();
         for (;;) {
             const double completion = server_->next_completion();
-            const double arrives = answers_.empty() ? never : answers_.top().at;
+            const double arrives = answers_.empty() ? never : answers_.next_time();
             const double time_out = time_outs_.empty() ? never : time_outs_.front().at;
-            const double retry = retries_.empty() ? never : retries_.top().at;
+            const double retry = retries_.empty() ? never : retries_.next_time();
             const double next =
                 std::min({phase_end_, completion, arrives, time_out, retry, next_arrival_, next_ignored_, next_watch_});
             if (next >= record_.length)
@@ -105,25 +104,14 @@ private:
         bool given_up = false;
         kind what = kind::request;
     };
-    // On its way to the caller. Of two at the same time, the one that was sent first comes first.
     struct sent_answer {
-        double at;
-        std::uint64_t number;
         std::size_t request;
         outcome how;
-        bool operator>(const sent_answer& other) const {
-            return at > other.at || (at == other.at && number > other.number);
-        }
     };
     struct deadline {
         double at;
         std::size_t request;
         std::uint64_t number;
-    };
-    struct attempt {
-        double at;
-        caller who;
-        bool operator>(const attempt& other) const { return at > other.at; }
     };
 
     // ---- Time ----
@@ -220,14 +208,10 @@ private:
     void retry_later(caller who) {
         const double backoff = scenario_.service * 4 * static_cast<double>(std::size_t{1} << who.attempts);
         ++who.attempts;
-        retries_.push({now_ + backoff * backoffs_.exponential(), who});
+        retries_.plan(now_ + backoff * backoffs_.exponential(), who);
     }
 
-    void try_again() {
-        const caller who = retries_.top().who;
-        retries_.pop();
-        ask(who);
-    }
+    void try_again() { ask(retries_.take()); }
 
     // Admits callers in line, except those that have given up.
     void serve_line(std::size_t l) {
@@ -296,11 +280,10 @@ private:
             answer(r, outcome::success);
     }
 
-    void send(std::size_t r, outcome how, double takes) { answers_.push({now_ + takes, ++sent_, r, how}); }
+    void send(std::size_t r, outcome how, double takes) { answers_.plan(now_ + takes, {r, how}); }
 
     void answer_next() {
-        const sent_answer a = answers_.top();
-        answers_.pop();
+        const sent_answer a = answers_.take();
         answer(a.request, a.how);
     }
 
@@ -353,9 +336,9 @@ private:
     support::random_numbers arrivals_, services_, backoffs_, others_;
     std::vector<std::deque<caller>> lines_; // by limiter
     slots<request> requests_;
-    std::priority_queue<sent_answer, std::vector<sent_answer>, std::greater<>> answers_;
+    support::event_queue<sent_answer, double> answers_; // on their way to the callers
     std::deque<deadline> time_outs_;
-    std::priority_queue<attempt, std::vector<attempt>, std::greater<>> retries_;
+    support::event_queue<caller, double> retries_;
 
     double now_ = 0;
     double phase_end_ = 0;
@@ -368,7 +351,6 @@ private:
     std::size_t phase_ = 0;
     std::size_t bin_ = 0;
     std::uint64_t admitted_ = 0;
-    std::uint64_t sent_ = 0; // answers
     double in_flight_ = 0;  // as the limiters count
     double unfinished_ = 0; // as the simulation counts
     double admitted_at_sum_ = 0; // of the unfinished requests
