@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 
-# Builds everything a second time with clang, warnings as errors, and runs the unit tests: what g++
-# accepts or orders in its own way shows up here. Skipped where there is no clang, or clang does the first build.
+# Builds everything a second time, with clang and with warnings as errors, and runs the unit tests. This finds code that
+# only g++ accepts, or that depends on g++'s order of evaluation. Skipped if there is no clang, and if the build itself
+# uses clang.
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   return()
 endif()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 
-# Compiles each header alone, and included twice: a missing include or guard breaks the build.
+# Compiles each header alone, and includes it twice. If an include or an include guard is missing, the build fails.
 set(sources "")
 set(headers ${flowguard_headers})
 if(NOT TARGET prometheus-cpp::core)

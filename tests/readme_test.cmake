@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 
-# Each ```cpp block of README.md and docs/using.md has to stand, word for word, in a file of examples/, which is compiled
-# and run, and each of docs/migration.md and docs/http.md in a file of tests/; and the command that README gives for
-# the tests has to be the one that CI runs.
+# Checks that each ```cpp block of README.md and docs/using.md is, word for word, in a file of examples/, which is
+# compiled and run. The blocks of docs/migration.md and docs/http.md must be in a file of tests/. The command that
+# README gives for the tests must be the command that CI runs.
 #
-# With -D DOCUMENT=... -D COMPILED=..., only checks that one document against that one file.
+# With -D DOCUMENT=... -D COMPILED=..., only checks that document against that file.
 cmake_minimum_required(VERSION 3.23)
 
-# Each ```cpp block of `document` has to stand in one of the files that follow, and there has to be one.
+# Each ```cpp block of `document` must be in one of the files that follow. The document must have a block.
 function(check_blocks document)
   set(compiled "")
   foreach(file IN LISTS ARGN)
@@ -44,7 +44,7 @@ function(check_blocks document)
   message(STATUS "${name}: ${blocks} blocks")
 endfunction()
 
-# That check, of a document with this text, has to fail with this message.
+# Checks that check_blocks() fails with this message for a document with this text.
 function(expect_failure expected text)
   set(document "${SCRATCH}/wrong.md")
   file(WRITE "${document}" "${text}")
@@ -67,13 +67,13 @@ check_blocks("${SOURCE}/docs/using.md" ${examples})
 check_blocks("${SOURCE}/docs/migration.md" "${SOURCE}/tests/unit/migration_test.cpp")
 check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp")
 
-# The check can fail.
+# Make sure that the check can fail.
 file(WRITE "${SCRATCH}/compiled.cpp" "int a;\n    int b;\n")
 expect_failure("wrong.md has no" "No code.\n\n```sh\nint a;\n```\n")
 expect_failure("compiled nowhere" "```cpp\nint a;\n```\n\n```cpp\nint b;\n```\n")
 expect_failure("not closed" "```cpp\nint a;\n")
 
-# The command is everything below the line "# README:" of .ci/run.
+# The command is the text below the line "# README:" of .ci/run.
 file(READ "${SOURCE}/README.md" readme)
 file(READ "${SOURCE}/.ci/run" script)
 string(FIND "${script}" "\n# README:\n" begin)

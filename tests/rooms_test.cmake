@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 
-# Holds the order of the rooms: a header includes headers of its own room, and of those that stand above it here, none
-# of those below. Each header is in the first room that has a pattern for it, and in one.
+# Checks the order of the rooms: a header may include headers of its own room and of the rooms above it in this list,
+# but not of the rooms below. A header belongs to the first room with a pattern that matches it. Each header must have a
+# room.
 #
 # With -D INCLUDE=..., checks the headers of another directory.
 cmake_minimum_required(VERSION 3.23)
@@ -26,7 +27,7 @@ set(rooms
     "metrics:flowguard/metrics/.*"
     "umbrella:flowguard.hpp")
 
-# The number of a header's room, and its name; a header in no room fails.
+# Sets the number and the name of a header's room. Reports an error if the header has no room.
 function(find_room header number name)
   set(n 0)
   set(last "")
@@ -80,7 +81,7 @@ endif()
 
 check_rooms("${SOURCE}/include")
 
-# The check can fail: with this one header, it has to say this.
+# Makes sure that the check can fail: for a directory with this one header, it must report this error.
 function(expect_failure expected path text)
   file(REMOVE_RECURSE "${SCRATCH}")
   file(WRITE "${SCRATCH}/${path}" "${text}")

@@ -27,7 +27,7 @@ TEST_CASE("A list finds the newest element that matches") {
     CHECK(list.find_if([](int i) { return i > 3; }) == nullptr);
 }
 
-TEST_CASE("Elements that cannot be moved stay where they are, and go with the list") {
+TEST_CASE("Elements that cannot be moved stay where they are, and are destroyed with the list") {
     struct counted {
         explicit counted(int& left) : destroyed(left) {}
         counted(const counted&) = delete;
@@ -47,7 +47,7 @@ TEST_CASE("Elements that cannot be moved stay where they are, and go with the li
     CHECK(destroyed == 10);
 }
 
-TEST_CASE("An element that cannot be made leaves the list as it was") {
+TEST_CASE("If the constructor of an element throws, the list stays as it was") {
     struct fussy {
         explicit fussy(int value) {
             if (value < 0)
@@ -60,13 +60,13 @@ TEST_CASE("An element that cannot be made leaves the list as it was") {
     CHECK(list.find_if([](const fussy&) { return true; }) == &first);
 }
 
-// Each thread marks elements as its own that another has given up, or adds one, as contexts do with their links.
-TEST_CASE("Elements are added, found and used again on many threads, by one at a time") {
+// Each thread takes a free element, or adds one, and frees it later. Contexts use their links in the same way.
+TEST_CASE("Many threads add, find and reuse elements, and each element has one user at a time") {
     constexpr int threads = 4;
     constexpr int rounds = 2000;
     struct slot {
         std::atomic<bool> taken{true};
-        int users = 0; // plain: the sanitizer sees two at a time
+        int users = 0; // not atomic: ThreadSanitizer reports two users at a time
     };
     append_only_list<slot> list;
     std::barrier<> ready{threads};

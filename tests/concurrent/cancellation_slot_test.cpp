@@ -2,8 +2,9 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What the owner of a cancellation signal may do with it, and when. Most tests run with Asio's timer as well: a wait
-// for a permit must allow whatever a wait for a timer allows. ASan and TSan are the judges of most of it.
+// What the owner of a cancellation signal may do with it, and when. Most tests also run with Asio's timer, because a
+// wait for a permit must allow all that a wait for a timer allows. AddressSanitizer and ThreadSanitizer find most
+// faults.
 
 #include <atomic>
 #include <barrier>
@@ -29,7 +30,7 @@ namespace {
 using flowguard::error_code;
 using namespace std::chrono_literals;
 
-// What a handler may be waiting for. `end()` ends the wait without a signal.
+// The kinds of waits. `end()` ends a wait without a signal.
 
 class timer_wait {
 public:
@@ -96,8 +97,8 @@ public:
 
 } // namespace
 
-TEMPLATE_TEST_CASE("A signal may go between its emission and the handler", "", timer_wait, permit_wait,
-                   permit_wait_with_deadline) {
+TEMPLATE_TEST_CASE("A signal may be destroyed after it was emitted, before the handler runs", "", timer_wait,
+                   permit_wait, permit_wait_with_deadline) {
     fixture<TestType> f;
     auto signal = std::make_unique<asio::cancellation_signal>();
     f.start(*signal);
@@ -108,8 +109,8 @@ TEMPLATE_TEST_CASE("A signal may go between its emission and the handler", "", t
     CHECK(f.error == asio::error::operation_aborted);
 }
 
-TEMPLATE_TEST_CASE("A signal may go between the end of the wait and the handler", "", timer_wait, permit_wait,
-                   permit_wait_with_deadline) {
+TEMPLATE_TEST_CASE("A signal may be destroyed after the wait has ended, before the handler runs", "", timer_wait,
+                   permit_wait, permit_wait_with_deadline) {
     fixture<TestType> f;
     auto signal = std::make_unique<asio::cancellation_signal>();
     f.start(*signal);
@@ -119,7 +120,8 @@ TEMPLATE_TEST_CASE("A signal may go between the end of the wait and the handler"
     CHECK(f.called == 1);
 }
 
-TEMPLATE_TEST_CASE("A signal may go while its wait goes on", "", timer_wait, permit_wait, permit_wait_with_deadline) {
+TEMPLATE_TEST_CASE("A signal may be destroyed while its wait continues", "", timer_wait, permit_wait,
+                   permit_wait_with_deadline) {
     fixture<TestType> f;
     auto signal = std::make_unique<asio::cancellation_signal>();
     f.start(*signal);
@@ -160,7 +162,7 @@ TEMPLATE_TEST_CASE("A handler may own the signal of its wait", "", timer_wait, p
     CHECK(seen.expired());
 }
 
-TEMPLATE_TEST_CASE("A signal that was emitted cancels the wait that it is used for next", "", timer_wait, permit_wait,
+TEMPLATE_TEST_CASE("A signal that was emitted can cancel the next wait that uses it", "", timer_wait, permit_wait,
                    permit_wait_with_deadline) {
     fixture<TestType> f;
     asio::cancellation_signal signal;
@@ -190,8 +192,9 @@ TEMPLATE_TEST_CASE("An emission after the handler has run does nothing", "", tim
     CHECK(f.called == 1);
 }
 
-// More than Asio's timer allows.
-TEMPLATE_TEST_CASE("A signal may be emitted after the context has gone", "", permit_wait, permit_wait_with_deadline) {
+// Asio's timer does not allow this.
+TEMPLATE_TEST_CASE("A signal may be emitted after the context was destroyed", "", permit_wait,
+                   permit_wait_with_deadline) {
     asio::cancellation_signal waiting;
     asio::cancellation_signal ended;
     auto called = std::make_shared<int>(0);
@@ -204,13 +207,13 @@ TEMPLATE_TEST_CASE("A signal may be emitted after the context has gone", "", per
         wait.start(asio::bind_cancellation_slot(waiting.slot(), count));
         CHECK(called.use_count() > 2);
     }
-    CHECK(called.use_count() == 1); // the handlers are gone
+    CHECK(called.use_count() == 1); // the handlers are destroyed
     waiting.emit(asio::cancellation_type::all);
     ended.emit(asio::cancellation_type::all);
     CHECK(*called == 0);
 }
 
-TEST_CASE("A signal may be emitted after context and waiters have gone, and the semaphore lives on") {
+TEST_CASE("A signal may be emitted after the context and its waiters were destroyed, if the semaphore still exists") {
     asio::io_context own{1};
     flowguard::dynamic_semaphore semaphore{own, 0};
     asio::cancellation_signal signal;
@@ -242,7 +245,7 @@ TEST_CASE("A signal whose wait was rejected may be emitted and used again") {
     CHECK(f.called == 2);
 }
 
-TEST_CASE("An emission of no type cancels nothing") {
+TEST_CASE("Emitting cancellation_type::none cancels nothing") {
     fixture<permit_wait> f;
     asio::cancellation_signal signal;
     f.start(signal);
@@ -255,7 +258,7 @@ TEST_CASE("An emission of no type cancels nothing") {
     CHECK(f.called == 1);
 }
 
-// The signal is the initiating thread's alone; the handler runs on a pool, at the same time.
+// Only the initiating thread uses the signal. The handler runs on a pool, at the same time.
 TEMPLATE_TEST_CASE("A signal may be emitted while the wait ends on another thread", "", timer_wait, permit_wait,
                    permit_wait_with_deadline) {
     constexpr int rounds = 4000;
@@ -271,7 +274,7 @@ TEMPLATE_TEST_CASE("A signal may be emitted while the wait ends on another threa
                 ++called;
                 called.notify_one();
             }));
-            asio::post(pool, [&] { both.arrive_and_wait(); }); // a timer is not for two threads at once
+            asio::post(pool, [&] { both.arrive_and_wait(); }); // two threads must not use a timer at once
         } else {
             wait.start(asio::bind_cancellation_slot(signal.slot(), [&](error_code e) {
                 granted += e ? 0 : 1;
@@ -290,15 +293,15 @@ TEMPLATE_TEST_CASE("A signal may be emitted while the wait ends on another threa
     pool.join();
     CHECK(called == rounds);
     if constexpr (!std::is_same_v<TestType, timer_wait>) {
-        std::size_t left = 0; // permits that came after the cancellation, and went to a later round
+        std::size_t left = 0; // permits of rounds whose wait was cancelled, unless a later round took them
         while (wait.semaphore().try_acquire())
             ++left;
         CHECK(left + static_cast<std::size_t>(granted) == rounds);
     }
 }
 
-// The group's own signals are emitted by whichever operation ends first, on its thread.
-TEST_CASE("A permit may be waited for in a parallel_group on a pool") {
+// The operation that ends first emits the group's signals, on its own thread.
+TEST_CASE("A parallel_group on a pool may wait for permits") {
     constexpr int rounds = 2000;
 #if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
     using asio::deferred;
@@ -320,7 +323,7 @@ TEST_CASE("A permit may be waited for in a parallel_group on a pool") {
         asio::post(pool, [&first] { first.release(); });
         second.release();
         done.wait(i);
-        // A permit that was granted to the loser came back with it.
+        // If the operation that lost was granted a permit, the permit has come back.
         while (first.try_acquire())
             continue;
         while (second.try_acquire())

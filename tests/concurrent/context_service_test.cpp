@@ -2,7 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Semaphores and the contexts whose callers have waited there: either may go first, and takes its memory along.
+// Semaphores, and the contexts in which callers have waited for them. Either may be destroyed first, and frees its
+// memory.
 
 #include <atomic>
 #include <barrier>
@@ -31,7 +32,7 @@ using flowguard::error_code;
 using flowguard::permit;
 using guard_type = flowguard::flow_guard<flowguard::fixed_limit>;
 
-// A caller of the context waits, and has its permit and gives it back before this returns.
+// A caller waits in the context. It gets its permit, and returns it, before this function returns.
 void wait_once(dynamic_semaphore& semaphore, asio::io_context& context) {
     permit held = semaphore.try_acquire_permit();
     bool granted = false;
@@ -54,7 +55,7 @@ void wait_once(guard_type& guard, asio::io_context& context) {
 
 } // namespace
 
-TEST_CASE("A guard goes at once, though its context lives on") {
+TEST_CASE("A destroyed guard destroys its observer at once, even if its context lives on") {
     asio::io_context context{1};
     auto observed = std::make_shared<int>();
     std::weak_ptr<int> seen = observed;
@@ -68,7 +69,7 @@ TEST_CASE("A guard goes at once, though its context lives on") {
     CHECK(seen.expired());
 }
 
-TEST_CASE("A guard whose observer owns the application lets go of it") {
+TEST_CASE("A guard destroys an observer that owns the application") {
     struct application {
         asio::io_context context{1};
         std::optional<guard_type> guard;
@@ -78,14 +79,15 @@ TEST_CASE("A guard whose observer owns the application lets go of it") {
     app->guard.emplace(app->context.get_executor(), flowguard::fixed_limit{1},
                        flowguard::guard_options{.on_rejection = [app](flowguard::rejection) {}});
     wait_once(*app->guard, app->context);
-    SECTION("that goes later") {
+    SECTION("which is destroyed later") {
         app->guard.reset();
         CHECK_FALSE(seen.expired());
         app.reset();
         CHECK(seen.expired());
     }
-    SECTION("that goes with the guard") {
-        // The last owner of the context is the observer: the context is destroyed while the guard's state is.
+    SECTION("which is destroyed with the guard") {
+        // The observer is the last owner of the context. So the context is destroyed while the guard's state is being
+        // destroyed.
         auto guard =
             std::make_unique<guard_type>(app->context.get_executor(), flowguard::fixed_limit{1},
                                          flowguard::guard_options{.on_rejection = [app](flowguard::rejection) {}});
@@ -98,7 +100,7 @@ TEST_CASE("A guard whose observer owns the application lets go of it") {
     }
 }
 
-TEST_CASE("Semaphores that come and go do not use up a context's memory") {
+TEST_CASE("Making and destroying semaphores does not use up a context's memory") {
     asio::io_context context{1};
     const auto one = [&] {
         dynamic_semaphore semaphore{context, 1};
@@ -106,7 +108,7 @@ TEST_CASE("Semaphores that come and go do not use up a context's memory") {
         wait_once(semaphore, context);
         return support::allocations.load() - before;
     };
-    one(); // the service is made
+    one(); // makes the service
     CHECK(one() <= 3);
     std::uint64_t of_first = one();
     std::vector<std::unique_ptr<dynamic_semaphore>> living;
@@ -115,7 +117,7 @@ TEST_CASE("Semaphores that come and go do not use up a context's memory") {
         wait_once(*living.back(), context);
     }
     CHECK(one() == of_first);
-    // Those of the middle go, then the rest, then the context.
+    // Destroys the semaphores in the middle, then the others, and at last the context.
     for (std::size_t i = 100; i < 900; ++i)
         living[i].reset();
     CHECK(one() == of_first);
@@ -123,7 +125,7 @@ TEST_CASE("Semaphores that come and go do not use up a context's memory") {
     CHECK(one() == of_first);
 }
 
-TEST_CASE("Contexts that come and go do not use up a semaphore's memory") {
+TEST_CASE("Making and destroying contexts does not use up a semaphore's memory") {
     asio::io_context home{1};
     dynamic_semaphore semaphore{home, 1};
     std::optional<asio::io_context> context;
@@ -135,12 +137,12 @@ TEST_CASE("Contexts that come and go do not use up a semaphore's memory") {
     };
     const std::uint64_t with_link = one();
     const std::uint64_t without_link = one();
-    CHECK(with_link == without_link + 1); // the link of the first is used again
+    CHECK(with_link == without_link + 1); // the second context reuses the link of the first
     for (int i = 0; i < 100; ++i)
         CHECK(one() == without_link);
 }
 
-TEST_CASE("A context may go before, between and after its semaphores, with waiters in each") {
+TEST_CASE("A context may be destroyed before, between and after its semaphores, with waiters in each") {
     auto left = std::make_shared<int>();
     const auto waiter = [left](error_code) { FAIL("its context has gone"); };
     std::optional<asio::io_context> context{std::in_place, 1};
@@ -152,10 +154,10 @@ TEST_CASE("A context may go before, between and after its semaphores, with waite
         semaphores.back()->async_acquire(asio::bind_executor(*context, waiter));
         semaphores.back()->async_acquire([](error_code) {});
     }
-    semaphores.resize(5); // their waiters are to be told, but are not
+    semaphores.resize(5); // posts their waiters' handlers, which never run
     CHECK(semaphores[0]->waiting() == 3);
     context.reset();
-    CHECK(left.use_count() == 2); // ours, and that of `waiter`
+    CHECK(left.use_count() == 2); // held by `left` and by `waiter`
     CHECK(semaphores[0]->waiting() == 1);
 
     context.emplace(1); // perhaps at the same address
@@ -166,7 +168,7 @@ TEST_CASE("A context may go before, between and after its semaphores, with waite
     CHECK(told);
 }
 
-TEST_CASE("A handler that is destroyed with its context may wait there once more") {
+TEST_CASE("A handler that is destroyed with its context may begin another wait there") {
     struct waits_again {
         dynamic_semaphore* semaphore;
         asio::io_context* context;
@@ -189,15 +191,15 @@ TEST_CASE("A handler that is destroyed with its context may wait there once more
     auto canary = std::make_shared<int>();
     {
         asio::io_context context{1};
-        semaphore.async_acquire(asio::bind_executor(context, [](error_code) {})); // the service is made
+        semaphore.async_acquire(asio::bind_executor(context, [](error_code) {})); // makes the service
         asio::post(context, waits_again(semaphore, context, canary));
     }
     CHECK(canary.use_count() == 1);
     CHECK(semaphore.waiting() == 0);
 }
 
-// Which of the two goes first is up to the threads.
-TEST_CASE("A context and its semaphores may go at the same time on different threads") {
+// It depends on the threads which of the two is destroyed first.
+TEST_CASE("A context and its semaphores may be destroyed at the same time on different threads") {
     constexpr int rounds = 300;
     constexpr std::size_t count = 4;
     std::optional<asio::io_context> context;
@@ -226,7 +228,7 @@ TEST_CASE("A context and its semaphores may go at the same time on different thr
     other.join();
 }
 
-// A steady clock of the user's own.
+// A steady clock that the user defines.
 struct other_clock {
     using duration = std::chrono::steady_clock::duration;
     using rep = duration::rep;
@@ -236,9 +238,9 @@ struct other_clock {
     static time_point now() noexcept { return time_point(std::chrono::steady_clock::now().time_since_epoch()); }
 };
 
-// Asio shuts down the timers of each clock by a service of their own, the newest first. No wait may be completed on
-// another thread while they go, for its completion cancels its timer.
-TEST_CASE("A context with waits at guards of different clocks may go while another thread grants them permits") {
+// Asio has one timer service for each clock, and shuts down the newest service first. Meanwhile no other thread may
+// complete a wait, because completing a wait cancels its timer.
+TEST_CASE("A context with waits for guards of different clocks may be destroyed while another thread grants permits") {
     constexpr int rounds = 200;
     using steady_guard = flowguard::flow_guard<flowguard::fixed_limit>;
     using other_guard = flowguard::flow_guard<flowguard::fixed_limit, other_clock>;
@@ -274,7 +276,7 @@ TEST_CASE("A context with waits at guards of different clocks may go while anoth
     other.join();
 }
 
-TEST_CASE("A registry gives up each link once, whoever comes first") {
+TEST_CASE("A registry gives up each link once") {
     namespace detail = flowguard::detail;
     asio::io_context context;
     struct : detail::semaphore_state {
@@ -287,16 +289,16 @@ TEST_CASE("A registry gives up each link once, whoever comes first") {
     for (auto* link : {&first, &second, &third})
         registry.insert(*link);
     const auto all = [](const detail::context_link&) { return true; };
-    SECTION("the state") {
+    SECTION("to the state first") {
         registry.remove(second);
         registry.remove(second);
         CHECK(registry.take_first(all) == &third);
         CHECK(registry.take_first(all) == &first);
         CHECK(registry.take_first(all) == nullptr);
     }
-    SECTION("the context") {
+    SECTION("to the context first") {
         CHECK(registry.take_first([&](const detail::context_link& link) { return &link == &second; }) == &second);
-        registry.remove(third); // was taken out, though not wanted
+        registry.remove(third); // has no effect: take_first() has taken it out, too
         registry.remove(second);
         registry.insert(second);
         registry.remove(first);

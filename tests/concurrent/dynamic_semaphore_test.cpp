@@ -38,7 +38,7 @@ struct record {
 
 } // namespace
 
-TEST_CASE("A semaphore counts what is available, in flight and waiting") {
+TEST_CASE("A semaphore counts the permits that are available and in flight, and the waiters") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 2};
     CHECK(semaphore.current_limit() == 2);
@@ -112,7 +112,7 @@ TEST_CASE("Waiters are served first in, first out, and no newcomer overtakes the
         semaphore.async_acquire([&order, i](error_code) { order.push_back(i); });
 
     semaphore.release();
-    CHECK_FALSE(semaphore.try_acquire()); // the permit is the first waiter's, though it has not run yet
+    CHECK_FALSE(semaphore.try_acquire()); // the first waiter has the permit, although its handler has not run yet
     for (int i = 0; i < 4; ++i)
         semaphore.release();
     context.run();
@@ -120,7 +120,7 @@ TEST_CASE("Waiters are served first in, first out, and no newcomer overtakes the
     CHECK(semaphore.in_flight() == 1);
 }
 
-TEST_CASE("A coroutine that finds a permit does not suspend") {
+TEST_CASE("A coroutine that finds a free permit does not suspend") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     bool other_ran = false;
@@ -140,7 +140,7 @@ TEST_CASE("A coroutine that finds a permit does not suspend") {
     CHECK(semaphore.available_permits() == 1);
 }
 
-TEST_CASE("A permit goes back when it goes out of scope, once") {
+TEST_CASE("A permit is released when it goes out of scope, once") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 2};
     {
@@ -268,7 +268,7 @@ TEST_CASE("A handler is called through what an any_io_executor holds") {
     CHECK(in_pool.get_future().get());
 }
 
-TEST_CASE("A waiter is work on its executor") {
+TEST_CASE("A waiter counts as work on its executor") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     REQUIRE(semaphore.try_acquire());
@@ -284,7 +284,7 @@ TEST_CASE("A waiter is work on its executor") {
 
 namespace {
 
-// Counts what is allocated through it.
+// Counts the allocations that are made with it.
 template <class T>
 struct counting_allocator {
     using value_type = T;
@@ -355,7 +355,7 @@ TEST_CASE("A raised limit admits waiters at once") {
     CHECK(semaphore.available_permits() == 0);
 }
 
-TEST_CASE("A lowered limit revokes nothing, and is paid by the releases that follow") {
+TEST_CASE("A lowered limit revokes no permit, and keeps the permits that come back") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 100};
     std::vector<permit> held;
@@ -380,7 +380,7 @@ TEST_CASE("A lowered limit revokes nothing, and is paid by the releases that fol
     CHECK(semaphore.available_permits() == 1);
 }
 
-TEST_CASE("Debt is forgiven when the limit rises again") {
+TEST_CASE("When the limit rises again, permits that come back are no longer kept") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 4};
     std::vector<permit> held;
@@ -393,7 +393,7 @@ TEST_CASE("Debt is forgiven when the limit rises again") {
     CHECK(semaphore.available_permits() == 5);
 }
 
-TEST_CASE("A semaphore counts permits beyond its limit when more are released than taken") {
+TEST_CASE("A semaphore has more permits than its limit if more are released than were taken") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     semaphore.release(2);
@@ -401,7 +401,7 @@ TEST_CASE("A semaphore counts permits beyond its limit when more are released th
     CHECK(semaphore.in_flight() == 0);
 }
 
-TEST_CASE("A semaphore that begins with nothing is a signal") {
+TEST_CASE("A semaphore that begins without permits works as a signal") {
     asio::io_context context;
     dynamic_semaphore signal{context, 0};
     CHECK(signal.current_limit() == 0);
@@ -415,7 +415,7 @@ TEST_CASE("A semaphore that begins with nothing is a signal") {
     context.run();
     CHECK(waiter.calls == 1);
     CHECK_FALSE(waiter.error);
-    CHECK_FALSE(signal.try_acquire()); // it was for the one
+    CHECK_FALSE(signal.try_acquire()); // the waiter took the only permit
     signal.release(2);
     CHECK(signal.available_permits() == 2);
     CHECK(signal.in_flight() == 0);
@@ -444,7 +444,7 @@ TEST_CASE("A cancelled waiter completes once, with operation_aborted, and has ta
         context.run();
         CHECK(waiter.error == asio::error::operation_aborted);
     }
-    SECTION("too late: it has its permit") {
+    SECTION("too late: the waiter has its permit") {
         semaphore.release();
         signal.emit(type);
         semaphore.release();
@@ -472,7 +472,7 @@ TEST_CASE("A permit granted to the loser of operator|| is not lost") {
         [&]() -> asio::awaitable<void> {
             asio::steady_timer timer{context, asio::steady_timer::time_point::max()};
             asio::post(context, [&] {
-                timer.cancel();     // both complete before either is seen to have
+                timer.cancel();     // both have completed before the coroutine sees either
                 held.release();
             });
             auto result =
@@ -485,7 +485,7 @@ TEST_CASE("A permit granted to the loser of operator|| is not lost") {
     CHECK(semaphore.available_permits() == 1);
 }
 
-TEST_CASE("cancel() ends those who wait, and nobody else") {
+TEST_CASE("cancel() ends the present waits, and no later ones") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     REQUIRE(semaphore.try_acquire());
@@ -504,7 +504,7 @@ TEST_CASE("cancel() ends those who wait, and nobody else") {
         CHECK(w.calls == 1);
 }
 
-TEST_CASE("A closed semaphore ends those who wait and rejects those who come") {
+TEST_CASE("close() ends all waits, and rejects later calls") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 2};
     permit held = semaphore.try_acquire_permit();
@@ -540,7 +540,7 @@ TEST_CASE("A closed semaphore ends those who wait and rejects those who come") {
     CHECK_FALSE(semaphore.try_acquire_permit());
 }
 
-TEST_CASE("A waiter that a closed semaphore rejects completes once, whoever cancels it before it runs") {
+TEST_CASE("A waiter that a closed semaphore rejects completes once, even if it is cancelled before its handler runs") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     semaphore.close();
@@ -554,7 +554,7 @@ TEST_CASE("A waiter that a closed semaphore rejects completes once, whoever canc
     CHECK(semaphore.waiting() == 0);
 }
 
-TEST_CASE("A semaphore that is destroyed ends those who wait with operation_aborted") {
+TEST_CASE("Destroying a semaphore ends all waits with operation_aborted") {
     asio::io_context context;
     record waiters[2];
     {
@@ -580,9 +580,9 @@ TEST_CASE("A permit may outlive its semaphore") {
     CHECK(b);
 }
 
-TEST_CASE("Coroutines with permits and in line survive either order of destruction") {
-    // Both live: what they hold must be destroyed with the context. Leaks and dead memory are left to
-    // the address sanitizer; this checks that nobody is resumed.
+TEST_CASE("Semaphore and context may be destroyed in either order while coroutines hold permits and wait") {
+    // The context must destroy what the coroutines hold, and resume none of them. AddressSanitizer checks for leaks and
+    // for uses after free.
     auto alive = std::make_shared<int>(0);
     int resumed = 0;
     const auto spawn = [&resumed](asio::io_context& context, dynamic_semaphore& semaphore, std::shared_ptr<int> mark) {
@@ -628,7 +628,7 @@ TEST_CASE("Coroutines with permits and in line survive either order of destructi
         CHECK(semaphore.waiting() == 3);
         other.reset();
         CHECK(alive.use_count() == 1);
-        context.run(); // the permit of the one that held it has come to us
+        context.run(); // `waiter` gets the permit that a destroyed coroutine held
         CHECK(waiter.calls == 1);
         CHECK(semaphore.in_flight() == 1);
     }
@@ -636,7 +636,7 @@ TEST_CASE("Coroutines with permits and in line survive either order of destructi
     CHECK(resumed == 0);
 }
 
-TEST_CASE("A permit on its way to a handler that is destroyed comes back") {
+TEST_CASE("If a handler is destroyed before its permit reaches it, the permit comes back") {
     std::optional<asio::io_context> context{std::in_place};
     asio::io_context own;
     std::optional<dynamic_semaphore> semaphore{std::in_place, own, 2};
@@ -647,19 +647,19 @@ TEST_CASE("A permit on its way to a handler that is destroyed comes back") {
     semaphore->release();
     CHECK(semaphore->in_flight() == 2);
 
-    SECTION("to the semaphore") {
+    SECTION("to the semaphore, if it exists") {
         context.reset();
         CHECK(semaphore->available_permits() == 2);
         CHECK(semaphore->in_flight() == 0);
     }
-    SECTION("or to nobody, when the semaphore is gone too") {
+    SECTION("without an effect, if the semaphore was destroyed before") {
         semaphore.reset();
         context.reset();
     }
     CHECK(waiters[0].calls + waiters[1].calls == 0);
 }
 
-TEST_CASE("A context meets one semaphore after another") {
+TEST_CASE("A context may be used by one semaphore after another") {
     asio::io_context context;
     int served = 0;
     for (int i = 0; i < 100; ++i) {

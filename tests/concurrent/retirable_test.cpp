@@ -34,7 +34,7 @@ private:
     int* destroyed_;
 };
 
-TEST_CASE("What was not retired can be entered, and goes with its holder") {
+TEST_CASE("An object that was not retired can be entered, and is destroyed with its holder") {
     int destroyed = 0;
     {
         retirable<counted> held(std::in_place, destroyed, 7);
@@ -49,7 +49,7 @@ TEST_CASE("What was not retired can be entered, and goes with its holder") {
     CHECK(destroyed == 1);
 }
 
-TEST_CASE("What nobody uses is destroyed as it is retired, once") {
+TEST_CASE("An object without users is destroyed when it is retired, once") {
     int destroyed = 0;
     {
         retirable<counted> held(std::in_place, destroyed);
@@ -63,7 +63,7 @@ TEST_CASE("What nobody uses is destroyed as it is retired, once") {
     CHECK(destroyed == 1);
 }
 
-TEST_CASE("What is used when it is retired is destroyed as the last user leaves") {
+TEST_CASE("An object that is retired while it is used is destroyed when the last user leaves") {
     int destroyed = 0;
     retirable<counted> held(std::in_place, destroyed, 7);
     {
@@ -83,7 +83,7 @@ TEST_CASE("What is used when it is retired is destroyed as the last user leaves"
     CHECK(destroyed == 1);
 }
 
-TEST_CASE("What is called may retire itself") {
+TEST_CASE("A function may retire itself while it is called") {
     int destroyed = 0;
     retirable<std::function<void()>>* self = nullptr;
     bool destroyed_inside = false;
@@ -97,11 +97,11 @@ TEST_CASE("What is called may retire itself") {
     CHECK(destroyed == 1);
 }
 
-TEST_CASE("What several threads use is destroyed once, after the last use") {
+TEST_CASE("An object that several threads use is destroyed once, after the last use") {
     constexpr int rounds = 200;
     constexpr std::size_t users = 3;
-    int destroyed = 0; // no atomics: a race would show
-    std::array<int, users> used{}; // by each thread for itself
+    int destroyed = 0; // not atomic: ThreadSanitizer reports a race
+    std::array<int, users> used{}; // each thread writes its own element
     int last_seen = 0;
     struct watcher {
         watcher(int& d, std::array<int, users>& u, int& l) noexcept : destroyed(d), used(u), last_seen(l) {}

@@ -2,8 +2,8 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Makes as many guarded calls as it is told, for instructions.cmake to count what one costs. FLOWGUARD_CALL says which,
-// FLOWGUARD_CALLERS how many coroutines make them.
+// Makes a given number of guarded calls, so that instructions.cmake can count the instructions of one call.
+// FLOWGUARD_CALL is the call, and FLOWGUARD_CALLERS is the number of coroutines that make calls.
 
 #include <cstddef>
 #include <cstdlib>
@@ -21,7 +21,7 @@ namespace {
     co_return 1;
 }
 
-// Lets the others come to wait.
+// A task that lets other callers run, so that they wait.
 [[maybe_unused]] asio::awaitable<int> posted() {
     co_await asio::post(asio::use_awaitable);
     co_return 1;

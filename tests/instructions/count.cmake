@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 
-# Counts the instructions of one call of PROGRAM, by the difference that 2,000 calls make. Fails if there are more than
-# MOST.
+# Counts the instructions of one call of PROGRAM, from the difference between 1,000 and 3,000 calls. Fails if one call
+# takes more than MOST.
 function(count calls result)
   execute_process(
     COMMAND "${VALGRIND}" --tool=callgrind --callgrind-out-file=/dev/null "${PROGRAM}" ${calls}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 
-# How many instructions a guarded call takes, counted by Valgrind, so the same on every machine. The bounds are for one
-# compiler and one Asio, so it is skipped with others, and without Valgrind.
+# Valgrind counts the instructions of a guarded call. The count is the same on every machine. The bounds are for one
+# compiler and one Asio. The tests are skipped with other compilers, and without Valgrind.
 find_program(FLOWGUARD_VALGRIND NAMES valgrind DOC "Valgrind, to count instructions")
 mark_as_advanced(FLOWGUARD_VALGRIND)
 
@@ -22,7 +22,7 @@ function(flowguard_bound_instructions name most callers call options)
   endif()
   add_executable(instructions.${name} instructions/calls.cpp)
   target_link_libraries(instructions.${name} PRIVATE flowguard::flowguard)
-  # What the compiler chooses to inline changes with every line: it makes a difference of 40 instructions.
+  # Without these options, a change anywhere may change what the compiler inlines: up to 40 instructions more or less.
   target_compile_options(instructions.${name} PRIVATE -O2 -fno-inline-functions -fno-inline-small-functions -DNDEBUG)
   target_compile_definitions(instructions.${name} PRIVATE FLOWGUARD_CALLERS=${callers} "FLOWGUARD_CALL=${call}"
                                                           "FLOWGUARD_OPTIONS=${options}")
@@ -38,15 +38,21 @@ set(all_options "flowguard::guard_options{.order = flowguard::wait_order::adapti
 set(of_a_priority "{.priority = flowguard::priority::sheddable}")
 set(of_a_priority_and_partition "{.priority = flowguard::priority::sheddable, .partition = 1}")
 
-# A ready task, a permit free. It was 823 before there were bounds on waiting, priorities and partitions, 838 with them, and
-# is 940 now that a call knows whether its guard has gone (6), times of any clock cannot overflow, a straggler is known by
-# its generation, and each call looks whether a probe has lasted too long. Bounded 2 % above; options add 76.
+# The task is ready and a permit is free. A call took 823 instructions at first, and 838 with bounds on waiting,
+# priorities and partitions. It takes 940 since a call notices that its guard was destroyed (6 of them), times of any
+# clock cannot overflow, stragglers are known by their generation, and each call looks whether a probe has lasted too
+# long. Options add 76. The bound is 2 % above.
 flowguard_bound_instructions(run 959 1 "guard.run(ready())" "${no_options}")
 flowguard_bound_instructions(run_with_options 1036 1 "guard.run(ready(), ${of_a_priority_and_partition})" "${all_options}")
 
-# 40 callers, 10 permits, so that each waits. It was 3298 at first and 3722 with bounds, priorities and partitions. The
-# rounds of the queue's owner, and waiters aside, made it 4066, 4173 and 4941. It is 4130, 4246 and 5006 now that a wait
-# has the timers of its guard made before its context is linked. Bounded 2 % above.
+# There are 40 callers and 10 permits, so each call waits. The counts so far, where three are those of the three tests:
+#
+#   3298                      at first
+#   3722                      with bounds, priorities and partitions
+#   4066, 4173 and 4941       since the queue's owner works in rounds, and waiters may be set aside
+#   4130, 4246 and 5006       since a wait makes the timers of its guard before its context is linked
+#
+# The bounds are 2 % above.
 flowguard_bound_instructions(wait 4214 40 "guard.run(posted())" "${no_options}")
 flowguard_bound_instructions(wait_with_priority 4329 40 "guard.run(posted(), ${of_a_priority})" "${no_options}")
 flowguard_bound_instructions(wait_with_options 5117 40 "guard.run(posted(), ${of_a_priority_and_partition})"

@@ -40,7 +40,7 @@ asio::awaitable<response> answer(request r) {
 
 } // namespace
 
-TEST_CASE("A layer around a handler of Boost.Beast's") {
+TEST_CASE("A layer guards a handler of Boost.Beast") {
     asio::io_context context;
     flowguard::flow_guard guard{flowguard::fixed_limit{1}, {.max_waiters = 0}};
     const flowguard::http_layer guarded{guard, answer, beast_http{}};
@@ -68,14 +68,14 @@ TEST_CASE("A request's header is found by its name, in any case") {
     CHECK(beast_http{}.header(r, "x-other").empty());
 }
 
-TEST_CASE("A response's status is a number, also one that has no name") {
+TEST_CASE("A response's status is a number, even if it has no name") {
     response r{http::status::ok, 11};
     CHECK(beast_http{}.status(r) == 200);
     r.result(599);
     CHECK(beast_http{}.status(r) == 599);
 }
 
-TEST_CASE("The 503 is of the request's version, and keeps the connection as the request does") {
+TEST_CASE("The 503 has the request's version, and keeps the connection open if the request does") {
     for (const unsigned version : {10U, 11U})
         for (const bool keep_alive : {false, true}) {
             request r{http::verb::get, "/", version};
@@ -89,7 +89,7 @@ TEST_CASE("The 503 is of the request's version, and keeps the connection as the 
         }
 }
 
-TEST_CASE("The 503 as a message_generator") {
+TEST_CASE("The 503 can be made as a message_generator") {
     request r{http::verb::get, "/", 11};
     r.keep_alive(false);
     const http::message_generator a = beast_http{}.unavailable(r)(std::chrono::seconds(7));

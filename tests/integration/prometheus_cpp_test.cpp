@@ -20,7 +20,7 @@ using flowguard::named_stats;
 
 } // namespace
 
-TEST_CASE("prometheus-cpp writes what the text writer writes") {
+TEST_CASE("prometheus-cpp writes the same text as the text writer") {
     guard_stats s;
     s.limit = 17;
     s.waiting_by_priority = {0, 3, 0, 12};

@@ -2,9 +2,9 @@
 // ~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Real Asio and flow_guard::async_acquire() under the memory model: deadlines, cancellation by a slot, guards that go
-// while callers wait, contexts that go before or after guards, or while others use the guard, guards that a context has
-// outlived, and timers of probes.
+// The real Asio, and flow_guard::async_acquire(), under the memory model. Covers deadlines, cancellation by a slot, and
+// timers of probes; guards that are destroyed while callers wait, or before their context; and contexts that are
+// destroyed before or after the guard, or while callers of other contexts use the guard.
 
 #include <array>
 #include <atomic>
@@ -26,7 +26,7 @@ namespace {
 using memory_model::choose;
 using memory_model::fail;
 
-// Stands still but where the scenario sets it.
+// Stands still, except where the scenario sets it.
 struct set_clock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;
@@ -39,7 +39,7 @@ struct set_clock {
     static inline duration at{};
 };
 
-// Its probes are no lower than its limit, but end in time as others do.
+// Its probes do not lower the limit. Like other probes, they end after a time.
 struct one_permit {
     static std::size_t current_limit() noexcept { return 1; }
     static flowguard::plan update(const flowguard::window&) noexcept {
@@ -51,20 +51,20 @@ struct one_permit {
 
 using guard = flowguard::flow_guard<one_permit, set_clock>;
 
-constexpr std::size_t most_callers = 4; // three at the first guard, one at the second
+constexpr std::size_t most_callers = 4; // three use the first guard, and one uses the second
 
 enum class order { guard_first, context_first, context_last };
 
 struct deadline_choices {
     std::size_t callers = 1 + choose(2);
     std::array<bool, most_callers> timed{choose(2) == 0, choose(2) == 0, choose(2) == 0, choose(2) == 0};
-    bool cancelled = choose(2) == 0; // the first caller, by its slot
-    bool guard_goes = choose(2) == 0; // as soon as the last caller has begun to wait
+    bool cancelled = choose(2) == 0; // the first caller is, by its slot
+    bool guard_goes = choose(2) == 0; // it is destroyed as soon as the last caller has begun to wait
     bool second_guard = choose(2) == 0; // in the same context
-    bool retired_guards = choose(2) == 0; // the context has met guards that are gone
-    bool context_dies = choose(4) == 0; // while callers may wait
+    bool retired_guards = choose(2) == 0; // guards that are destroyed have used the context
+    bool context_dies = choose(4) == 0; // it is destroyed while callers may wait
     bool permit_stays = context_dies && choose(2) == 0;
-    bool visited = choose(2) == 0; // a caller of another context, which dies while the guard is used
+    bool visited = choose(2) == 0; // by a caller of another context, which is destroyed while the guard is used
     bool probes = choose(2) == 0;
     order ends = static_cast<order>(choose(3));
 
@@ -104,7 +104,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t second_caller = 2; // the one at the second guard
+    static constexpr std::size_t second_caller = 2; // the caller that uses the second guard
     static constexpr std::size_t visitor = 3;
 
     enum class set_up_slot { no, yes };
@@ -128,7 +128,7 @@ private:
         if (choices_.retired_guards)
             for (int i = 0; i < 2; ++i)
                 retire_a_guard();
-        // What touches a slot runs in one place.
+        // All uses of the slot run in the context's thread.
         if (choices_.cancelled)
             asio::post(*context_, [this] {
                 start(*first_, 0, *context_, set_up_slot::yes);
@@ -162,7 +162,7 @@ private:
         leave_guard();
     }
 
-    // Waits in a context that is then destroyed.
+    // Waits in another context, which is then destroyed.
     void visit() {
         start(*first_, visitor, *other_context_);
         leave_guard();
@@ -187,7 +187,7 @@ private:
             where.async_acquire(options, asio::bind_cancellation_slot(signal_->slot(), std::move(handler)));
         else
             where.async_acquire(options, std::move(handler));
-        set_clock::at += std::chrono::microseconds(10); // its deadline has passed
+        set_clock::at += std::chrono::microseconds(10); // now the caller's deadline has passed
     }
 
     void complete(std::size_t caller, flowguard::error_code e, guard::ticket t) {
@@ -266,7 +266,7 @@ private:
     std::unique_ptr<guard::ticket> held_;
     std::unique_ptr<guard::ticket> held_of_second_;
     std::unique_ptr<asio::cancellation_signal> signal_;
-    std::unique_ptr<std::atomic<std::size_t>> users_; // of the first guard
+    std::unique_ptr<std::atomic<std::size_t>> users_; // callers that still use the first guard
     std::array<int, most_callers> completions_{};
 };
 
@@ -275,7 +275,7 @@ memory_model::scenario make_scenario() {
 }
 
 void keep_variables_per_thread() {
-    // Where Asio keeps which contexts a thread is in.
+    // In this variable, Asio notes which contexts a thread is running.
     using call_stack = asio::detail::call_stack<asio::detail::thread_context, asio::detail::thread_info_base>;
     void** place = reinterpret_cast<void**>(&asio::detail::keyword_tss_ptr<call_stack::context>::value_);
     memory_model::keep_per_thread(*place);

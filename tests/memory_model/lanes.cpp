@@ -2,8 +2,8 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The same as queue.cpp, where waiters have priorities and partitions, age, and are shed, and where an observer of
-// rejections uses the semaphore. See semaphore_scenario.hpp.
+// As queue.cpp, but waiters have priorities and partitions, age, and may be shed. An observer of rejections uses the
+// semaphore. See semaphore_scenario.hpp.
 
 #include <chrono>
 #include <cstdint>
@@ -21,7 +21,7 @@ using memory_model::choose;
 std::shared_ptr<memory_model::semaphore_scenario> current;
 bool has_partitions = false;
 
-// Goes on with each look.
+// Advances each time it is read.
 std::chrono::nanoseconds ticking_clock() noexcept {
     static std::int64_t ticks = 0;
     return std::chrono::nanoseconds(++ticks);
@@ -31,7 +31,7 @@ wait_policy make_policy() {
     wait_policy policy;
     policy.now = &ticking_clock;
     switch (choose(4)) {
-    case 0: // priorities alone
+    case 0: // only priorities
         break;
     case 1:
         policy.max_waiters = choose(2);
@@ -64,7 +64,7 @@ flowguard::detail::lane_number lane_of(std::size_t waiter) {
 
 memory_model::scenario make_scenario() {
     memory_model::semaphore_choices choices;
-    choices.hands_down = false; // the next holder may be shed, and then does not take over
+    choices.hands_down = false; // a waiter that was shed could not take over as the next holder
     current = std::make_shared<memory_model::semaphore_scenario>(choices, make_policy, lane_of);
     return memory_model::semaphore_scenario::make(current);
 }

@@ -2,8 +2,9 @@
 // ~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Checks the checker: what C++20 allows in small programs whose outcomes are known does occur, and what it forbids
-// does not. An outcome is the values of some registers, or a failure such as a data race.
+// Checks the checker with small programs whose possible outcomes are known: an outcome that C++20 allows must occur,
+// and an outcome that it forbids must not. An outcome is the values of some registers, or a failure such as a data
+// race.
 //
 //   litmus [executions of each]
 
@@ -28,7 +29,7 @@ constexpr auto release = std::memory_order_release;
 constexpr auto acq_rel = std::memory_order_acq_rel;
 constexpr auto seq_cst = std::memory_order_seq_cst;
 
-// What the threads share: it is checked, as all memory that an execution allocates.
+// The objects that the threads share. They are checked, as is all memory that an execution allocates.
 struct shared {
     std::atomic<int> x{0};
     std::atomic<int> y{0};
@@ -37,7 +38,7 @@ struct shared {
 };
 shared* s = nullptr;
 
-// What they have read.
+// The registers: the values that the threads have read.
 std::array<int, 4> r{};
 
 using thread_bodies = std::vector<std::function<void()>>;
@@ -45,7 +46,7 @@ using thread_bodies = std::vector<std::function<void()>>;
 struct litmus {
     const char* name;
     thread_bodies threads;
-    std::function<bool()> outcome; // asked when all threads are through; empty: the outcome is a failure
+    std::function<bool()> outcome; // called after all threads have ended; empty: the outcome is a failure
     bool possible;
 };
 
@@ -78,7 +79,7 @@ litmus store_buffering(const char* name, std::memory_order order, bool fenced, b
             possible};
 }
 
-// A plain object is published by a flag.
+// A flag publishes a plain object.
 litmus publication(const char* name, std::memory_order store, std::memory_order load, bool possible) {
     return {name,
             {[store] {
@@ -93,7 +94,7 @@ litmus publication(const char* name, std::memory_order store, std::memory_order 
             possible};
 }
 
-// As message passing, with a third thread that changes the flag in between.
+// Message passing, with a third thread that changes the flag in between.
 litmus release_sequence(const char* name, std::function<void()> change, bool possible) {
     return {name,
             {[] {
@@ -146,7 +147,7 @@ void increment_locked() {
     ++s->plain;
 }
 
-// Two threads read x and y in different orders, while two others write them.
+// Two threads write x and y, and two other threads read them in different orders.
 litmus independent_reads() {
     return {"independent reads",
             {[] { s->x.store(1, release); }, [] { s->y.store(1, release); },
@@ -162,7 +163,7 @@ litmus independent_reads() {
             true};
 }
 
-// Both locations keep what their first writer, in program order, wrote.
+// In the end, each location has the value of the store that comes first in its thread.
 litmus stores_reordered() {
     return {"stores in other orders",
             {[] {
@@ -239,7 +240,7 @@ std::vector<litmus> all_litmus_tests() {
     };
 }
 
-// How often the outcome occurs.
+// The number of executions in which the outcome occurs.
 std::size_t occurrences(const litmus& test, std::size_t executions) {
     std::size_t n = 0;
     for (std::size_t seed = 1; seed <= executions; ++seed) {

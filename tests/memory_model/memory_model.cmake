@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: MIT
 
-# Runs FlowGuard's own headers under the C++20 memory model, in random executions: loads read stale values, stores are
-# ordered freely, weak exchanges fail, and threads switch before any atomic operation; data races and uses after free
-# are noticed. Each harness takes some seconds here. By hand, for hours, from a seed that no test uses:
+# Runs FlowGuard's own headers under the C++20 memory model, in random executions. There, a load may read an old value,
+# a store may be ordered before other stores, a weak exchange may fail, and threads may switch before any atomic
+# operation. The harnesses notice data races and uses after free. As a test, each harness takes some seconds. This runs
+# one by hand, for hours, from a seed that no test uses:
 #
 #   memory_model.queue 100000000 1000000
 #
-# It ends with the first failure, whose seed it prints: `memory_model.queue 1 SEED` repeats it, and
-# `addr2line -Cfie memory_model.queue ADDRESS` says where it is. Skipped where the compiler is not g++.
+# It stops at the first failure, and prints its seed. `memory_model.queue 1 SEED` repeats the failure, and
+# `addr2line -Cfie memory_model.queue ADDRESS` says where it is. The tests are skipped if the compiler is not g++.
 if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_test(NAME memory_model COMMAND "${CMAKE_COMMAND}" -E echo "skipped: the compiler is not g++")
   set_tests_properties(memory_model PROPERTIES LABELS model SKIP_REGULAR_EXPRESSION "^skipped")
   return()
 endif()
 
-# The code under test calls the runtime in place of libtsan: hence no -fsanitize=thread for the runtime, nor for the
-# linker. Addresses in reports are those in the file, without PIE.
+# The code under test calls the runtime in place of libtsan. So the runtime is compiled without -fsanitize=thread, and
+# the program is linked without it. Without PIE, the addresses in reports are the addresses in the file.
 file(GLOB flowguard_runtime_sources CONFIGURE_DEPENDS memory_model/runtime/*.cpp)
 add_library(memory_model.runtime STATIC ${flowguard_runtime_sources})
 target_include_directories(memory_model.runtime PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
@@ -23,8 +24,8 @@ target_compile_features(memory_model.runtime PUBLIC cxx_std_20)
 target_compile_options(memory_model.runtime PRIVATE -O2 -g1 -fno-pie)
 target_link_libraries(memory_model.runtime PRIVATE flowguard_warnings)
 
-# Asio is to get all of its memory from operator new, and give it back; the harnesses look at some private members.
-# mutations.sh has the same options.
+# With these options, Asio gets all of its memory from operator new, and returns all of it; and the harnesses can read
+# private members. mutations.sh has the same options.
 function(flowguard_add_memory_model_harness name executions)
   set(target memory_model.${name})
   string(REPLACE "_small_rounds" "" source ${name})
@@ -49,7 +50,7 @@ flowguard_add_memory_model_harness(deadlines 10000)
 flowguard_add_memory_model_harness(retirement 60000)
 flowguard_add_memory_model_harness(trace 60000)
 
-# Weaker memory orders, and steps left out, must be noticed.
+# The harnesses must notice weaker memory orders and missing steps.
 if(NOT FLOWGUARD_BASH)
   add_test(NAME memory_model.mutations COMMAND "${CMAKE_COMMAND}" -E echo "skipped: there is no bash")
   set_tests_properties(memory_model.mutations PROPERTIES LABELS model SKIP_REGULAR_EXPRESSION "^skipped")

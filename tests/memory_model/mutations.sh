@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Checks that the harnesses notice a memory order, or a step, that is weaker than it must be. Each mutation replaces
-# one place in a copy of include/; the harness that it names, built with that, must then fail.
+# Checks that the harnesses notice a memory order that is too weak, or a step that is missing. Each mutation replaces
+# one place in a copy of include/, and names a harness. The harness is built with the copy, and must then fail.
 #
 #   ./mutations.sh            all mutations of the table
-#   ./mutations.sh TEXT       those whose harness, header or replacement contains TEXT
-#   ./mutations.sh unnoticed  those which no harness can notice, to see whether one does by now
+#   ./mutations.sh TEXT       the mutations whose harness, header or replacement contains TEXT
+#   ./mutations.sh unnoticed  the mutations that no harness can notice, to see whether a harness notices one by now
 #
-# Needs g++ (CXX is respected), with CPPFLAGS to find Asio. EXECUTIONS is how many a harness gets, 120000 by default.
-# RUNTIME may name the runtime's library, where it is built already.
+# Needs g++ (or the compiler in CXX), and CPPFLAGS to find Asio. EXECUTIONS is the number of executions of each harness,
+# by default 120000. RUNTIME may name the library of the runtime, if it is built already.
 
 set -euo pipefail
 export LC_ALL=C
@@ -21,7 +21,7 @@ executions=${EXECUTIONS:-120000}
 selected=${1:-}
 read -ra compiler <<<"${CXX:-g++} -std=c++20 -O1 -g1 -w -no-pie -pthread"
 read -ra asio <<<"${CPPFLAGS:--DASIO_STANDALONE}"
-# As in memory_model.cmake.
+# The same options as in memory_model.cmake.
 checked=(-fsanitize=thread -fno-access-control -DASIO_DISABLE_STD_ALIGNED_ALLOC
     -DASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=0)
 
@@ -42,7 +42,7 @@ build_runtime() {
     echo "$scratch/runtime.a"
 }
 
-# What all harnesses include and no mutation changes is compiled once.
+# Precompiles the headers that all harnesses include and no mutation changes.
 build_prefix() {
     local prefix=$scratch/prefix.hpp
     printf '#include <%s>\n' array atomic chrono forward_list functional memory string thread vector >"$prefix"
@@ -62,7 +62,7 @@ replace() {
     printf '%s\n' "${text%%"$from"*}$to$rest" >"$scratch/include/flowguard/$header"
 }
 
-# True if the harness fails; what it says is left in $scratch/out. Linked on its own, without libtsan.
+# Builds and runs the harness, linked without libtsan. True if the harness fails. Its output is in $scratch/out.
 is_noticed() {
     local harness=$1 program=$scratch/$1 status=0 source=${1%_small_rounds} first=()
     [[ $source == "$harness" ]] || first=("-I$here/small_rounds")
@@ -74,14 +74,14 @@ is_noticed() {
     ((status != 0))
 }
 
-# Sets `weaker` to a text with its memory order replaced.
+# Sets `weaker` to the text, with another memory order in it.
 weaken_text() {
     local order=$1 text=$2
     [[ $text =~ ^(.*memory_order_)[a-z_]+(.*)$ ]] || fail "there is no memory order in: $text"
     weaker=${BASH_REMATCH[1]}$order${BASH_REMATCH[2]}
 }
 
-# Harness, header, what stands there, and what is put in its place.
+# Arguments: the harness, the header, the text in the header, and the text that replaces it.
 mutation() {
     local harness=$1 header=$2 from=$3 to=$4
     replace "$header" "$from" "$to"
@@ -91,13 +91,13 @@ mutation() {
     printf '           %s\n' "$(head -1 "$scratch/out")"
 }
 
-# Harness, header, the weaker order, and the place that has the stronger.
+# Arguments: the harness, the header, the weaker order, and the text with the stronger order.
 weaken() {
     weaken_text "$3" "$4"
     mutation "$1" "$2" "$4" "$weaker"
 }
 
-# The same where no harness notices. It is made sure that the place exists.
+# The same for a mutation that no harness notices. The place must exist all the same.
 unnoticed() {
     weaken_text "$3" "$4"
     replace "$2" "$4" "$weaker"

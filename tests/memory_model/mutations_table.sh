@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The mutations; see mutations.sh. `weaken` replaces the memory order in a place by a weaker one, `mutation` replaces
-# any text. Each names the harness that notices.
+# The mutations; see mutations.sh. `weaken` replaces a memory order by a weaker one, and `mutation` replaces any text.
+# Each line names the harness that notices the mutation. `unnoticed` marks a mutation that no harness notices.
 
 # shellcheck shell=bash
 
@@ -16,12 +16,12 @@ weaken queue $word relaxed 'void release(std::size_t permits) noexcept { word_.f
 weaken queue $word acquire 'fetch_sub(references, std::memory_order_acq_rel'
 weaken queue $word release 'fetch_sub(references, std::memory_order_acq_rel'
 
-# As with contended_bit, the owner looks at the limit next. It would have to be raised just then, by a thread that finds
-# no other waiter: no execution of 1.5 million did that.
+# As with contended_bit, the owner reads the limit next. A harness could only notice the mutation if, at that moment, a
+# thread that finds no other waiter raised the limit. In 1.5 million executions, none did so.
 unnoticed queue $word relaxed 'word_.fetch_or(aside_bit, std::memory_order_acquire'
 
-# The release by which a thread that has changed the limit publishes it: the thread drops its reference next, which is a
-# release on the same word, and mostly it is that step which the owner reads.
+# With this release, a thread that has changed the limit publishes the new limit. Next, the thread drops its reference,
+# which is a release on the same word. Mostly the owner reads the value of that second step.
 unnoticed queue $word relaxed 'word_.fetch_add(reference, std::memory_order_release'
 
 # ---- the queue and its owner ----
@@ -45,13 +45,13 @@ mutation deadlines $deadline 'std::memory_order_acq_rel, std::memory_order_acqui
     'std::memory_order_release, std::memory_order_relaxed));'
 weaken deadlines $word relaxed 'std::uint64_t w = word_.load(std::memory_order_acquire'
 
-# What the time-out reads next was written before the timer was started.
+# The values that the time-out reads next were written before the timer was started.
 unnoticed deadlines $deadline relaxed 'through = through_.load(std::memory_order_acquire'
 
-# try_take() looks at the inbox, then takes from the permit word; the owner sets `contended` in the permit word, then
-# takes the messages from the inbox. C++20 lets either pair become visible in the other order without these. The checker
-# carries out a thread's exchanges one after the other, and all operations on the permit word are exchanges, which read
-# the latest value: so it never sees them in another order.
+# try_take() reads the inbox, and then takes permits from the permit word. The owner sets `contended` in the permit
+# word, and then takes the messages from the inbox. Without these orders, C++20 allows either pair to become visible in
+# the other order. The checker never shows that: it carries out the exchanges of a thread one after the other, and all
+# operations on the permit word are exchanges, which read the latest value.
 unnoticed queue $state relaxed 'if ((inbox_.load(std::memory_order_acquire) & ~'
 unnoticed queue $state acquire 'fetch_and(for_good | owned, std::memory_order_acq_rel'
 
@@ -69,8 +69,8 @@ weaken windows $window relaxed 'compare_exchange_strong(due, never, std::memory_
 weaken windows $window relaxed 'std::uint64_t state = state_.load(std::memory_order_acquire'
 weaken windows $window relaxed 'last = last_at_.load(std::memory_order_acquire'
 
-# By this exchange the thread that closes a window early sees what members have recorded that left after its first look.
-# All of that is atomic, and such a window is allowed to miss a sample.
+# With this exchange, the thread that closes a window early sees the records of members that left after its first look.
+# All of these records are atomic, and such a window may miss a sample.
 unnoticed windows $window relaxed 'state | closed_bit, std::memory_order_acquire'
 
 # ---- an owner that is kept busy ----
@@ -78,7 +78,7 @@ weaken queue_small_rounds $state relaxed 'inbox_.fetch_and(~owned, std::memory_o
 mutation queue_small_rounds $state 'return !try_own_leftovers();' 'return true;'
 mutation queue_small_rounds $state 'if (o.references == 0) { // for the look afterwards' 'if (false) {'
 
-# ---- what goes before its holder ----
+# ---- objects that are destroyed before their holder ----
 retirable=detail/base/retirable.hpp
 weaken retirement $retirable acquire 'state_.fetch_sub(one_inside, std::memory_order_acq_rel'
 weaken retirement $retirable release 'state_.fetch_sub(one_inside, std::memory_order_acq_rel'

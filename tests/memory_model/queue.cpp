@@ -2,8 +2,8 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The queue of a semaphore under the memory model: waits, grants, cancellations, newcomers, weights, limits, close,
-// contexts that go, and the end of the state. See semaphore_scenario.hpp.
+// The queue of a semaphore under the memory model: waits, grants, cancellations, newcomers, weights, changes of the
+// limit, close, contexts that are destroyed, and the end of the state. See semaphore_scenario.hpp.
 
 #include <memory>
 

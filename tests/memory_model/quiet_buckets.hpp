@@ -11,8 +11,8 @@
 
 namespace memory_model {
 
-// The windows of a guard's state have hundreds of counters, all of which are set, added to, and read in one way. They
-// are not modelled, in any state of the same type as this one.
+// The windows of a guard's state have hundreds of counters, and the code uses all of them in the same way. So they are
+// not modelled. This holds for every state of the type of `example`.
 template <class State>
 void keep_buckets_quiet(const State& example) {
     const auto* begin = reinterpret_cast<const char*>(&example);

@@ -2,8 +2,8 @@
 // ~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A retirable object under the memory model: threads that use it while it is retired, by another thread or by one that
-// is inside. The object owns memory that is checked: a use that its end does not see is noticed as a data race.
+// A retirable object under the memory model. Threads use it while another thread retires it, or one of them does. The
+// object owns memory that is checked: if its destructor does not see a use, that is noticed as a data race.
 
 #include <array>
 #include <atomic>
@@ -27,8 +27,8 @@ using memory_model::fail;
 struct retirement_choices {
     std::size_t users = 1 + choose(3);
     std::size_t uses = 1 + choose(2);     // of each user
-    bool user_retires = choose(3) == 0;   // the first user does, inside
-    bool retired_twice = choose(3) == 0;  // by two threads
+    bool user_retires = choose(3) == 0;   // the first user retires the object, while it is inside
+    bool retired_twice = choose(3) == 0;  // two threads retire the object
     bool retires = !user_retires || retired_twice;
 
     std::string describe() const {
@@ -37,8 +37,8 @@ struct retirement_choices {
     }
 };
 
-// One place for each user, which it writes without synchronization, and one for the thread that retires the object; the
-// destructor reads all.
+// Has one integer for each user, and one for the thread that retires the object. Each thread writes its own integer
+// without synchronization, and the destructor reads them all.
 class used_object {
 public:
     used_object(int& destroyed, int& seen, const int* left) : destroyed_(&destroyed), seen_(&seen), left_(left) {

@@ -19,11 +19,11 @@
 #include "memory_model/runtime/choices.hpp"
 #include "memory_model/test_waiter.hpp"
 
-// Scenarios on one semaphore_state: its permits are held in the beginning; some callers wait for them, the holders
-// give them back, and others disturb that.
+// Scenarios with one semaphore_state. At the beginning all permits are held. Some callers wait for permits, the holders
+// return theirs, and other threads disturb both.
 namespace memory_model {
 
-// Something that happens to the whole semaphore meanwhile.
+// An event that concerns the whole semaphore, while callers wait.
 enum class disturbance { none, close, cancel_all, limits, abandon };
 
 inline const char* name_of(disturbance d) noexcept {
@@ -31,41 +31,41 @@ inline const char* name_of(disturbance d) noexcept {
     return names[static_cast<std::size_t>(d)];
 }
 
-// Who may claim a waiter besides the queue's owner.
+// Besides the queue's owner, this may claim a waiter.
 enum class claimants { none, deadline, slot };
 
 struct semaphore_choices {
     std::size_t limit = 1 + (choose(3) == 0 ? 1 : 0);
     std::size_t waiters = 1 + choose(2);
     bool heavy = limit == 2 && choose(2) == 0; // the first waiter wants two permits
-    bool bare = choose(3) == 0;                // permits do not keep the state alive
+    bool bare = choose(3) == 0; // permits do not keep the state alive
     claimants claimed_by = choose(2) == 0 ? claimants::none : static_cast<claimants>(1 + choose(2));
-    bool cancelled = claimed_by != claimants::none && choose(2) == 0; // somebody cancels the first waiter
-    bool newcomer = choose(2) == 0;                 // somebody tries to overtake
-    bool try_first = choose(2) == 0;                // callers try to take a permit before they wait
-    bool apart = choose(2) == 0;                    // a waiter's handler runs on another thread than its caller
+    bool cancelled = claimed_by != claimants::none && choose(2) == 0; // a thread cancels the first waiter
+    bool newcomer = choose(2) == 0; // a thread tries to overtake the waiters
+    bool try_first = choose(2) == 0; // callers try to take a permit before they wait
+    bool apart = choose(2) == 0; // a waiter's handler and its caller have different threads
     disturbance disturbs = static_cast<disturbance>(choose(5));
     bool second_resizer = disturbs == disturbance::limits && choose(2) == 0;
     bool aside = disturbs == disturbance::limits && limit == 1 && choose(2) == 0; // the first waiter wants two permits
     bool cancels_all_too = disturbs == disturbance::abandon && choose(2) == 0; // on another thread
 
-    // A holder leaves the semaphore's handle alone before it gives its permit back, and so may others, so that
-    // the state ends while the permit is being given back.
+    // A holder stops using the semaphore's handle before it returns its permit. If all other users do so, too, the
+    // state is destroyed while the permit is being returned.
     bool leaves_early = choose(4) != 0;
 
-    // The same with bare permits, where the handle may go as soon as the last permit is on its way: the next holder
-    // may destroy the state, while we are still inside.
+    // The same with bare permits. There the handle may be destroyed as soon as the last permit is granted: the next
+    // holder may destroy the state while the thread that granted the permit is still inside.
     bool hands_down = leaves_early && bare && limit == 1 && disturbs == disturbance::none && !cancelled && !newcomer &&
                       choose(2) == 0;
 
     bool holders_use_handle() const noexcept { return !leaves_early || (bare && !hands_down); }
 
-    // Only one thread may be between a take and the next give.
+    // True if only one thread at a time may hold permits.
     bool is_exclusive() const noexcept { return limit == 1 && disturbs != disturbance::limits; }
 
     std::size_t highest_limit() const noexcept { return disturbs == disturbance::limits ? limit + 1 : limit; }
 
-    // In the end there are as many permits as anybody wants.
+    // In the end there are as many permits as any waiter wants.
     std::size_t last_limit() const noexcept { return aside ? highest_limit() : limit; }
 
     std::size_t wanted_by(std::size_t waiter) const noexcept { return (heavy || aside) && waiter == 0 ? 2 : 1; }
@@ -84,7 +84,7 @@ struct semaphore_choices {
 
 class semaphore_scenario {
 public:
-    // `policy` is called while the scenario is set up. `lane` says where the waiter of a number waits.
+    // `policy` is called while the scenario is set up. `lane` returns the lane of the waiter with a given number.
     semaphore_scenario(const semaphore_choices& choices, std::function<flowguard::detail::wait_policy()> policy,
                        std::function<flowguard::detail::lane_number(std::size_t)> lane)
         : choices_(choices), policy_(std::move(policy)), lane_(std::move(lane)) {}
@@ -97,14 +97,14 @@ public:
         return made;
     }
 
-    // For an observer: takes a permit and gives it back.
+    // For an observer: takes a permit, and returns it.
     void use_a_permit() {
         if (state_->try_take(1, true))
             state_->release_with_reference(1);
     }
 
 private:
-    // The state, and whether it was destroyed.
+    // Counts how often it is destroyed.
     class state : public flowguard::detail::semaphore_state {
     public:
         state(std::size_t limit, const flowguard::detail::wait_policy& policy, int& destroyed)
@@ -119,24 +119,24 @@ private:
         int& destroyed_;
     };
 
-    // What the threads have in common, besides the semaphore; plain members are checked for races.
+    // The objects that the threads share, besides the semaphore. The plain members are checked for data races.
     struct shared {
-        std::atomic<std::size_t> users{0}; // who may still use the handle
-        std::atomic<std::size_t> holding{0}; // permits
-        bool occupied = false; // by a thread that is exclusive
-        int turns = 0; // of those
+        std::atomic<std::size_t> users{0}; // threads that may still use the handle
+        std::atomic<std::size_t> holding{0}; // permits that are held
+        bool occupied = false; // by the only holder, if is_exclusive()
+        int turns = 0; // of the holders, if is_exclusive()
     };
 
     struct caller {
-        static constexpr int waits = 1; // the call has returned
-        static constexpr int took = 2; // without waiting
+        static constexpr int waits = 1; // the call has returned, and the caller waits
+        static constexpr int took = 2; // the caller has its permit without waiting
 
         test_waiter* waiter = nullptr;
         std::atomic<int>* progress = nullptr;
-        std::atomic<bool>* left_alone = nullptr; // nobody is going to cancel it any more
+        std::atomic<bool>* left_alone = nullptr; // no thread will cancel the waiter any more
         flowguard::detail::canceller* slot = nullptr;
         int endings = 0;
-        int turn = -1; // when it was granted
+        int turn = -1; // in which turn the caller held its permit
     };
 
     void set_up() {
@@ -192,7 +192,7 @@ private:
                (choices_.cancels_all_too ? 1 : 0);
     }
 
-    // The last user destroys the handle; true for that one.
+    // The last user destroys the handle. Returns true if this user was the last.
     bool leave_handle() {
         if (shared_->users.fetch_sub(1, std::memory_order_acq_rel) != 1)
             return false;
@@ -200,7 +200,7 @@ private:
         return true;
     }
 
-    // What a holder does with its permits.
+    // Checks, while a caller holds its permits, that the limit is kept. Returns the turn.
     int hold(std::size_t permits) {
         if (shared_->holding.fetch_add(permits, std::memory_order_relaxed) + permits > choices_.highest_limit())
             fail("more permits are held than the highest limit");
@@ -251,7 +251,7 @@ private:
         if (granted)
             c.turn = hold(permits);
         count(granted ? "granted" : c.waiter->name_of_result());
-        if (c.slot == nullptr) // whose emission may come late
+        if (c.slot == nullptr) // a slot's emission may come late
             wait_until_left_alone(c);
         delete c.waiter;
         if (!granted)
@@ -279,10 +279,10 @@ private:
     void hand_down(std::size_t permits) {
         state_->drop_references(1);
         if (!leave_handle())
-            state_->release(permits); // somebody else waits for it, and is a user
+            state_->release(permits); // another user still waits for it
     }
 
-    // What was taken while the scenario was set up.
+    // Returns a permit that was taken while the scenario was set up.
     void give_back_first_permit() {
         hold(1);
         if (choices_.bare)
@@ -304,7 +304,8 @@ private:
         leave_handle();
     }
 
-    // Once the wait has begun, and if nobody else has decided on it, as a timer does; or just so, by the slot.
+    // Waits until the wait has begun. Then cancels it by the slot, if there is one. If not, acts as a timer does, which
+    // must claim the waiter first.
     void cancel(caller& c) {
         const int progress = wait_for_call(c);
         if (c.slot != nullptr)
@@ -340,7 +341,7 @@ private:
         leave_handle();
     }
 
-    // Nobody begins a wait in a context that is being destroyed, or cancels one. Nothing may complete there afterwards.
+    // No thread begins or cancels a wait in a context that is being destroyed. Afterwards nothing may complete there.
     void abandon() {
         wait_for_call(callers_[0]);
         wait_until_left_alone(callers_[0]);
@@ -390,7 +391,7 @@ private:
     test_context* doomed_ = nullptr;
     shared* shared_ = nullptr;
     std::array<caller, most_waiters> callers_;
-    std::array<bool, most_waiters> was_ahead_{}; // of the newcomer
+    std::array<bool, most_waiters> was_ahead_{}; // whether the waiter waited before the newcomer came
     int newcomers_turn_ = -1;
     int destroyed_ = 0;
 };

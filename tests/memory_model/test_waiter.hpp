@@ -14,18 +14,18 @@
 
 namespace memory_model {
 
-// What a semaphore knows of an execution context: its address. To complete a waiter reads it, as a post to it does, so
-// that one which comes too late is noticed.
+// Stands for an execution context, of which a semaphore knows only the address. Completing a waiter reads the context,
+// as a post does. So a completion that comes too late is noticed.
 struct test_context {
     asio::execution_context* address() noexcept { return reinterpret_cast<asio::execution_context*>(this); }
 
     int plain = 0;
 };
 
-// A waiter whose executor is a flag: to complete it is a release, as a post is, and its handler acquires.
+// A waiter whose executor is a flag. Completing the waiter is a release, as a post is; its handler acquires.
 class test_waiter : public flowguard::detail::waiter {
 public:
-    // The context, if there is one, exists until it has been abandoned.
+    // The context, if there is one, must exist until abandon() has returned.
     test_waiter(std::size_t permits, flowguard::detail::lane_number where_it_waits, test_context* context)
         : waiter(permits), context_(context) {
         lane = where_it_waits;
@@ -41,7 +41,7 @@ public:
     void watch() noexcept override {}
     asio::execution_context* context() override { return context_ == nullptr ? nullptr : context_->address(); }
 
-    // wait() did not take it.
+    // Called if wait() has rejected the waiter.
     void end_rejected(flowguard::detail::semaphore_state& state, flowguard::detail::wait_start why) noexcept {
         using flowguard::detail::wait_result;
         result = why == flowguard::detail::wait_start::full ? wait_result::shed : wait_result::closed;
@@ -51,7 +51,7 @@ public:
 
     bool has_ended() const noexcept { return ending_.load(std::memory_order_acquire) != ending::none; }
 
-    // The rest is for after the end.
+    // The next two functions are for the time after the end.
 
     bool was_granted() const {
         if (ends_ != 1)

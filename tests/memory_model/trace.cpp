@@ -2,8 +2,8 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The trace of a guard's decisions under the memory model: one thread adds, others read. What a reader finds is what
-// was added, whole and in order, and nothing is missing that was published and is not being overwritten.
+// The trace of a guard's decisions under the memory model. One thread adds decisions, and others read them. A reader
+// must find whole decisions, in order, and every published decision that is not being overwritten.
 
 #include <algorithm>
 #include <atomic>
@@ -57,7 +57,7 @@ private:
             trace_->add({.before = n, .limit = n, .samples = n, .dropped = n, .ignored = n});
     }
 
-    // When so many had been published.
+    // Reads the trace. `published` decisions were published before.
     void read(std::size_t published) {
         const std::vector<flowguard::limit_decision> found = trace_->read();
         for (const flowguard::limit_decision& d : found)

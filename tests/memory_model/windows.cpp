@@ -2,13 +2,13 @@
 // ~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A guard's windows under the memory model: admissions, the closing of windows, early where somebody straggles, the
-// strategy, limits that a window ends, probes that end in time, callers that wait and watch, decisions that are read
-// meanwhile, and the end of the strategy, the observer, and the state.
+// A guard's windows under the memory model. Covers admissions; windows that are closed by their last member, or early
+// if a member straggles; the strategy and its limits; probes that a time limit ends; callers that wait and watch;
+// decisions that are read meanwhile; and the end of the strategy, the observer and the state.
 //
-// The strategy, and the observer of decisions, own memory that is checked: that two threads are in them at once, or
-// that one does not see what the one before did, or uses them when they are gone, is noticed as a data race or a late
-// use.
+// The strategy and the observer of decisions own memory that is checked. These faults are noticed as a data race or as
+// a use after free: two threads are inside at once, a thread does not see what the thread before it did, or a thread
+// uses them after they were destroyed.
 
 #include <algorithm>
 #include <array>
@@ -40,11 +40,11 @@ constexpr std::size_t most_updates = 512;
 struct window_choices {
     std::size_t workers = 2 + choose(2);
     bool straggler = choose(2) == 0;                      // one worker's calls take very long
-    bool jumps = choose(2) == 0;                          // the clock does, so that windows may be closed early
-    std::size_t rounds = (straggler ? 6 : 3) + choose(8); // of a worker: a call begins or ends
+    bool jumps = choose(2) == 0;                          // the clock jumps, so that windows may be closed early
+    std::size_t rounds = (straggler ? 6 : 3) + choose(8); // of each worker; in a round, a call begins or ends
     bool reader = choose(2) == 0;                         // a thread reads the decisions
-    bool looker = choose(2) == 0;                         // a thread looks after probes
-    bool orphaned = choose(4) == 0;                       // the guard goes while calls are in flight
+    bool looker = choose(2) == 0;                         // a thread looks whether a probe must end
+    bool orphaned = choose(4) == 0;                       // the guard is destroyed while calls are in flight
 
     std::string describe() const {
         return std::to_string(workers) + " workers, " + std::to_string(rounds) + " rounds" +
@@ -53,7 +53,8 @@ struct window_choices {
     }
 };
 
-// Goes on a little with each look, or now and then by more than what makes a straggler, or back.
+// Advances a little when it is read. If it jumps, it sometimes advances so far that members become stragglers, or goes
+// back.
 struct random_clock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;
@@ -72,16 +73,16 @@ struct random_clock {
     static inline bool jumps = false;
 };
 
-// What the strategy has decided in this execution. The number of an update is its decision's baseline and reason.
+// The decisions of the strategy in this execution. A decision's baseline and its reason are the number of the update.
 struct decided {
     std::size_t updates = 0;
-    std::size_t limit_now = 0; // by the latest plan, as soon as its window is full
-    std::size_t probe = 0;       // until then
+    std::size_t limit_now = 0; // the limit of the latest plan, after its window is full
+    std::size_t probe = 0;       // the limit of the latest plan, until then
     std::array<std::size_t, most_updates> limit_of{};
 };
 decided log_of_updates;
 
-// The threads that are being admitted. Such a one closes a window only if that is early.
+// The threads that are inside admit(). If such a thread closes a window, it closes it early.
 std::array<bool, memory_model::most_threads> is_admitting{};
 
 bool& current_is_admitting() {
@@ -105,7 +106,7 @@ class random_strategy {
 public:
     static constexpr std::size_t first_limit = 2;
     static constexpr std::size_t highest_limit = 3;
-    static constexpr std::size_t most_members = 4; // of a window: 1.5 × the highest limit, or what a plan says
+    static constexpr std::size_t most_members = 4; // of a window: 1.5 × the highest limit, or as a plan says
 
     random_strategy(std::size_t lowest_limit, bool windows_are_complete)
         : lowest_limit_(lowest_limit),
@@ -141,7 +142,7 @@ private:
         const std::size_t done = w.all.samples + w.dropped + w.ignored + w.unfinished;
         if (done != w.admitted && windows_are_complete_)
             fail("of a window of %zu members, %zu are counted", w.admitted, done);
-        // Up to twenty times what was planned, for calls that were ignored.
+        // For ignored calls, a window may have up to twenty times as many members as planned.
         if (w.admitted > 20 * most_members || done > w.admitted + most_members || done + most_members < w.admitted ||
             w.limit < 1 || w.limit > highest_limit)
             fail("an impossible window: admitted %zu, counted %zu, limit %zu", w.admitted, done, w.limit);
@@ -172,7 +173,7 @@ std::size_t limit_of_guard() {
     return guard->limit();
 }
 
-// Where nobody can keep a timer for the end of a probe.
+// A waiter whose executor cannot keep a timer for the end of a probe.
 class watching_waiter final : public memory_model::test_waiter {
 public:
     watching_waiter() : test_waiter(1, flowguard::detail::lane_number(), nullptr) {}
@@ -213,7 +214,7 @@ private:
 
     struct shared {
         std::atomic<std::size_t> users{0};
-        std::size_t decisions = 0; // that the observer was told
+        std::size_t decisions = 0; // how many the observer was told
     };
 
     void set_up() {
@@ -236,12 +237,12 @@ private:
     }
 
     void check_decision(const flowguard::limit_decision& d, std::size_t number) {
-        shared_->decisions = number; // plain as well
+        shared_->decisions = number; // plain, too
         if (static_cast<std::size_t>(d.baseline_rtt.count()) != number)
             fail("the observer is told of another decision than the next");
     }
 
-    // Waits for a permit.
+    // Waits for a permit. Returns whether it was granted.
     static bool wait() {
         watching_waiter w;
         if (guard->wait(w) != flowguard::detail::wait_start::queued)
@@ -262,7 +263,7 @@ private:
         return true;
     }
 
-    // Few are ignored, because those make the next window larger: windows are to be opened often.
+    // Few calls are ignored: they would make the next window larger, and windows are to be opened often.
     static outcome some_outcome() {
         const std::size_t any = choose(12);
         return any == 0 ? outcome::ignored : any < 4 ? outcome::dropped : outcome::success;
@@ -281,7 +282,7 @@ private:
                 end(c);
             else
                 begin(c, std::none_of(calls.begin(), calls.end(), [](const call& other) { return other.in_flight; }) &&
-                             choose(2) == 0); // who waits holds no permit
+                             choose(2) == 0); // a worker that waits holds no permit
         }
         leave_guard();
         for (call& c : calls)
@@ -297,7 +298,7 @@ private:
             if (!begin(c))
                 continue;
             const std::size_t jump_at = choose(20);
-            // Long enough for the others to fill its window, and then to close it.
+            // Long enough for the other threads to fill the call's window, and then to close it.
             for (std::size_t pauses = 0; pauses < 40; ++pauses) {
                 memory_model::pause();
                 if (pauses == jump_at)
@@ -308,7 +309,7 @@ private:
         leave_guard();
     }
 
-    // Calls in flight may outlive the guard's handle.
+    // The last user destroys the guard's handle. Calls in flight may outlive it.
     void leave_guard() {
         if (choices_.orphaned && shared_->users.fetch_sub(1, std::memory_order_acq_rel) == 1)
             guard->orphan();
@@ -338,7 +339,7 @@ private:
     void finish() {
         if (!choices_.orphaned) {
             const std::size_t limit = guard->limit();
-            // A probe's limit is raised for long-running calls, but not beyond that which follows it.
+            // The limit of a probe is raised for long-running calls, but not beyond the limit that follows the probe.
             if (limit != log_of_updates.limit_now &&
                 (limit < log_of_updates.probe || limit > std::max(log_of_updates.probe, log_of_updates.limit_now)))
                 fail("the limit is %zu, and not that of the latest plan", limit);

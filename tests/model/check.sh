@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Checks semaphore.pml with SPIN: every configuration exhaustively, then that every mutation is noticed.
+# Checks semaphore.pml with SPIN. First checks every configuration exhaustively, and then that every mutation is
+# noticed.
 #
-#   ./check.sh [configuration...]    only those, without mutations
+#   ./check.sh [configuration...]    only these configurations, and no mutations
 #
-# Needs spin and a C compiler; CC is respected. Takes 3 GB at most, or MEMORY megabytes.
+# Needs spin, and a C compiler: cc, or the one in CC. Takes at most 3 GB of memory, or MEMORY megabytes.
 
 set -euo pipefail
 export LC_ALL=C
@@ -13,8 +14,8 @@ export LC_ALL=C
 model=$(cd "$(dirname "$0")" && pwd)/semaphore.pml
 memory=${MEMORY:-3000}
 
-# Name and definitions. By default there are two permits, held by a releaser each, and two waiters, who
-# give theirs back.
+# Name and definitions. By default there are two permits, each held by a releaser, and two waiters, which
+# release their permits again.
 configurations=(
     "cancel       -DSTEPWISE -DCANCELLERS=1"
     "hand_over    -DSTEPWISE -DWAITERS=3 -DKEEP"
@@ -57,49 +58,49 @@ configurations=(
     "flood_full   -DFLOOD -DMAX_WAITERS=1 -DRELEASERS=1 -DLIMIT=1"
 )
 
-# Name and the configuration that notices it.
+# Name, the configuration that notices the mutation, and what the mutation does.
 mutations=(
-    "NO_DIRTY                  bare"         # told while somebody owns the queue, says nothing
-    "IGNORE_DIRTY              bare"         # the owner goes nevertheless
-    "NOT_CONTENDED             hand_over"    # who waits is not seen by releasers
-    "ONLY_WAITER               newcomer"     # the first is taken for the only one
-    "CLEAR_TOO_EARLY           hand_over"    # contended is cleared although somebody waits
-    "TAKE_UNSEEN               newcomer"     # messages are taken before contended is set
-    "NO_LOOK                   newcomer"     # try_take does not look at the inbox
-    "NO_CLAIM                  cancel"       # cancels without a claim
-    "OWNER_CLAIMS_NOT          cancel"       # serves and ends without a claim
+    "NO_DIRTY                  bare"         # a thread that finds an owner does not set `dirty`
+    "IGNORE_DIRTY              bare"         # the owner ends its ownership although `dirty` is set
+    "NOT_CONTENDED             hand_over"    # `contended` is not set, so that releasers see no waiter
+    "ONLY_WAITER               newcomer"     # the first waiter is taken for the only waiter
+    "CLEAR_TOO_EARLY           hand_over"    # `contended` is cleared although a waiter is in line
+    "TAKE_UNSEEN               newcomer"     # messages are taken before `contended` is set
+    "NO_LOOK                   newcomer"     # try_take does not read the inbox
+    "NO_CLAIM                  cancel"       # a waiter is cancelled without a claim
+    "OWNER_CLAIMS_NOT          cancel"       # the owner serves and ends waiters without a claim
     "NEWEST_FIRST              cancel"       # messages are applied in the wrong order
-    "MESSAGE_IN_HAND_FIRST     hand_on"      # an owner's own message before those that the last one left
-    "LOSE_PERMITS              cancel"       # what nobody wants any more is not put back
-    "ANY_PERMITS_IN_HAND       weights"      # handed over although it is not what is wanted
-    "DROP_EARLY                abort"        # the owner drops references before it has left
-    "TOUCH_LATE                orphan"       # the owner touches the state after it has left
-    "OBSERVE_WITHOUT_REFERENCE observed"     # and tells the observer, without a reference
-    "ORPHAN_WITHOUT_REFERENCE  orphan"       # the handle retires the observer without one
-    "DROP_BEFORE_TELLING       abort"        # the reference is dropped before the owner is told
-    "NO_REFERENCE              bare"         # gives permits without a reference
-    "NO_REFERENCE_IN_HAND      bare"         # hands them over without one
-    "LAST_WITH_WAITERS         abort"        # the handle's reference is dropped although somebody waits
-    "LAST_TWICE                orphan"       # it is dropped by every owner after orphan
-    "CLOSE_NOT_CONTENDED       orphan"       # short cuts remain after close
-    "LOOK_BEFORE_LIMIT         resizers"     # who waits is looked for before the limit is written
-    "NO_SECOND_LOOK            resizers"     # the limit is not read again when contended is set
-    "LIMIT_UNTOLD              resizers"     # the owner is not told of a new limit
-    "LOWER_UNTOLD              lowered"      # nor of a lower one
-    "ASIDE_UNTOLD              aside"        # nor where all who wait are aside
+    "MESSAGE_IN_HAND_FIRST     hand_on"      # an owner applies its own message before older ones
+    "LOSE_PERMITS              cancel"       # permits that no waiter wants any more are not put back
+    "ANY_PERMITS_IN_HAND       weights"      # permits in hand are granted although their number is not the wanted one
+    "DROP_EARLY                abort"        # the owner drops references before its ownership ends
+    "TOUCH_LATE                orphan"       # the owner touches the state after its ownership has ended
+    "OBSERVE_WITHOUT_REFERENCE observed"     # the owner calls the observer without a reference
+    "ORPHAN_WITHOUT_REFERENCE  orphan"       # the handle retires the observer without a reference
+    "DROP_BEFORE_TELLING       abort"        # a releaser drops its reference before it tells the owner
+    "NO_REFERENCE              bare"         # permits are released without a reference
+    "NO_REFERENCE_IN_HAND      bare"         # permits are brought to the queue without a reference
+    "LAST_WITH_WAITERS         abort"        # the handle's reference is dropped although a caller waits
+    "LAST_TWICE                orphan"       # every owner after orphan() drops the handle's reference
+    "CLOSE_NOT_CONTENDED       orphan"       # after close(), callers may still bypass the queue
+    "LOOK_BEFORE_LIMIT         resizers"     # set_limit looks for waiters before it writes the limit
+    "NO_SECOND_LOOK            resizers"     # the limit is not read again after `contended` is set
+    "LIMIT_UNTOLD              resizers"     # set_limit does not tell the owner
+    "LOWER_UNTOLD              lowered"      # set_limit does not tell the owner of a lower limit
+    "ASIDE_UNTOLD              aside"        # set_limit does not tell the owner if all waiters are aside
     "ASIDE_UNSEEN              aside"        # `aside` is not set
-    "BRING_TO_FRONT            come_back"    # who comes back overtakes who came back before
-    "CONTEND_IF_EMPTY          enough"       # contended is set only where nobody is in line
-    "DEBT_LAST                 resize"       # what is given back is handed over in spite of debt
-    "HAND_ON_CLEAN             rounds"       # the next owner is not told that there is more to do
-    "HAND_ON_WITHOUT_LOOKING   hand_on"      # what came meanwhile is left
-    "HAND_ON_NO_REFERENCE      hand_on_last" # looks after it without a reference
-    "RESERVE_AFTER_LOOKING     bounded"      # a look and a reservation are two steps
+    "BRING_TO_FRONT            come_back"    # a waiter that comes back overtakes waiters that came back earlier
+    "CONTEND_IF_EMPTY          enough"       # `contended` is set only if no waiter is in line
+    "DEBT_LAST                 resize"       # released permits are granted although there is debt
+    "HAND_ON_CLEAN             rounds"       # `dirty` is not set for the next owner
+    "HAND_ON_WITHOUT_LOOKING   hand_on"      # the former owner leaves messages that came meanwhile
+    "HAND_ON_NO_REFERENCE      hand_on_last" # the former owner looks at the inbox without a reference
+    "RESERVE_AFTER_LOOKING     bounded"      # looking for room and reserving it are two steps
     "FREE_LATE                 bounded"      # the reservation is freed after the completion
-    "KEEP_RESERVATION          bounded_end"  # it is not freed where the semaphore was closed meanwhile
-    "ABANDON_RESERVED          context"      # or the context goes
-    "CONFIRM_EARLY             contexts"     # abandon() returns before the owner has completed others
-    "COMPLETE_AFTER_LEAVING    flood"        # the owner completes nobody before it has left
+    "KEEP_RESERVATION          bounded_end"  # the reservation is kept if the semaphore was closed meanwhile
+    "ABANDON_RESERVED          context"      # the reservation is kept if the context is destroyed
+    "CONFIRM_EARLY             contexts"     # abandon() returns before the owner has completed other waiters
+    "COMPLETE_AFTER_LEAVING    flood"        # the owner completes waiters only after its ownership has ended
 )
 
 scratch=$(mktemp -d)
@@ -122,8 +123,8 @@ definitions_of() {
     fail "no configuration is called $1"
 }
 
-# Runs the model with the definitions given; what the verifier says is left in $scratch/out. To optimize
-# would take longer than it saves. A temporal formula is for a weakly fair scheduler.
+# Runs the model with the given definitions. The verifier's output is in $scratch/out. The verifier is not optimized:
+# optimizing takes longer than it saves. Temporal formulas hold under a weakly fair scheduler.
 verify() {
     local check=(-DSAFETY) search=()
     if [[ " $* " == *" -DFLOOD "* ]]; then
@@ -182,7 +183,7 @@ for entry in "${configurations[@]}"; do
     read -r name _ <<<"$entry"
     check_configuration "$name"
 done
-# A mutation that the model does not know would be noticed too, by finding nothing.
+# A name that the model does not know is noticed, too: no error is found.
 for entry in "${mutations[@]}"; do
     read -r mutation name <<<"$entry"
     check_mutation "$mutation" "$name"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 
-# Checks the protocol of the semaphore exhaustively, and that what is broken in it is noticed. Skipped where there
-# is no SPIN.
+# Checks the protocol of the semaphore exhaustively, and that faults in it are noticed. Skipped if SPIN is not
+# installed.
 find_program(FLOWGUARD_SPIN NAMES spin DOC "The model checker SPIN")
 find_program(FLOWGUARD_BASH NAMES bash)
 mark_as_advanced(FLOWGUARD_SPIN FLOWGUARD_BASH)

@@ -3,61 +3,70 @@
  * ~~~~~~~~~~~~~
  * SPDX-License-Identifier: MIT
  *
- * The wait queue of dynamic_semaphore (include/flowguard/detail: permit_word.hpp,
- * semaphore_state.hpp, wait_queue.hpp, waiter.hpp) for the model checker SPIN. Names are those of the
- * C++ code.
+ * The wait queue of dynamic_semaphore (include/flowguard/detail: permit_word.hpp, semaphore_state.hpp,
+ * wait_queue.hpp, waiter.hpp) for the model checker SPIN. Names are those of the C++ code, with three
+ * exceptions: `give` is semaphore_state::release, `work` is run_as_owner, and the line is one lane.
  *
  *     ./check.sh                 every configuration, exhaustively, and every mutation
- *     ./check.sh resize close    only these configurations, no mutations
+ *     ./check.sh resize close    only these configurations, and no mutations
  *
- * Modelled: both atomic words, limit_, reserved_, the waiters' claims, the owner's line and those aside;
- * try_take, release_with_reference and give with their direct hand-over, wait with a bounded number of
- * waiters, cancellation of a waiter (from a slot or by a deadline), cancel_all, close, orphan, set_limit,
- * abandon, and the owner's work() in rounds, with its completions, hand_on, and its last touch; then it
- * tells the observer of rejections. A waiter asks for one permit, those of HEAVY for more.
+ * Modelled: both atomic words, limit_, reserved_, the waiters' claims, and the owner's line and the waiters
+ * aside. The operations are try_take; release_with_reference and give, which bring their permits to the queue
+ * if they can; wait, with a bounded number of waiters; the cancellation of a waiter, from a slot or by a
+ * deadline; cancel_all, close, orphan, set_limit and abandon. The owner's work is done in rounds, with its
+ * completions, hand_on, and its last touch. After that, the owner tells the observer of rejections. A waiter
+ * asks for one permit; the waiters in HEAVY ask for more.
  *
- * Steps. Each access to an atomic is one step. What an owner does with its line is part of the access
- * before it or after it. So are completions, but they are never part of the step that ends the
- * ownership. A loop of a load and a compare-and-swap that decides from nothing but the value read is by
- * default one step: the exchange that succeeds, or the load that decides against it; other loads, and
- * exchanges that fail, change nothing. With STEPWISE these loads are steps of their own, and what they
- * read is kept. Where the limit changes, the load of the limit is always a step of its own; without
- * STEPWISE the word may change after it, which allows more than the code does.
+ * Steps. Each access to an atomic is one step. The owner's work on its line belongs to the access before it or
+ * after it. Completions do, too, but never to the step that ends the ownership. If a loop of a load
+ * and a compare-and-swap decides only by the value that it has read, it is one step by default: the exchange
+ * that succeeds, or the load that decides against an exchange. The other loads, and the exchanges that fail,
+ * change nothing. With STEPWISE, these loads are steps of their own, and their values are kept. In
+ * configurations that change the limit, the load of the limit is always a step of its own. Without STEPWISE,
+ * the word may change after that load: this allows more than the code does.
  *
  * Checked:
- *   - permits that callers hold and those in the owner's hand add up to the word's `held` before each step
- *   - nobody touches the state after its last reference has gone
- *   - each waiter is completed exactly once, and after that no owner touches it
- *   - waiters are granted in the order of their enqueueing exchanges, but for those that went aside; one
- *     that comes back is served before all who are in line then. No newcomer takes a permit past a waiter
- *     who was in line when the newcomer began; see `ahead_of_newcomers`
- *   - permits that are brought while there is debt pay it before anyone is admitted; see `in_debt`
- *   - no more than MAX_WAITERS have a place, and who is rejected came when as many were not completed yet
- *   - after abandon() no owner completes a waiter of that context
- *   - when nothing moves any more, nobody owns the queue, no message and no `dirty` is left; the first in
- *     line, if any, asks for more than is available, but at most the limit; who is aside asks for more than
- *     the limit; `contended` is set just if somebody is in line or the semaphore is closed, and `aside` if
- *     somebody is aside; nobody waits after close; every reference and reservation is accounted for
- *   - in the end, handle and permits being gone, so are the waiters and the state
- *   - FLOOD: each waiter is completed although messages come for ever, under a scheduler that is weakly
- *     fair. It is checked as a temporal formula, since then it never comes to a rest.
+ *   - Before each step, the permits that callers hold and the permits in the owner's hand add up to the
+ *     word's `held`.
+ *   - No thread touches the state after its last reference was dropped.
+ *   - Each waiter is completed exactly once, and no owner touches it afterwards.
+ *   - Waiters are granted permits in the order of their enqueueing exchanges, except those that went aside. A
+ *     waiter that comes back is served before all waiters that are in line then. No newcomer takes a permit
+ *     past a waiter that was in line when the newcomer began; see `ahead_of_newcomers`.
+ *   - Permits that are brought while there is debt pay it off before a waiter is admitted; see `in_debt`.
+ *   - No more than MAX_WAITERS have a reservation. If a caller is rejected, as many waiters were not completed
+ *     yet when it came.
+ *   - After abandon() has returned, no owner completes a waiter of that context.
+ *   - When no process can move any more, the queue has no owner, no message and no `dirty`. The first waiter
+ *     in line, if any, asks for more permits than are available, but not for more than the limit. A waiter
+ *     aside asks for more than the limit. `contended` is set exactly if a waiter is in line or the semaphore is
+ *     closed, and `aside` exactly if a waiter is aside. After close, no caller waits. Every reference and
+ *     every reservation is accounted for.
+ *   - In the end, when the handle is destroyed and all permits are back, no waiter and no state is left.
+ *   - FLOOD: each waiter is completed although messages arrive for ever, under a weakly fair scheduler. This is
+ *     checked as a temporal formula, because the model never comes to rest then.
  *
- * FLOOD does not check that an owner is relieved: whether a thread comes while the owner yields is left to
- * the scheduler.
+ * FLOOD does not check that another thread takes over from an owner: the scheduler decides whether a thread
+ * comes while the owner yields.
  *
- * One thing that the code does is not needed for any of this: a waiter who is not rejected after close would
- * be ended by the next owner.
+ * The code does one thing that none of these properties needs: if wait() did not reject a waiter after close,
+ * the next owner would end it.
  *
- * Not modelled: memory orders (memory is sequentially consistent here; the orders are argued in the
- * code, and checked by tests/memory_model), exchanges that fail spuriously (they change nothing), link and
- * is_retired, permits released beyond the limit (for these alone releases look at `aside`), overflow, shedding
- * and eviction (what an owner decides by itself, and a reservation too many), classes and partitions,
- * `least_aside_` and would_wait() (which save work), and waiters that cannot be cancelled (for them the
- * claim is no atomic access).
+ * Not modelled:
+ *   - memory orders: memory is sequentially consistent here. Comments in the code give reasons for the
+ *     orders, and tests/memory_model checks them.
+ *   - exchanges that fail spuriously: they change nothing
+ *   - the links to contexts
+ *   - permits that are released beyond the limit: only for these, releases look at `aside`
+ *   - overflow
+ *   - shedding and eviction: an owner decides on them alone, and they allow one reservation more
+ *   - priorities and partitions
+ *   - `least_aside_` and would_wait(): they only save work
+ *   - waiters that cannot be cancelled: their claim is no atomic access
  *
- * Assumed of callers: who calls give, set_limit, close, cancel_all or try_take keeps the handle until the
- * call has had its effect, no longer; a waiter is not cancelled before it was put in line, or rejected. While
- * a context is destroyed nobody starts or cancels a wait there; earlier cancellations may still be unread.
+ * Assumed: a caller of give, set_limit, close, cancel_all or try_take keeps the handle until the call has had
+ * its effect, but no longer. A waiter is cancelled only after it was put in line, or rejected. While a context
+ * is being destroyed, no thread starts or cancels a wait there; earlier cancellations may still be unread.
  */
 
 /* ---- configuration ---- */
@@ -66,13 +75,13 @@
 #define LIMIT 2
 #endif
 #ifndef FREE
-#define FREE 0        /* permits available at first; releasers hold the others */
+#define FREE 0        /* permits that are available at first; releasers hold the others */
 #endif
 #ifndef WAITERS
 #define WAITERS 2     /* at most 3 */
 #endif
 #ifndef HEAVY
-#define HEAVY 0       /* a set of waiters, who ask for WEIGHT permits */
+#define HEAVY 0       /* the set of waiters that ask for WEIGHT permits */
 #endif
 #ifndef WEIGHT
 #define WEIGHT 2
@@ -81,13 +90,13 @@
 #define RELEASERS 2
 #endif
 #ifndef RELEASE
-#define RELEASE 1     /* permits of each releaser, with one reference unless BARE */
+#define RELEASE 1     /* permits of each releaser; with one reference, unless BARE */
 #endif
 #ifndef NEWCOMERS
-#define NEWCOMERS 0   /* try_take, and give back */
+#define NEWCOMERS 0   /* each calls try_take, and releases its permit */
 #endif
 #ifndef CANCELLERS
-#define CANCELLERS 0  /* each cancels some waiter */
+#define CANCELLERS 0  /* each cancels any one waiter */
 #endif
 #ifndef CANCEL_ALLS
 #define CANCEL_ALLS 0
@@ -96,7 +105,7 @@
 #define CLOSERS 0
 #endif
 #ifndef RESIZERS
-#define RESIZERS 0    /* the first sets limits LOW, then HIGH; the second OTHER */
+#define RESIZERS 0    /* the first sets the limits LOW and then HIGH; the second sets OTHER */
 #endif
 #ifndef LOW
 #define LOW 1
@@ -108,19 +117,19 @@
 #define OTHER (LIMIT + 1)
 #endif
 #ifndef CONTEXT
-#define CONTEXT 0     /* a set of waiters, whose context is destroyed */
+#define CONTEXT 0     /* the set of waiters whose context is destroyed */
 #endif
-/* TRY_FIRST    callers try_take before they wait
- * BARE         permits are held without references, and given back with give()
- * KEEP         waiters who are granted permits keep them until all is quiet
- * ORPHAN       the handle goes as soon as nobody needs it any more, else when all is quiet
- * MAX_WAITERS  that many may wait
- * MOST_GRANTS  that many waiters are served in a round; otherwise, as many as can be
+/* TRY_FIRST    callers call try_take before they wait
+ * BARE         permits are held without references, and released with give()
+ * KEEP         waiters that are granted permits keep them until all is quiet
+ * ORPHAN       the handle is destroyed as soon as no party needs it; otherwise, when all is quiet
+ * MAX_WAITERS  at most so many callers may wait
+ * MOST_GRANTS  at most so many waiters are served in a round; otherwise, as many as possible
  * HAND_ON      an owner may hand the queue on after any round; otherwise, after none
  * OBSERVED     an observer is told of rejections
- * FLOOD        somebody tells the owner of permits, or leaves messages, for ever
+ * FLOOD        a process tells the owner of permits, or leaves messages, for ever
  * STEPWISE     see above
- * MUTATION_x   something is broken, and must be noticed; see check.sh */
+ * MUTATION_x   a fault that must be noticed; see check.sh */
 
 #if HEAVY && RESIZERS > 0
 #define ASIDE
@@ -166,33 +175,33 @@ bool owned, dirty, closing, orphaned;
 
 byte reserved_;
 byte claimed;             /* a set of waiters */
-bool applied;             /* of the abandon message */
+bool applied;             /* the member of the abandon message */
 
-/* The owner's. waiting_ is a copy of size_ for others. */
+/* Used by the owner only. For other threads, waiting_ is a copy of size_. */
 byte line_[WAITERS];
 byte length;              /* of line_ */
 #ifdef ASIDE
 byte aside_[WAITERS];
 byte aside_length;
-byte brought_back;        /* a set of waiters in line */
+byte brought_back;        /* a set of waiters, which are in line */
 #else
 #define aside_length 0
 #endif
 byte size_;
 bool handle_dropped_;
 
-/* ownership. There is one owner at a time, so this is shared, except for what it takes along when it
- * leaves, and what it has decided on. */
-byte permits_;            /* in hand, with one reference */
+/* The class ownership. There is one owner at a time, so these variables are global. The exceptions are in
+ * LOCALS: the waiters that an owner has decided on, and the references that it drops after its ownership. */
+byte permits_;            /* in the owner's hand, with one reference */
 bool o_closing, o_orphaned;
 #if RESIZERS > 0
 byte o_held;
 #endif
-byte batch[MESSAGES];     /* messages taken and not applied yet */
+byte batch[MESSAGES];     /* messages that are taken, but not applied yet */
 byte batched;
-byte place;               /* of end_all() in the line, and behind it those aside */
+byte place;               /* of end_all(): the next index in the line, and after that in the waiters aside */
 byte abandoned;           /* a set of waiters */
-bool to_confirm;          /* an abandon message was applied, and its sender is to be told */
+bool to_confirm;          /* an abandon message was applied, but its sender was not told yet */
 #ifdef ASIDE
 bool looked;              /* bring_back() was called for the first in line */
 #endif
@@ -201,16 +210,16 @@ byte grants;
 bool more;                /* what do_round() returns, negated */
 #endif
 
-/* What the C++ code does not have, for the properties' sake. */
+/* The C++ code does not have these variables. The properties need them. */
 bool destroyed;
 byte taken;               /* permits that callers hold */
-bool in_debt;             /* there was debt when the owner brought permits, and has been ever since */
-byte users;               /* parties that need the handle still */
+bool in_debt;             /* there was debt when the owner brought permits, and it has not been paid off */
+byte users;               /* the number of parties that still need the handle */
 byte published;           /* sets of waiters */
 byte granted;
 byte completed;
 #ifdef MAX_WAITERS
-byte reserved, freed;     /* whose reservation was made, and freed */
+byte reserved, freed;     /* sets of waiters: a reservation was made; it was freed */
 #ifdef MUTATION_RESERVE_AFTER_LOOKING
 byte looking;
 #endif
@@ -218,25 +227,26 @@ byte looking;
 #ifdef ASIDE
 byte are_aside;
 #endif
-byte before_me[WAITERS];  /* who is to be served before this waiter, unless claimed */
-/* Waiters whom no newcomer overtakes: from when its message is left, or, if it became the owner with
- * that, from when it has looked for permits in vain; until it is claimed, or goes aside, or, being the
- * only one, until permits have been taken for it. */
+byte before_me[WAITERS];  /* the waiters to be served before this one, unless they are claimed */
+/* The waiters that no newcomer may overtake. A waiter belongs to them as soon as its message is left. If its
+ * caller became the owner with that message, it belongs to them after the owner has looked for permits in vain.
+ * It ceases to belong to them when it is claimed or goes aside. If it is the only waiter, it also does so when
+ * permits have been taken for it. */
 byte ahead_of_newcomers;
 bool all_quiet;
-byte begun, brought;      /* callers and releasers that began: see callers_turn */
+byte begun, brought;      /* how many callers and releasers have begun; see callers_turn */
 #if CONTEXT
-bool context_goes;        /* nobody cancels a waiter there any more */
-byte cancelling;          /* cancellers that have claimed a waiter, and left no message yet */
+bool context_goes;        /* no thread cancels a waiter there any more */
+byte cancelling;          /* how many cancellers have claimed a waiter, but left no message yet */
 #endif
 
 #ifdef FLOOD
-bool flooded;             /* there is a message of the flooder's */
+bool flooded;             /* the inbox has a message of the flooder */
 #endif
 
 hidden byte i_, w_;       /* for use within a step */
 
-/* Before each access. */
+/* Done before each access. */
 #define touch()                                                                                         \
     assert(!destroyed);                                                                                 \
     assert(held == taken + permits_)
@@ -321,8 +331,8 @@ hidden byte i_, w_;       /* for use within a step */
 #define waits (contended || aside)
 #define read_waits (read_contended || read_aside)
 
-/* suffices() reads the limit after the word. Where that may change it is a step of its own, which is
- * repeated where the exchange failed. */
+/* suffices() reads the limit after the word. If the limit may change, this is a step of its own, which is
+ * repeated if the exchange fails. */
 #if RESIZERS > 0
 #define LIMIT_LOADED                                                                                    \
     ; bool limit_read;                                                                                  \
@@ -349,12 +359,12 @@ hidden byte i_, w_;       /* for use within a step */
 
 /* ---- parts of steps ---- */
 
-/* Where an owner is: at */
+/* `at`: how far an owner has come */
 #define to_begin 0
 #define in_loop 1
 #define unserved 2   /* there are too few permits for the first in line */
 #define goes_aside 3
-#define to_go 4      /* the round is over, but for completions */
+#define to_go 4      /* the round is over, except for completions */
 #define to_tell 5    /* a reservation was freed */
 #define to_take 6
 #define to_hand_on 7
@@ -408,7 +418,7 @@ inline complete(set) {
 }
 
 #ifdef ASIDE
-/* If it is aside. */
+/* Has no effect if the waiter is not aside. */
 inline remove_from_aside(w) {
     i_ = 0;
     do
@@ -428,7 +438,7 @@ inline remove_from_aside(w) {
 }
 #endif
 
-/* If it is in line. */
+/* Has no effect if the waiter is not in line. */
 inline remove_from_line(w) {
     i_ = 0;
     do
@@ -463,7 +473,7 @@ inline decide(w) {
     o_done = o_done | mask(w)
 }
 
-/* An enqueue message or a cancel message, or one that has no effect. */
+/* Applies an enqueue message, a cancel message, or a message that has no effect. */
 inline apply(message) {
     w_ = message;
     if
@@ -492,7 +502,7 @@ inline drop_message() {
     batch[batched] = 0
 }
 
-/* As far as there are no claims to be made, that is, up to a cancel_all or an abandon message. */
+/* Stops at the first message that needs claims: a cancel_all or an abandon message. */
 inline apply_all() {
     do
 #ifdef MUTATION_NEWEST_FIRST
@@ -524,7 +534,7 @@ inline push(message) {
     messages++
 }
 
-/* The flags that the owner sees first: a step of its own, where they may change. */
+/* The owner reads the flags for the first time. If they may change, that is a step of its own. */
 #if CLOSERS > 0 || defined(ORPHAN)
 #define first_look() skip
 #else
@@ -536,7 +546,7 @@ inline become_owner() {
     first_look()
 }
 
-/* A thread has become the owner. Where the last one left messages, its own goes behind them. */
+/* A thread becomes the owner with a message. If the last owner left messages, this one comes after them. */
 inline own_with(message) {
     become_owner();
 #ifndef MUTATION_MESSAGE_IN_HAND_FIRST
@@ -581,7 +591,7 @@ inline check_line() {
 #define at_place line_[place]
 #endif
 
-/* end_all() and end_those_of(), one waiter, w_. */
+/* What end_all() and end_those_of() do with one waiter, w_. */
 inline end_one(ends, abandons) {
     touch();
     w_ = at_place;
@@ -613,7 +623,7 @@ inline put_aside(w) {
     od
 }
 
-/* All who are in line or aside are to be served later. */
+/* All waiters that are in line or aside are to be served later. */
 inline bring_front_back() {
     w_ = aside_[0];
     remove(w_);
@@ -694,8 +704,8 @@ inline bring_front_back() {
 #else
 #define idle (!dirty && idle_but_dirty)
 #endif
-/* Only the owner changes `contended`: to set it again would change nothing, and to look at it before it
- * is cleared is no step. */
+/* Only the owner changes `contended`. So setting it again would change nothing, and looking at it before it is
+ * cleared is no step. */
 #ifdef MUTATION_TAKE_UNSEEN
 #define must_contend false
 #else
@@ -716,13 +726,13 @@ inline bring_front_back() {
 #else
 #define confirms false
 #endif
-/* do_round() is through but for completions; or with them */
+/* is_tidy: only completions are left in do_round(). round_is_over: they are done, too. */
 #define is_tidy (at == to_go && !may_clear && !may_clear_aside)
 #define round_is_over (is_tidy && !completes && !confirms)
 #define takes_along (last || o_references > 0 || o_done != 0 || observes)
 
 #ifdef OBSERVED
-/* Of a rejection the observer is told after the owner has left. */
+/* The observer is told of a rejection after the ownership has ended. */
 #define note(set)                                                                                       \
     if                                                                                                  \
     :: !o_observes && ((set) & ~granted) != 0 -> o_observes = true; refer_to_tell()                     \
@@ -770,7 +780,7 @@ inline end_round() {
     forget_word()
 }
 
-/* Where nothing is to be done any more in a round, its end is part of the same step. */
+/* If no work is left in a round, its end is part of the same step. */
 inline go_if_through() {
     if
     :: permits_ == 0 && (has_ended_all || has_served) -> end_round()
@@ -778,7 +788,7 @@ inline go_if_through() {
     fi
 }
 
-/* The owner's work, once debt has been paid with what it brought. */
+/* The owner's work, after the permits that it brought have paid off debt. */
 inline work() {
     do
     /* apply_all: a cancel_all or an abandon message */
@@ -837,7 +847,7 @@ inline work() {
            go_if_through()
        }
 #endif
-    /* serve: take, of permits that are in hand but not as many as wanted */
+    /* serve: take, if permits are in hand, but not as many as are wanted */
     :: d_step { serves && permits_ > 0 && !has_wanted -> touch(); put_back() }
     /* serve: take_or_contend */
     :: d_step { serves && permits_ == 0 && must_load_word -> load_word() }
@@ -875,7 +885,7 @@ inline work() {
            end_in_vain()
        }
 #ifdef ASIDE
-    /* serve: put_aside, or the limit would allow it */
+    /* serve: put_aside, unless the limit would allow the waiter */
     :: d_step {
            at == unserved && limit_ != 0 && wanted(front) > limit_ ->
            touch();
@@ -898,7 +908,7 @@ inline work() {
        }
     :: d_step { at == unserved && !(limit_ != 0 && wanted(front) > limit_) -> touch(); end_round() }
 #endif
-    /* serve: claim, and grant; or its cancel message is on its way */
+    /* serve: claim and grant. If the claim fails, the waiter's cancel message is on its way. */
     :: d_step {
            serves && has_wanted ->
            touch();
@@ -919,7 +929,7 @@ inline work() {
            go_if_through()
        }
 
-    /* nobody left to serve or to end, or enough for a round: put_back */
+    /* put_back: no waiter is left to serve or to end, or the round has had enough grants */
     :: d_step {
            has_ended_all || has_served ->
            if
@@ -938,8 +948,8 @@ inline work() {
     :: d_step { at == to_go && may_clear -> touch(); contended = false }
     :: d_step { at == to_go && !may_clear && may_clear_aside -> touch(); aside = false }
 
-    /* complete: free_reservations and note_rejection, and the completion, for each or, where there is
-       nothing to be freed, for all */
+    /* complete: free_reservations, note_rejection, and the completion. These are steps for each waiter. If
+       there are no reservations, there is one step for all waiters. */
 #ifdef MAX_WAITERS
     :: d_step {
            is_tidy && completes ->
@@ -991,7 +1001,7 @@ inline work() {
         d_step { touch() };
 #endif
         break
-    /* it fails, or there is more to do */
+    /* try_release_ownership: the exchange fails, or there is more to do */
     :: d_step { round_is_over && !more && !idle -> touch(); at = to_take }
 #ifdef MOST_GRANTS
     :: d_step { round_is_over && more -> at = to_take }
@@ -1003,7 +1013,7 @@ inline work() {
 #endif
 #endif
 
-    /* take_messages: no message; or set_contended, and take what there is */
+    /* take_messages: if there is a message, set_contended first */
 #ifdef STEPWISE
     :: d_step { at == to_take && !inbox_read -> load_inbox() }
 #endif
@@ -1012,7 +1022,7 @@ inline work() {
     :: d_step { at == to_take && sees_message && !must_contend -> touch(); take_messages() }
 
 #ifdef HAND_ON
-    /* hand_on: add_reference, dirty; !owned; try_own_leftovers */
+    /* hand_on: add_reference and set dirty; clear owned; try_own_leftovers */
     :: d_step {
            at == to_hand_on ->
            touch();
@@ -1063,7 +1073,8 @@ inline work() {
     od
 }
 
-/* With FLOOD an owner that has one to drop takes no other, or there would be no end to the states. */
+/* With FLOOD, an owner that has a reference to drop takes no other. Otherwise the number of states would be
+ * infinite. */
 inline add_own_reference() {
 #ifdef FLOOD
     if
@@ -1117,7 +1128,7 @@ inline hand_on() {
 #endif
 }
 
-/* ---- the operations; their first step waits for `when` ---- */
+/* ---- the operations; the first step of each waits for `when` ---- */
 
 inline tell_owner() {
     do
@@ -1137,7 +1148,7 @@ inline tell_owner() {
     od
 }
 
-/* Its sender is through. */
+/* The sender of the message has nothing more to do. */
 inline is_left(message) {
     if
     :: message == cancel_all_message -> users--
@@ -1159,7 +1170,8 @@ inline post_or_own(message) {
     od
 }
 
-/* `got`, and `ahead`, who is in line when it begins, are the caller's. `counts`: see callers_turn. */
+/* The calling process has the variables `got`, and `ahead`: the waiters in line when this begins. For `counts`
+ * see callers_turn. */
 inline try_take(when, n, counts) {
     d_step {
         when ->
@@ -1201,7 +1213,7 @@ inline try_take(when, n, counts) {
     fi
 }
 
-/* try_own() has succeeded: */
+/* try_own() has succeeded. */
 #define bring(n)                                                                                        \
     touch();                                                                                            \
     become_owner();                                                                                     \
@@ -1210,7 +1222,8 @@ inline try_take(when, n, counts) {
     in_debt = (held > limit_);                                                                          \
     forget_inbox()
 
-/* work(n). Without resizers there is never any debt. balance() reads the word, and then the limit. */
+/* Work that begins with permits. Without resizers there is never any debt. balance() reads the word, and then
+ * the limit. */
 inline work_with_permits() {
 #if RESIZERS > 0 && !defined(MUTATION_DEBT_LAST)
     d_step { touch(); o_held = held };
@@ -1390,7 +1403,7 @@ inline wait(when, w) {
     od
 }
 
-/* claim(), and the caller completes it */
+/* claim(); the caller completes the waiter. */
 inline reject(w) {
     claim(w);
     completed = completed | mask(w);
@@ -1413,7 +1426,7 @@ inline publish(w) {
     forget_inbox()
 }
 
-/* A waiter may outlive the handle, and so may its permits, unless they are given back by give(). */
+/* A waiter may outlive the handle. So may its permits, unless give() releases them. */
 inline needs_handle_no_more() {
 #ifndef BARE
     users--;
@@ -1466,7 +1479,7 @@ inline orphan() {
 #endif
 }
 
-/* `limit`, `then`, the next one, `told` and `lowers` are the caller's. */
+/* The calling process has the variables `limit`, `then` (the next limit), `told` and `lowers`. */
 inline set_limit() {
 #ifdef MUTATION_LOOK_BEFORE_LIMIT
     d_step { refer_and_look() };
@@ -1519,7 +1532,7 @@ inline refer_and_look() {
 
 /* ---- the parties ---- */
 
-/* Callers are alike, and so are releasers: they begin in order, without loss of generality. */
+/* All callers are alike, and so are all releasers. So they begin in order, without loss of generality. */
 #if defined(STEPWISE) || HEAVY || CONTEXT
 #define callers_turn(w) true
 #else
@@ -1531,7 +1544,7 @@ inline refer_and_look() {
 #define releasers_turn(r) (brought >= r)
 #endif
 
-/* Who starts a wait. */
+/* Starts a wait. */
 proctype caller(byte w) {
     LOCALS;
 #ifdef TRY_FIRST
@@ -1623,7 +1636,8 @@ proctype newcomer() {
 #define cancel(w) may_cancel(w) -> claim_to_cancel(w)
 #endif
 
-/* A slot, or the timer of a deadline. Only claims that win are modelled: who loses does nothing. */
+/* A slot, or the timer of a deadline. Only claims that succeed are modelled: after a failed claim, a canceller
+ * does nothing. */
 proctype canceller() {
     LOCALS;
     byte w;
@@ -1702,14 +1716,14 @@ proctype flooder() {
     od
 }
 
-/* For a scheduler that is weakly fair. */
+/* Holds under a weakly fair scheduler. */
 ltl each_is_completed { <> (completed == everybody) }
 #endif
 
-/* Of the permits that are held when all is quiet, those of one waiter have only one reference. */
+/* When all is quiet, a waiter that holds several permits has only one reference for them. */
 #define references_saved (taken > 0 -> (WEIGHT - 1) * number_of(HEAVY & completed & granted) : 0)
 
-/* Nobody can take a step. */
+/* Called when no process can take a step. */
 inline check_quiet() {
     assert(!owned && !dirty && messages == 0 && batched == 0 && permits_ == 0 && place == 0);
     assert(held == taken);

@@ -2,7 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Semaphores under several threads at once; best run with -fsanitize=thread, and with address,undefined.
+// Semaphores that several threads use at once. Run these tests with ThreadSanitizer, and with AddressSanitizer and
+// UBSan.
 
 #include <algorithm>
 #include <array>
@@ -25,7 +26,8 @@
 #include "flowguard/dynamic_semaphore.hpp"
 #include "support/asio.hpp"
 
-// GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines but its operator new.
+// Where GCC 12 inlines a coroutine frame's operator new, but not its operator delete, it warns that the two do not
+// match.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
@@ -38,13 +40,13 @@ using flowguard::permit;
 
 constexpr std::size_t threads = 4;
 
-// How much longer than usual to go on: FLOWGUARD_STRESS=100 makes it some millions of operations.
+// How many times as long as usual a test runs. With FLOWGUARD_STRESS=100, a test makes some millions of operations.
 int endurance() {
     const char* factor = std::getenv("FLOWGUARD_STRESS"); // NOLINT(concurrency-mt-unsafe): read once, before threads
     return factor != nullptr ? std::max(1, std::atoi(factor)) : 1;
 }
 
-// Lets so many rounds run at once, and waits for the last of them.
+// Lets at most `most` rounds run at once, and can wait until all rounds have ended.
 class rounds {
 public:
     explicit rounds(int most) : most_(most) {}
@@ -71,7 +73,7 @@ private:
     int under_way_ = 0;
 };
 
-// What all rounds of a test have seen.
+// What all rounds of a test have found.
 struct findings {
     std::atomic<int> not_completed_once{0};
     std::atomic<int> unexpected_errors{0};
@@ -97,7 +99,7 @@ struct findings {
 
     int completed() const { return granted + aborted + timed_out + closed; }
 
-    // For a semaphore that nobody uses any more, and whose permits must all be back.
+    // Call this when no caller uses the semaphore any more: all permits must be back.
     void check_idle(const dynamic_semaphore& semaphore) {
         if (semaphore.in_flight() != 0)
             ++permits_lost_or_doubled;
@@ -105,7 +107,7 @@ struct findings {
             ++still_waiting;
     }
 
-    // For the main thread, when all is over.
+    // The main thread calls this after all rounds have ended.
     void require_clean() const {
         REQUIRE(not_completed_once == 0);
         REQUIRE(unexpected_errors == 0);
@@ -114,13 +116,13 @@ struct findings {
     }
 };
 
-// One use of a semaphore. Whoever takes part shares it, so that its destructor finds the semaphore idle.
+// Several callers use one semaphore. All handlers share the round, so that its destructor finds the semaphore idle.
 class round_of_waits : public std::enable_shared_from_this<round_of_waits> {
     struct waiter {
         std::optional<asio::strand<asio::thread_pool::executor_type>> strand;
         asio::cancellation_signal signal;
         int starts = 0;
-        int completions = 0; // no atomic, for whatever completes it twice on two threads would be a race
+        int completions = 0; // not atomic: if two threads complete it, ThreadSanitizer reports a race
     };
 
     template <class Handler>
@@ -158,7 +160,7 @@ public:
         all_.leave();
     }
 
-    // Waits, and gives the permit back as soon as it has come.
+    // Waits for a permit, and returns it as soon as it is granted.
     void wait(std::size_t who) { semaphore.async_acquire_permit(handler_of(who)); }
     void wait_for(std::size_t who, std::chrono::microseconds patience) {
         semaphore.async_acquire_permit_for(patience, handler_of(who));
@@ -174,7 +176,7 @@ public:
         }));
     }
 
-    // On a strand, for the slot is there.
+    // Calls f on the waiter's strand, because all uses of its cancellation slot run there.
     template <class F>
     void on_strand(std::size_t who, F f) {
         asio::post(*waiters_[who].strand, [self = shared_from_this(), f = std::move(f)]() mutable { f(*self); });
@@ -191,7 +193,8 @@ private:
     std::array<waiter, most_waiters> waiters_;
 };
 
-// Callers who acquire, hold across a post, and release, in every way there is, cancelled at random.
+// Callers that acquire permits in every possible way, hold them for the time of a post, and release them. Some calls
+// are cancelled, at random.
 class crowd {
 public:
     static constexpr std::size_t most = 5;
@@ -333,7 +336,7 @@ private:
 
 } // namespace
 
-TEST_CASE("A semaphore under load loses no permit, completes each waiter once and keeps to its highest limit") {
+TEST_CASE("A semaphore under load loses no permit, completes each waiter once, and never exceeds its highest limit") {
     findings found;
     asio::io_context one{1};
     asio::io_context other{1};
@@ -377,7 +380,7 @@ TEST_CASE("A semaphore under load loses no permit, completes each waiter once an
     CHECK_FALSE(semaphore.try_acquire());
 }
 
-TEST_CASE("Limits set by several threads at once never admit more than the highest of them") {
+TEST_CASE("If several threads set limits at once, no more permits are held than the highest limit allows") {
     constexpr int most = 4;
     dynamic_semaphore semaphore{asio::system_executor(), most};
     std::atomic<int> inside{0};
@@ -413,8 +416,8 @@ TEST_CASE("Limits set by several threads at once never admit more than the highe
 
 namespace {
 
-// The one permit of a semaphore goes from waiter to waiter, and the last of them destroys it. By then
-// those who started or released have perhaps not returned yet.
+// The only permit of a semaphore goes from waiter to waiter, and the last waiter destroys the semaphore. At that time,
+// calls that started the waits or released the permit may still be running.
 struct chain {
     static constexpr int length = 3;
 
@@ -440,7 +443,7 @@ struct chain {
     rounds& all;
     std::unique_ptr<dynamic_semaphore> semaphore;
     std::atomic<int> left{length};
-    bool failed = false; // whoever has the permit may write
+    bool failed = false; // only the holder of the permit writes it
 };
 
 } // namespace
@@ -490,7 +493,7 @@ TEST_CASE("The last waiter to finish may destroy the semaphore at once") {
     CHECK(not_destroyed == 0);
 }
 
-TEST_CASE("A semaphore that is closed amid acquires, releases and cancellations completes each waiter once") {
+TEST_CASE("A semaphore that is closed during acquires, releases and cancellations completes each waiter once") {
     findings found;
     asio::thread_pool pool{threads};
     rounds all{4};
@@ -545,7 +548,7 @@ TEST_CASE("A permit that is granted at the moment of a cancellation is not lost"
     found.require_clean();
 }
 
-TEST_CASE("A permit that is granted to the loser of operator|| is not lost, whoever wins") {
+TEST_CASE("A permit that is granted to the loser of operator|| is not lost, whichever side wins") {
     using namespace asio::experimental::awaitable_operators;
 
     struct race {
@@ -577,7 +580,7 @@ TEST_CASE("A permit that is granted to the loser of operator|| is not lost, whoe
         permit of_first = r->first.try_acquire_permit();
         permit of_second = r->second.try_acquire_permit();
         asio::co_spawn(
-            asio::make_strand(pool), // operators need one
+            asio::make_strand(pool), // the operators need a strand
             [r, &won]() -> asio::awaitable<void> {
                 const auto winner =
                     co_await (r->first.acquire() || r->second.async_acquire_permit(asio::use_awaitable));
@@ -614,7 +617,7 @@ TEST_CASE("A permit that is granted at the moment of a time-out is not lost") {
                 auto held = std::make_shared<permit>(co_await semaphore.acquire());
                 const auto when = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
                 asio::post(releases, [held = std::move(held), when, early = random() % 3]() mutable {
-                    // A few microseconds before the deadline, or at it.
+                    // Releases the permit at the deadline, or one or two microseconds before it.
                     while (std::chrono::steady_clock::now() < when - std::chrono::microseconds(early)) {
                     }
                     held.reset();
@@ -636,7 +639,7 @@ TEST_CASE("A permit that is granted at the moment of a time-out is not lost") {
     CHECK(semaphore.available_permits() == 1);
 }
 
-TEST_CASE("Permits outlive their semaphore on other threads") {
+TEST_CASE("Permits on other threads may outlive their semaphore") {
     findings found;
     asio::thread_pool pool{threads};
     rounds all{4};
@@ -658,10 +661,10 @@ TEST_CASE("Permits outlive their semaphore on other threads") {
     found.require_clean();
 }
 
-TEST_CASE("Contexts and their semaphore may be destroyed in any order with callers granted and in line") {
+TEST_CASE("Contexts and their semaphore may be destroyed in any order, while callers hold permits or wait") {
     std::mt19937 random{7};
     std::atomic<int> acquired{0};
-    const auto started = std::make_shared<int>(); // shared with each caller while that lives
+    const auto started = std::make_shared<int>(); // each caller that exists holds a reference
     int wrong = 0;
     for (int i = 0; i < 400; ++i) {
         std::array<std::unique_ptr<asio::io_context>, 2> contexts;
@@ -683,7 +686,7 @@ TEST_CASE("Contexts and their semaphore may be destroyed in any order with calle
                     asio::bind_executor(*c, [&acquired, started](error_code, permit) { ++acquired; }));
             }
 
-        // Some of the work is done, by a thread each, and the rest is left.
+        // For each context, one thread runs some of the handlers. The other handlers stay in the context.
         std::array<std::thread, 2> runners;
         for (std::size_t n = 0; n < 2; ++n)
             runners[n] = std::thread([&context = *contexts[n], handlers = random() % 24] {

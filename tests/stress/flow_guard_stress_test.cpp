@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Guards under several threads at once; best run with -fsanitize=thread, and with address,undefined.
+// Guards that several threads use at once. Run these tests with ThreadSanitizer, and with AddressSanitizer and UBSan.
 
 #include <algorithm>
 #include <array>
@@ -24,7 +24,8 @@
 #include "flowguard/flow_guard.hpp"
 #include "support/asio.hpp"
 
-// GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines its operator new alone.
+// Where GCC 12 inlines a coroutine frame's operator new, but not its operator delete, it warns that the two do not
+// match.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
@@ -41,14 +42,14 @@ using flowguard::window;
 
 constexpr std::size_t threads = 4;
 
-// What a strategy found wrong, and how often it was asked; outlives it.
+// What a strategy has found wrong, and how often it was asked. Outlives the strategy.
 struct findings {
     std::atomic<int> entered_by_two{0};
     std::atomic<int> impossible_windows{0};
     std::atomic<std::uint64_t> updates{0};
 };
 
-// Changes the limit at random with each window, and looks out for windows that cannot be.
+// Sets a random limit after each window, and counts the windows that are impossible.
 class random_strategy {
 public:
     random_strategy(findings& found, std::uint32_t seed, std::size_t most, std::size_t max_window)
@@ -63,7 +64,7 @@ private:
             : found(f), random(seed), limits(1, most), sizes(1, max_window) {}
 
         plan update(const window& w) noexcept {
-            // Relaxed, for what synchronizes would hide a race.
+            // Relaxed: an operation that synchronizes would hide a race from ThreadSanitizer.
             if (inside.exchange(true, std::memory_order_relaxed))
                 ++found.entered_by_two;
             if (!is_possible(w))
@@ -76,8 +77,8 @@ private:
             return next;
         }
 
-        // A straggler that ends while its window is closed may be missing, or count twice. A probe that ends in time
-        // may be without members.
+        // If a straggler ends while its window is being closed, it may be missing, or be counted twice. A probe that
+        // was ended by its time limit may have no members.
         static bool is_possible(const window& w) noexcept {
             const std::size_t done = w.all.samples + w.dropped + w.ignored + w.unfinished;
             return w.limit > 0 && (w.admitted == 0 || w.max_in_flight > 0) && done <= w.admitted + threads &&
@@ -91,20 +92,20 @@ private:
         std::mt19937 random;
         std::uniform_int_distribution<std::size_t> limits;
         std::uniform_int_distribution<std::size_t> sizes;
-        std::uint64_t updates = 0; // no atomic: a race would show
+        std::uint64_t updates = 0; // not atomic: ThreadSanitizer reports a race
         std::atomic<bool> inside{false};
     };
 
     std::unique_ptr<state> state_;
 };
 
-// Keeps its limit.
+// Never changes its limit.
 struct steady_limit {
     std::size_t current_limit() const noexcept { return 8; }
     std::size_t update(const window&) const noexcept { return 8; }
 };
 
-// Stands still for a while, and then jumps, so that many requests seem to take far too long.
+// Stands still for a while, and then jumps, so that many calls seem to take far too long.
 struct jumping_clock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;
@@ -124,7 +125,7 @@ struct jumping_clock {
 using guard_type = flow_guard<random_strategy, jumping_clock>;
 using strand = asio::strand<asio::any_io_executor>;
 
-// How calls ended, as their callers saw it.
+// How the calls ended, as their callers saw it.
 struct counts {
     std::atomic<std::uint64_t> calls{0};
     std::atomic<std::uint64_t> classified[3]{};
@@ -145,7 +146,7 @@ struct counts {
     }
 };
 
-// The default, counted.
+// The default classifier. It also counts the outcomes.
 struct counting_classifier {
     outcome operator()(const int&) const { return seen->classify(outcome::success); }
     outcome operator()(std::exception_ptr e) const {
@@ -155,7 +156,7 @@ struct counting_classifier {
     counts* seen;
 };
 
-// Goes round through the executor some times, and may fail in the end.
+// Posts itself to the executor `rounds` times. Then it returns, or throws if it is to fail.
 asio::awaitable<int> work(counts& seen, int rounds, bool fails) {
     struct presence {
         explicit presence(counts& c) : in(c) { ++in.running; }
@@ -171,7 +172,8 @@ asio::awaitable<int> work(counts& seen, int rounds, bool fails) {
     co_return 1;
 }
 
-// Emits after some rounds through the strand, for signals are not thread-safe.
+// Emits the signal after `rounds` posts to the strand. All uses of a signal must be on one strand, because signals are
+// not thread-safe.
 void emit_later(strand s, std::shared_ptr<asio::cancellation_signal> signal, int rounds) {
     asio::post(s, [s, signal = std::move(signal), rounds]() mutable {
         if (rounds == 0)
@@ -183,7 +185,7 @@ void emit_later(strand s, std::shared_ptr<asio::cancellation_signal> signal, int
 
 enum kind { plain, made, failing, attempted, cancelled, hurried, by_ticket, kinds };
 
-// Of any priority, and of any of so many partitions.
+// A random priority, and a random partition.
 struct place {
     place(std::mt19937& random, std::size_t partitions)
         : rank(static_cast<flowguard::priority>(random() % 4)), partition(random() % partitions) {}
@@ -217,7 +219,7 @@ asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind 
                                 asio::bind_cancellation_slot(signal->slot(), asio::use_awaitable));
         break;
     }
-    case hurried: // by a few jumps of the clock
+    case hurried: // the deadline is a few jumps of the clock away
         co_await guard.run(work(seen, rounds, false), flowguard::run_options<counting_classifier, jumping_clock>{
                                                           .deadline = jumping_clock::now() + rounds * 8ms,
                                                           .priority = in.rank,
@@ -243,7 +245,7 @@ asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uin
             const auto what = static_cast<kind>(random() % kinds);
             const auto rounds = static_cast<int>(random() % 4);
             co_await call_once(guard, seen, s, what, rounds, place(random, partitions));
-        } catch (const std::runtime_error& e) { // which system_error is, too
+        } catch (const std::runtime_error& e) { // system_error is one, too
             const auto* with_code = dynamic_cast<const asio::system_error*>(&e);
             if (with_code == nullptr)
                 ++seen.failed;
@@ -267,24 +269,24 @@ asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uin
 
 TEST_CASE("Outcomes and permits add up after calls of every kind on many threads") {
     guard_options options{.min_window = 10};
-    SECTION("of which any number waits for any time") {}
-    SECTION("of which few wait") {
+    SECTION("any number of callers may wait, for any time") {}
+    SECTION("few callers may wait") {
         options.max_waiters = 12;
     }
-    SECTION("which wait a short time") {
+    SECTION("callers may wait for a short time") {
         options.max_wait = 20ms;
     }
-    SECTION("of which few wait, a short time") {
+    SECTION("few callers may wait, for a short time") {
         options.max_waiters = 12;
         options.max_wait = 20ms;
     }
-    SECTION("which wait in an order that adapts") {
+    SECTION("the order of the waiting callers adapts") {
         options.max_waiters = 30;
         options.order = flowguard::wait_order::adaptive;
         options.target = 5ms;
         options.interval = 10ms;
     }
-    SECTION("of which each priority ages, and each partition has its share") {
+    SECTION("waiting callers age, and each partition has its share") {
         options.max_waiters = 30;
         options.ageing = 10ms;
         options.partitions = {0.5, 0.3, 0.2, 0};
@@ -324,7 +326,7 @@ TEST_CASE("Outcomes and permits add up after calls of every kind on many threads
     const std::uint64_t never_admitted = seen.calls - seen.admitted() - seen.shed - seen.timed_out;
     CHECK(never_admitted <= seen.aborted);
 
-    // Each kind of end was met, or the sums would tell little.
+    // Each kind of end must have occurred. Otherwise the sums would prove little.
     CHECK(seen.failed > 0);
     CHECK(seen.shed > 0);
     CHECK(seen.timed_out > 0);
@@ -337,7 +339,7 @@ TEST_CASE("Outcomes and permits add up after calls of every kind on many threads
     CHECK(s.windows == found.updates);
 }
 
-TEST_CASE("Windows are closed one by one, whatever straggles") {
+TEST_CASE("Windows are closed one at a time, even if members straggle") {
     findings found;
     std::atomic<std::uint64_t> admitted{0};
     constexpr int attempts = 60'000;
@@ -349,7 +351,7 @@ TEST_CASE("Windows are closed one by one, whatever straggles") {
             for (int n = 0; n < attempts; ++n)
                 if (auto t = guard.try_acquire()) {
                     ++admitted;
-                    t.finish(static_cast<outcome>(random() % 4 % 3)); // success twice as often
+                    t.finish(static_cast<outcome>(random() % 4 % 3)); // half of them are successes
                 }
         });
     for (std::thread& w : workers)
@@ -362,11 +364,11 @@ TEST_CASE("Windows are closed one by one, whatever straggles") {
     CHECK(guard.available_permits() == guard.current_limit());
     CHECK(found.entered_by_two == 0);
     CHECK(found.impossible_windows == 0);
-    CHECK(found.updates > 20); // a busy machine that stops a worker amid a window makes few
+    CHECK(found.updates > 20); // few, since a busy machine may stop a worker in a window
     CHECK(s.windows == found.updates);
 }
 
-TEST_CASE("The number of the admitted never goes down, and is hardly ahead") {
+TEST_CASE("The number of admitted calls never decreases, and hardly exceeds the true number") {
     flow_guard guard{steady_limit{}, guard_options{.min_window = 10}};
     std::atomic<bool> done{false};
     std::atomic<std::uint64_t> admitted{0};
@@ -395,11 +397,11 @@ TEST_CASE("The number of the admitted never goes down, and is hardly ahead") {
     CHECK(guard.stats().admitted <= admitted + threads);
 }
 
-TEST_CASE("The strategy and the observer of a guard that goes are destroyed once no thread is in them") {
+TEST_CASE("A destroyed guard's strategy and observer are destroyed as soon as no thread is inside them") {
     struct watched {
         std::size_t current_limit() const noexcept { return 4; }
         plan update(const window&) noexcept {
-            ++*updates; // no atomic: a race with another update, or with the destructor, would show
+            ++*updates; // not atomic: ThreadSanitizer reports a race with another update or the destructor
             return {4, 1};
         }
         std::shared_ptr<std::uint64_t> updates = std::make_shared<std::uint64_t>(0);
@@ -432,7 +434,7 @@ TEST_CASE("The strategy and the observer of a guard that goes are destroyed once
     }
 }
 
-TEST_CASE("The trace of a guard is read while its limit changes") {
+TEST_CASE("The trace of a guard can be read while its limit changes") {
     findings found;
     guard_type guard{random_strategy{found, 3, 8, 3}, guard_options{.min_window = 1, .trace = 8}};
     std::atomic<bool> done{false};
@@ -457,7 +459,7 @@ TEST_CASE("The trace of a guard is read while its limit changes") {
     CHECK(guard.trace().size() == 8);
 }
 
-TEST_CASE("A guard may go while other threads hold its tickets") {
+TEST_CASE("A guard may be destroyed while other threads hold its tickets") {
     findings found;
     asio::thread_pool pool{threads};
     for (std::uint32_t round = 0; round < 400; ++round) {
@@ -482,7 +484,7 @@ TEST_CASE("A guard may go while other threads hold its tickets") {
     CHECK(found.impossible_windows == 0);
 }
 
-TEST_CASE("Closing a guard in the middle of everything loses no call and no permit") {
+TEST_CASE("Closing a guard during calls of every kind loses no call and no permit") {
     constexpr int clients = 24;
     constexpr int calls = 60;
     std::uint64_t closed = 0;
@@ -528,7 +530,7 @@ TEST_CASE("Closing a guard in the middle of everything loses no call and no perm
     CHECK(closed > 0);
 }
 
-TEST_CASE("A guard may go while its calls wait and run on other threads") {
+TEST_CASE("A guard may be destroyed while its calls wait and run on other threads") {
     findings found;
     counts seen;
     constexpr std::uint32_t rounds = 15;

@@ -20,7 +20,7 @@ namespace memory_model {
 namespace {
 
 constexpr std::uint64_t default_executions = 20'000;
-constexpr std::uint64_t enough_executions = 2'000; // for everything that is expected to occur
+constexpr std::uint64_t enough_executions = 2'000; // in so many, every expected event must occur
 
 std::vector<std::pair<const char*, std::uint64_t>> counts;
 
@@ -72,8 +72,7 @@ int check(int argc, char** argv, const std::vector<const char*>& expected, scena
         return 2;
     }
 
-    __libc_single_threaded =
-        0; // the counts of shared pointers are atomic for the threads that the system does not know
+    __libc_single_threaded = 0; // makes the counts of shared pointers atomic, as real threads would
     for (std::uint64_t i = 0; i < executions; ++i) {
         begin_choices(first_seed + i);
         const scenario s = make();
@@ -83,7 +82,7 @@ int check(int argc, char** argv, const std::vector<const char*>& expected, scena
                         failure.c_str());
             print_summary(i + 1, "one failed");
             std::fflush(stdout);
-            std::_Exit(1); // what the execution has left behind cannot be destroyed: it may be in any state
+            std::_Exit(1); // the objects that the execution leaves behind may be in any state, and cannot be destroyed
         }
     }
 

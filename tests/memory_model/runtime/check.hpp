@@ -13,21 +13,22 @@
 
 namespace memory_model {
 
-// An execution, and in words what it consists of, for the report of a failure.
+// An execution, and a description of it for the report of a failure.
 struct scenario {
     std::string description;
     execution steps;
 };
 
-// Counts something that an execution did, in all executions.
+// Counts an event, over all executions.
 void count(const char* what, std::uint64_t times = 1);
 
-// The main function of a harness: runs executions, each of a scenario that `make` chooses, until one fails. All of
-// `expected` must have been counted in the end, else the harness proves nothing.
+// The main function of a harness. Runs executions until one fails; `make` chooses the scenario of each. In the end each
+// event in `expected` must have been counted. Otherwise the harness proves nothing.
 //
 //   <name> [executions] [first seed]
 //
-// The seeds are consecutive. The exit code is 1 if an execution failed, whose seed is printed, 2 for a bad argument.
+// The seeds are consecutive. If an execution fails, its seed is printed, and the exit code is 1. For a bad argument the
+// exit code is 2.
 int check(int argc, char** argv, const std::vector<const char*>& expected, scenario (*make)());
 
 } // namespace memory_model

@@ -29,7 +29,7 @@ void begin_choices(std::uint64_t seed) {
     constexpr std::array<unsigned, 4> switches{30, 120, 300, 600};
     constexpr std::array<unsigned, 4> disorder{0, 100, 300, 700};
     state = seed;
-    next_random(); // the seeds follow one another, the states do not
+    next_random(); // the seeds are consecutive; after this, the states are not
     state = next_random();
     habit = {switches[choose(4)], disorder[choose(4)], choose(2) == 0 ? 0U : 50U};
 }

@@ -8,13 +8,13 @@
 #include <cstddef>
 #include <cstdint>
 
-// All that is random in an execution. It follows from the seed alone.
+// All that is random in an execution. It depends only on the seed.
 namespace memory_model {
 
-// How often unusual things happen in one execution, per mille. Some executions are calm and others wild, for some
-// faults need a long undisturbed stretch and others many switches.
+// How often unusual events happen in one execution, per mille. Some executions are calm and others wild, because some
+// faults need a long time without a switch, and others need many switches.
 struct habits {
-    unsigned switches;          // of the steps: another thread goes on
+    unsigned switches;          // of the steps: another thread continues
     unsigned disorder;          // of the steps: a load reads an older value, a store is ordered before others
     unsigned spurious_failures; // of the weak exchanges that could succeed
 };

@@ -30,8 +30,8 @@ struct quiet_range {
     std::size_t length;
 };
 
-constexpr std::size_t distance = 16; // between blocks, for what runs over an end
-constexpr int fresh_byte = 0xA5;     // what has not been written to does not look like 0
+constexpr std::size_t distance = 16; // between blocks, to notice accesses beyond an end
+constexpr int fresh_byte = 0xA5;     // so that memory that was never written does not look like 0
 
 alignas(4096) char memory[capacity];
 std::uint8_t state_of[capacity];

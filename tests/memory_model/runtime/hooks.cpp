@@ -2,9 +2,9 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What the compiler calls in code that it compiles with -fsanitize=thread, and the functions of the C library and of
-// C++ that the code under test must not have from there. This takes the place of libtsan, so the program is linked
-// without -fsanitize=thread.
+// The functions that the compiler calls in code that it compiles with -fsanitize=thread. Also replaces those functions
+// of the C and C++ libraries that the code under test must not get from there. This file takes the place of libtsan, so
+// the program is linked without -fsanitize=thread.
 
 #include <pthread.h>
 
@@ -24,7 +24,7 @@ namespace {
 
 namespace model = memory_model;
 
-// Whether atomic operations there are.
+// Whether atomic operations at this address are modelled.
 bool is_modelled(const volatile void* address) noexcept {
     return model::is_observing && (model::heap::contains(address) || model::stacks::contains(address));
 }
@@ -43,7 +43,8 @@ void plain(const volatile void* address, std::size_t size, model::access kind, c
         model::check_access(model::current_observer(), address, size, kind, code);
 }
 
-// True if the operation is to be carried out under the memory model, after a step, else just so.
+// Returns true, after a step, if the operation is to be carried out under the memory model. If false, it is carried out
+// without the model.
 bool begin_atomic(const volatile void* address, std::size_t size, model::access kind, const void* code) {
     if (model::stacks::contains(address)) {
         model::step();
@@ -53,7 +54,7 @@ bool begin_atomic(const volatile void* address, std::size_t size, model::access 
     if (model::heap::is_quiet(address))
         return false;
     model::step();
-    model::heap::check_live(address, code); // it may have been freed meanwhile
+    model::heap::check_live(address, code); // it may have been freed during the step
     model::check_access(model::current_observer(), address, size, kind, code);
     return true;
 }
@@ -145,7 +146,7 @@ void release(void* memory, const void* code) {
     if (!model::heap::contains(memory))
         return std::free(memory);
     if (!model::is_observing)
-        return; // of an execution that is over
+        return; // the block belongs to an execution that has ended
     const model::inside_runtime guard;
     model::check_release(model::current_observer(), memory, model::heap::size_of(memory), code);
     model::heap::release(memory, code);
@@ -153,10 +154,10 @@ void release(void* memory, const void* code) {
 
 } // namespace
 
-// The instruction that comes after the call of a hook, for addr2line.
+// The instruction after the call of a hook, for addr2line.
 #define CALLER __builtin_return_address(0)
 
-// Plain accesses. Nothing is checked of the calls of functions.
+// Plain accesses. Calls of functions are not checked.
 extern "C" {
 
 void __tsan_init() {}
@@ -236,7 +237,7 @@ void __tsan_atomic_thread_fence(int order) {
 }
 void __tsan_atomic_signal_fence(int) {}
 
-// Threads. All of them are one to the system, so nothing is to be locked outside of executions.
+// Threads. For the system all of them are one thread, so no lock is needed outside of executions.
 int sched_yield() {
     if (model::is_observing)
         model::pause();
@@ -269,7 +270,7 @@ int pthread_mutex_unlock(pthread_mutex_t* mutex) {
 
 } // extern "C"
 
-// Memory. The forms for arrays, and those that do not throw, call these.
+// Memory. The forms for arrays, and the forms that do not throw, call these functions.
 void* operator new(std::size_t size) {
     return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 }

@@ -13,10 +13,10 @@
 
 namespace memory_model {
 
-// Thread 0 sets an execution up and finishes it; the others run in between.
+// Thread 0 sets up an execution, and finishes it. The other threads run in between.
 inline constexpr std::size_t most_threads = 12;
 
-// For each thread, up to which moment what it did happens before now.
+// For each thread, the moment up to which its actions happen before now.
 class vector_clock {
 public:
     std::uint32_t& operator[](std::size_t thread) noexcept { return times_[thread]; }
@@ -41,10 +41,10 @@ private:
 
 struct message;
 
-// For each atomic location, the oldest of its values that may still be read.
+// For each atomic location, the oldest value that may still be read.
 class view {
 public:
-    // Null: none has been seen yet, the first may be read.
+    // Null: no value has been seen yet, and the first may be read.
     message* of(std::size_t location) const noexcept { return location < oldest_.size() ? oldest_[location] : nullptr; }
 
     void see(std::size_t location, message& m);
@@ -55,7 +55,7 @@ private:
     std::vector<message*> oldest_;
 };
 
-// What a thread knows, and a release hands on to whoever acquires.
+// The knowledge of a thread. A release hands it on to the threads that acquire.
 struct knowledge {
     vector_clock clock;
     view seen;

@@ -53,7 +53,7 @@ struct location {
     std::vector<message*> messages; // the modification order
 };
 
-// Messages and locations are used again by the next execution, with the memory that their vectors have.
+// Keeps messages and locations for the next execution, together with the memory of their vectors.
 template <class T>
 class pool {
 public:
@@ -75,9 +75,9 @@ pool<message> all_messages;
 pool<location> all_locations;
 std::vector<std::uint32_t> location_at(heap::capacity + stacks::capacity); // by offset: 1 + number, or 0
 std::vector<std::size_t> used_of_stacks;                                   // the offsets that are not 0
-knowledge consistent; // what sequentially consistent operations have in common
+knowledge consistent; // the knowledge that sequentially consistent operations share
 
-// The heap, and behind it the stacks.
+// Counts through the heap, and then through the stacks.
 std::size_t offset_of(const volatile void* address) noexcept {
     return heap::contains(address) ? heap::offset_of(address) : heap::capacity + stacks::offset_of(address);
 }
@@ -131,7 +131,7 @@ std::size_t oldest_readable(const observer& who, const location& l) noexcept {
     return seen != nullptr ? seen->position : 0;
 }
 
-// Mostly the last of the candidates, which is the newest.
+// Returns a candidate: in most cases the last, which is the newest.
 std::size_t pick(const std::vector<std::size_t>& candidates) {
     const std::size_t n = candidates.size();
     return candidates[n > 1 && happens(habit.disorder) ? choose(n) : n - 1];
@@ -171,11 +171,11 @@ void insert_behind(observer& who, location& l, message& read_before, std::uint64
     message& m = new_message(value);
     read_before.followed = true;
     if (read_before.hands_on_knowledge)
-        hand_on(m, read_before.released); // its release sequence goes on
+        hand_on(m, read_before.released); // continues its release sequence
     insert(who, l, read_before.position + 1, m, order);
 }
 
-// Code that is not instrumented reads the newest value from memory.
+// Writes the newest value to memory, where code that is not instrumented reads it.
 void keep_newest(const location& l, volatile void* address) noexcept {
     write_bytes(address, l.size, l.messages.back()->value);
 }
@@ -241,8 +241,8 @@ bool exchange(observer& who, volatile void* address, std::size_t size, std::uint
               bool weak, exchange_orders orders) {
     location& l = locate(address, size);
     agree(who, orders.success);
-    // A message with the value expected, but with another exchange behind it, can only be read by a weak exchange,
-    // which then fails.
+    // If another exchange follows a message with the expected value, only a weak exchange can read that message, and it
+    // fails.
     candidates.clear();
     for (std::size_t p = oldest_readable(who, l); p < l.messages.size(); ++p)
         if (weak || !l.messages[p]->followed || l.messages[p]->value != expected)

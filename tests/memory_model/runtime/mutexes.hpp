@@ -5,10 +5,10 @@
 #ifndef FLOWGUARD_TESTS_MEMORY_MODEL_RUNTIME_MUTEXES_HPP
 #define FLOWGUARD_TESTS_MEMORY_MODEL_RUNTIME_MUTEXES_HPP
 
-// Mutexes of the code under test. A lock acquires what the last unlock released.
+// The mutexes of the code under test. A lock acquires what the last unlock has released.
 namespace memory_model {
 
-// Forgets all of them, at the beginning of an execution.
+// Forgets all mutexes, at the beginning of an execution.
 void reset_mutexes();
 
 void lock(const void* mutex);

@@ -15,11 +15,11 @@ namespace memory_model {
 
 namespace {
 
-// The accesses to some neighbouring bytes, all of which have always been accessed together.
+// The accesses to some neighbouring bytes. All accesses so far were to all of these bytes.
 struct cell {
     std::size_t end = 0; // offset in the heap
     std::size_t writer = 0;
-    std::uint32_t written_at = 0; // the last plain write, by the writer's clock; 0: there was none
+    std::uint32_t written_at = 0; // the time of the last plain write on the writer's clock; 0: there was none
     const void* written_by = nullptr;
     bool is_atomic = false;
     vector_clock plain_reads;
@@ -27,10 +27,10 @@ struct cell {
     vector_clock atomic_writes;
 };
 
-std::vector<cell> cells(1);                         // the first is nobody's
+std::vector<cell> cells(1);                         // the first is not used
 std::vector<std::uint32_t> cell_at(heap::capacity); // by offset in the heap
 
-// Makes sure that no cell reaches beyond this offset from before.
+// Makes sure that no cell contains both the byte before this offset and the byte at it.
 void split(std::size_t offset) {
     const std::uint32_t whole = cell_at[offset];
     if (whole == 0 || offset == 0 || cell_at[offset - 1] != whole)
@@ -43,7 +43,7 @@ void split(std::size_t offset) {
         cell_at[i] = static_cast<std::uint32_t>(cells.size() - 1);
 }
 
-// The cell that begins at an offset, or a new one, up to `end` or the next.
+// Returns the cell that begins at the offset. If there is none, makes one that ends at `end` or at the next cell.
 cell& cell_from(std::size_t offset, std::size_t end) {
     if (cell_at[offset] == 0) {
         cells.emplace_back();
@@ -77,7 +77,7 @@ bool is_write(access kind) noexcept {
     return kind == access::plain_write || kind == access::atomic_write;
 }
 
-// What the access races with; null: nothing.
+// Returns what the access races with; null if it is no race.
 const char* race(const vector_clock& clock, const cell& c, access kind) noexcept {
     if (c.written_at != 0 && !clock.includes(c.writer, c.written_at))
         return "a plain write";

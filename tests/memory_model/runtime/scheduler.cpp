@@ -21,7 +21,7 @@ bool is_observing = false;
 
 namespace {
 
-constexpr std::uint64_t most_steps = 60'000; // of one execution; usual are some hundred
+constexpr std::uint64_t most_steps = 60'000; // of one execution, which usually has some hundred
 constexpr std::size_t most_kept_variables = 4;
 
 struct fiber {
@@ -35,8 +35,8 @@ struct fiber {
 std::array<fiber, most_threads> fibers;
 alignas(4096) std::array<char, stacks::capacity> stack_memory;
 std::size_t current = 0;
-std::size_t threads = 0; // fibers 1 … threads; 0 is the one that sets up and finishes
-ucontext_t runner;       // that called run()
+std::size_t threads = 0; // fibers 1 … threads; fiber 0 sets up and finishes
+ucontext_t runner;       // the context that called run()
 std::string failure;
 std::uint64_t steps_before = 0; // of earlier executions
 std::uint64_t steps = 0;
@@ -59,7 +59,7 @@ void switch_to(std::size_t next) {
     swapcontext(&from.context, &to.context);
 }
 
-// Any of those that run, but `except`; or that, if there is no other.
+// Returns any fiber that has not ended, except `except`. If there is no other fiber, returns `except`.
 std::size_t any_other(std::size_t except) {
     std::array<std::size_t, most_threads> others{};
     std::size_t n = 0;
@@ -77,7 +77,7 @@ void run_body() {
     const std::size_t next = current == 0 ? 0 : any_other(current);
     if (next != current)
         switch_to(next);
-    setcontext(&runner); // it was the last
+    setcontext(&runner); // this fiber was the last
 }
 
 void prepare(std::size_t number, const std::function<void()>& body) {
@@ -91,7 +91,7 @@ void prepare(std::size_t number, const std::function<void()>& body) {
     makecontext(&f.context, run_body, 0);
 }
 
-// Goes on with a fiber until all are through, or one has failed.
+// Runs the fibers, beginning with this one, until all have ended or one has failed.
 void enter(std::size_t first) {
     current = first;
     exchange_kept_variables(fibers[0], fibers[first]);

@@ -13,35 +13,36 @@
 
 #include "memory_model/runtime/memory.hpp"
 
-// The threads of an execution: fibers of a single system thread, of which one runs at a time. Before each atomic
-// operation another one may be chosen to go on.
+// The threads of an execution are fibers of a single system thread. One of them runs at a time. Before each atomic
+// operation, the scheduler may choose another fiber to continue.
 namespace memory_model {
 
 struct execution {
-    std::function<void()> set_up; // alone, before the threads
+    std::function<void()> set_up; // runs alone, before the threads
     std::vector<std::function<void()>> threads;
-    std::function<void()> finish; // alone, after the threads
+    std::function<void()> finish; // runs alone, after the threads
 };
 
-// Runs an execution; the choices have been seeded. Returns what failed, or nothing.
+// Runs an execution. Precondition: the choices are seeded. Returns a text that says what has failed; empty if nothing
+// has.
 std::string run(const execution& e);
 
-// Ends the execution that runs. What its threads have on their stacks is abandoned.
+// Ends the current execution. The objects on its threads' stacks are not destroyed.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
-// Called before each atomic operation. Ends an execution that comes to nothing.
+// Called before each atomic operation. Fails if the execution has too many steps.
 void step();
 
-// Lets another thread go on: for a thread that cannot go on itself.
+// Called by a thread that cannot continue yet: lets another thread continue.
 void pause();
 
-// How many steps there were in all executions.
+// The number of steps of all executions so far.
 std::uint64_t steps_taken() noexcept;
 
 observer& current_observer() noexcept;
 
-// The stacks of the threads, one behind the other. Atomic objects there are modelled as well, for a thread may let
-// others see its stack; what is plain there is not checked.
+// The stacks of the threads, one after the other. Atomic objects on them are modelled, too, because other threads may
+// use them. Plain objects on them are not checked.
 namespace stacks {
 
 inline constexpr std::size_t stack_size = std::size_t{1} << 18; // bytes
@@ -52,14 +53,14 @@ std::size_t offset_of(const volatile void* address) noexcept;
 
 } // namespace stacks
 
-// Each thread of an execution has a value of its own there, null in the beginning: for the thread_local variables of
-// libraries, for all threads are one to the system.
+// Gives each thread of an execution its own value of the variable, which is null at the beginning. This is for
+// thread_local variables of libraries: all threads of an execution are one thread for the system.
 void keep_per_thread(void*& variable);
 
-// True while code under test runs, whose accesses are checked; false in the runtime, and between executions.
+// True while code under test runs: its accesses are checked. False in the runtime, and between executions.
 extern bool is_observing;
 
-// The runtime is at work, and does not observe itself.
+// While it exists, the runtime is at work, and its own accesses are not checked.
 class inside_runtime {
 public:
     inside_runtime() noexcept : before_(is_observing) { is_observing = false; }
@@ -68,7 +69,7 @@ public:
     inside_runtime& operator=(const inside_runtime&) = delete;
 
 private:
-    const bool before_; // on the stack of the fiber, so it may be left for another in between
+    const bool before_; // on the fiber's stack, so that another fiber may run in between
 };
 
 } // namespace memory_model

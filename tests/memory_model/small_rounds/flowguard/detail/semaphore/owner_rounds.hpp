@@ -7,8 +7,8 @@
 
 #include <cstddef>
 
-// Stands before the library's header of this name, so that the few threads of a scenario reach both limits: the owner
-// grants one permit a round, and tries to hand the queue on after each round.
+// Replaces the library's header of this name, so that the few threads of a scenario reach both bounds. Here the owner
+// grants one permit in each round, and tries to hand the queue on after each round.
 namespace flowguard::detail {
 
 struct owner_rounds {
