@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// How to put a semaphore of your own into the comparison:
+// How to add your own semaphore to the comparison:
 //
 //   1. Write a header with a class that satisfies `contender`, in any namespace, and at its end
 //          using your_contender = my_namespace::my_semaphore;
@@ -21,12 +21,14 @@
 #include <cstdint>
 #include <utility>
 
-/// A semaphore that the benchmarks can drive.
-///
-/// `name`: the name that is printed. `is_thread_safe`: whether the semaphore takes part in the comparison on several
-/// threads. `most_cancelled`: the most waiters to cancel in one measurement; a low one is for semaphores whose
-/// cancellation looks through all waiters. `async_acquire(token)`: with any completion signature. `release()`: returns
-/// what async_acquire() acquired. Handlers may have an associated cancellation slot.
+/// A semaphore that the benchmarks can use. Its members:
+/// - `name`: the name that is printed.
+/// - `is_thread_safe`: whether the semaphore takes part in the comparison on several threads.
+/// - `most_cancelled`: the most waiters to cancel in one measurement. Choose a low number if each cancellation looks
+///   through all waiters.
+/// - `async_acquire(token)`: acquires a permit. It may have any completion signature. Handlers may have an associated
+///   cancellation slot.
+/// - `release()`: releases the permit.
 template <class S>
 concept contender = std::constructible_from<S, asio::any_io_executor, std::size_t> && requires(S& s) {
     { S::name } -> std::convertible_to<const char*>;

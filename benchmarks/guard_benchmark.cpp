@@ -2,8 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Measures what a guarded call costs, and what its parts cost: a compare-and-swap pair, clock reads, bare awaits. At
-// the end, prints the ratio of the two, from the same run.
+// Measures the cost of a guarded call, and the costs of its parts: a compare-and-swap pair, clock reads, bare awaits.
+// At the end, prints the ratio of the call's cost to the sum of the parts, from the same run.
 
 #include <benchmark/benchmark.h>
 

@@ -16,14 +16,14 @@
 
 #include "support/svg.hpp"
 
-/// A few lines over a logarithmic axis, as SVG.
+/// A chart of a few lines, with a logarithmic x axis, as SVG.
 class line_chart {
 public:
     using points = std::vector<std::pair<double, double>>;
 
     line_chart(std::string title, std::string x_title) : title_(std::move(title)), x_title_(std::move(x_title)) {}
 
-    /// A line without points is not added.
+    /// Adds a line, unless it has no points.
     void add(std::string name, points line) {
         if (line.empty())
             return;
@@ -61,7 +61,7 @@ public:
             ends.emplace_back(line.back().y, i);
         }
         std::sort(ends.begin(), ends.end());
-        double free = 0; // the height that is free below the labels so far
+        double free = 0; // the label below the earlier ones can begin here
         for (const auto& [y, i] : ends) {
             free = std::max(free, y + 4);
             svg.text(right + 10, free, lines_[i].first, style_of(i).fill());

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What the benchmarks share.
+// Shared by the benchmarks that use Google Benchmark.
 
 #ifndef FLOWGUARD_BENCHMARKS_MEASURING_HPP
 #define FLOWGUARD_BENCHMARKS_MEASURING_HPP
@@ -90,7 +90,7 @@ inline void await_ready(benchmark::State& state) {
     });
 }
 
-/// Prints as usual, and keeps the times of each benchmark.
+/// Prints what the console reporter prints, and keeps the times of each benchmark.
 class keeping_reporter : public benchmark::ConsoleReporter {
 public:
     keeping_reporter() : ConsoleReporter(OO_Tabular) {} // without colours, for files
@@ -114,14 +114,15 @@ public:
         ConsoleReporter::ReportRuns(runs);
     }
 
-    /// The shortest time of all repetitions, which the machine's noise disturbed least. 0 if the benchmark was filtered
-    /// out.
+    /// The shortest time of all repetitions: the machine's noise disturbed that one least. 0 if the benchmark was
+    /// filtered out.
     double ns(const std::string& name) const {
         const auto at = times_.find(name);
         return at != times_.end() ? *std::min_element(at->second.begin(), at->second.end()) : 0;
     }
 
-    /// The median time of all repetitions, for benchmarks that the scheduler's luck can also shorten.
+    /// The median time of all repetitions. For benchmarks on several threads, where lucky scheduling also shortens
+    /// times. 0 if the benchmark was filtered out.
     double median_ns(const std::string& name) const {
         const auto at = times_.find(name);
         if (at == times_.end())

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The plainest way to write a semaphore: a mutex, a count, and a list of waiters.
+// The simplest way to write a semaphore: a mutex, a count, and a list of waiters.
 
 #ifndef FLOWGUARD_BENCHMARKS_MUTEX_SEMAPHORE_HPP
 #define FLOWGUARD_BENCHMARKS_MUTEX_SEMAPHORE_HPP

@@ -2,7 +2,7 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The semaphores that are compared.
+// The semaphores that the benchmark compares.
 
 #ifndef FLOWGUARD_BENCHMARKS_PEERS_HPP
 #define FLOWGUARD_BENCHMARKS_PEERS_HPP
@@ -26,7 +26,7 @@ struct flowguard_semaphore : flowguard::dynamic_semaphore {
     using flowguard::dynamic_semaphore::basic_dynamic_semaphore;
 };
 
-// What people use without a semaphore: a permit is a message, and a caller acquires a permit by receiving a message.
+// A common substitute for a semaphore. A permit is a message, and a caller acquires it by receiving the message.
 template <class Channel>
 class channel_semaphore {
 public:

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// dynamic_semaphore beside its peers, all in one run; see help_text.
+// Compares dynamic_semaphore with its peers, in one run. See help_text.
 
 #include <benchmark/benchmark.h>
 
@@ -97,7 +97,7 @@ void try_acquire_release(benchmark::State& state) {
     }
 }
 
-// Several threads share one semaphore that has permits for all of them: the cost of the permit word itself.
+// Several threads share one semaphore that has permits for all of them. This is the cost of the permit word alone.
 void shared_try_acquire_release(benchmark::State& state) {
     static asio::io_context context{1};
     static flowguard::dynamic_semaphore semaphore{context, 1'000'000};
@@ -136,7 +136,7 @@ void acquire_release_of(benchmark::State& state) {
 constexpr int callers = 64;
 
 // The lower bound of a hand-off: one post resumes the coroutine that releases the permit, and another post resumes the
-// one that gets it.
+// coroutine that gets it.
 class no_semaphore {
 public:
     static constexpr const char* name = "two_posts";
@@ -152,7 +152,7 @@ public:
     void release() {}
 };
 
-// dynamic_semaphore with the permit held by an object, as its documentation recommends.
+// dynamic_semaphore where an object holds the permit, as its documentation recommends.
 class permit_semaphore {
 public:
     static constexpr const char* name = "dynamic_semaphore_permit";
@@ -189,7 +189,7 @@ auto times(int n) {
     return [n]() mutable { return n-- > 0; };
 }
 
-// The callers queue one after the other, so a turn of the first caller is a turn of each caller.
+// The callers take turns in a fixed order. So when the first caller has had a turn, each caller has had one.
 template <contender S>
 void hand_off(benchmark::State& state) {
     asio::io_context context{1};
@@ -255,7 +255,7 @@ std::chrono::nanoseconds time_of(benchmark::State& state, std::size_t n) {
     semaphore.async_acquire(count_down{&left});
     context.run();
 
-    const auto time = [&context](auto work) { // includes the handlers that follow from it
+    const auto time = [&context](auto work) { // includes the handlers that the work posts
         asio::post(context, work);
         context.restart();
         const auto start = measuring::thread_time();
@@ -292,7 +292,7 @@ std::chrono::nanoseconds time_of(benchmark::State& state, std::size_t n) {
 template <contender S, step measured>
 void many_waiters(benchmark::State& state) {
     const auto n = static_cast<std::size_t>(state.range(0));
-    time_of<S, measured>(state, n); // a first run gets the memory from the system, page by page, and keeps it
+    time_of<S, measured>(state, n); // a first run gets the memory from the system, and keeps it
     std::chrono::nanoseconds total{};
     for (auto _ : state) {
         const auto taken = time_of<S, measured>(state, n);
@@ -362,11 +362,11 @@ void time_outs(benchmark::State& state) {
 struct options {
     bool help = false;
     std::int64_t most_waiters = 1'000'000;
-    int pool_repetitions = 25; // many, because the times differ by half of their mean
+    int pool_repetitions = 25; // many, because the times vary by half of their mean
     std::string folder = ".";
 };
 
-// Takes our own options out of the arguments, and leaves the others to Google Benchmark.
+// Removes the program's own options from the arguments, and leaves the others for Google Benchmark.
 options parse_options(int& argc, char** argv) {
     constexpr std::uint64_t most = 100'000'000;
     options chosen;
@@ -439,7 +439,7 @@ const std::vector<const char*> single_thread_peers{
 const std::vector<const char*> pool_peers{
     concurrent_channel_semaphore::name, mutex_semaphore::name,
 #if defined(FLOWGUARD_CONTENDER)
-    your_contender::name, // without figures if it is not thread-safe
+    your_contender::name, // has no figures if it is not thread-safe
 #endif
 };
 
@@ -513,7 +513,7 @@ private:
 
     void write(const line_chart& chart, const char* file) const {
         if (chart.empty())
-            return; // filtered out
+            return; // its benchmarks were filtered out
         const std::string path = chosen_.folder + '/' + file;
         std::ofstream out(path);
         chart.write(out);

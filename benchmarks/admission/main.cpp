@@ -2,7 +2,7 @@
 // ~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Measures what the callers of a service get, depending on the order in which waiting calls are served.
+// Measures how many answers the callers of a service get in time, for several orders in which waiting calls are served.
 
 #include <cstdio>
 #include <string>

@@ -23,33 +23,34 @@ using lab::duration;
 using lab::time_point;
 using lab::virtual_clock;
 
-/// A service with a number of workers, its guard, and clients that arrive at random, whatever the service answers.
+/// A service with workers, its guard, and its clients. The clients arrive at random; their rate does not depend on the
+/// answers.
 struct setup {
     flowguard::guard_options options{};
     std::size_t workers = 10;
     double service = 0.010;      ///< mean of a task's time, which is exponential; seconds
-    double load = 2;             ///< the offered load, over the capacity
-    double patience = 0.1;       ///< how long after the request an answer is of use; seconds
-    bool clients_cancel = false; ///< whether a client cancels its call when its patience ends
+    double load = 2;             ///< the offered load, divided by the capacity
+    double patience = 0.1;       ///< for how long after its request a client can use an answer; seconds
+    bool clients_cancel = false; ///< whether a client then cancels its call
     double length = 60;          ///< seconds
     std::uint64_t seed = 1;
 
     double capacity() const { return static_cast<double>(workers) / service; }
 };
 
-/// What became of the requests.
+/// How the requests ended.
 struct outcome {
     std::size_t offered = 0;
     std::size_t in_time = 0;
-    std::size_t late = 0; ///< answered, but too late: work for nothing
+    std::size_t late = 0; ///< answered, but too late to be of use
     std::size_t shed = 0;
     std::size_t cancelled = 0;
-    double time_to_rejection = 0; ///< mean over the requests that were shed; seconds
+    double time_to_rejection = 0; ///< mean of the requests that were shed; seconds
 
-    double goodput = 0; ///< in time, over the capacity
+    double goodput = 0; ///< the rate of answers in time, divided by the capacity
 };
 
-/// Runs a real guard in virtual time.
+/// Runs a real guard, with its queue of waiters, in virtual time.
 class simulation {
 public:
     explicit simulation(const setup& s)
@@ -88,7 +89,7 @@ private:
 
     void arrive() {
         if (virtual_clock::now().time_since_epoch() > lab::seconds(setup_.length))
-            return; // requests that wait are still served
+            return; // the requests that wait are still served
         schedule(next_arrival(), [this] { arrive(); });
         ++result_.offered;
         auto r = std::make_shared<request>();

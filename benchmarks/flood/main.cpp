@@ -2,11 +2,11 @@
 // ~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Measures what a flood of calls against a full queue does to a service, and how soon rejected callers are told.
+// Measures how a flood of calls to a full queue affects a service, and how soon rejected callers are told.
 //
-// The service has 10 permits and tasks of 1 ms, on a thread of its own; at most 10 callers wait. Ordinary callers offer
-// twice its capacity. In addition, threads call as fast as they can, with a lower priority: the flood. For comparison,
-// the same threads spin instead.
+// The service has 10 permits and tasks of 1 ms, and runs on its own thread. At most 10 callers wait. Ordinary callers
+// offer twice its capacity. In addition, threads call as fast as they can, with a lower priority: this is the flood.
+// For comparison, the same threads only spin.
 
 #include <algorithm>
 #include <atomic>
@@ -40,13 +40,13 @@ using flowguard::error_code;
 using clock_type = std::chrono::steady_clock;
 using guard = flowguard::flow_guard<flowguard::fixed_limit>;
 
-constexpr double capacity = 10'000; // tasks a second
+constexpr double capacity = 10'000; // tasks per second
 
 struct result {
-    double served = 0; // ordinary callers' and flooders' tasks, a second
-    double rejected = 0; // a second
+    double served = 0; // tasks of ordinary callers and of the flood, per second
+    double rejected = 0; // per second
     std::size_t most_untold = 0;
-    std::vector<std::chrono::nanoseconds> told; // how long it took until an ordinary caller was told of its rejection
+    std::vector<std::chrono::nanoseconds> told; // the times until ordinary callers were told of their rejections
 };
 
 void spin(clock_type::duration length) {
@@ -63,7 +63,7 @@ public:
         guard_.emplace(context_.get_executor(), flowguard::fixed_limit{10}, options);
     }
 
-    // Runs with `busy_threads` threads, which flood the service or else spin.
+    // Runs the service while `busy_threads` threads flood it, or only spin.
     result run(std::size_t busy_threads, bool flooded) {
         std::optional work(asio::make_work_guard(context_));
         std::thread server([this] { context_.run(); });
@@ -93,7 +93,7 @@ private:
         });
     }
 
-    // The handlers run on a context of the thread's own, which has no other work.
+    // The handlers run in the thread's own context, which has no other work.
     void flood() {
         asio::io_context mine{1};
         std::size_t untold = 0;
