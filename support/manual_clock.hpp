@@ -12,18 +12,22 @@
 
 namespace support {
 
-// A clock that stands still until a test sets it. For one thread.
-struct manual_clock {
-    using duration = std::chrono::nanoseconds;
-    using rep = duration::rep;
-    using period = duration::period;
-    using time_point = std::chrono::time_point<manual_clock>;
-    static constexpr bool is_steady = true; // so that a guard measures with it
+// A clock that stands still until a test sets it. For one thread. Each Tag has a time of its own. A guard measures RTTs
+// with the clock if it calls itself steady.
+template <class Duration, class Tag = void, bool IsSteady = true>
+struct manual_clock_of {
+    using duration = Duration;
+    using rep = typename duration::rep;
+    using period = typename duration::period;
+    using time_point = std::chrono::time_point<manual_clock_of>;
+    static constexpr bool is_steady = IsSteady;
 
     static time_point now() noexcept { return time_point(at); }
 
     static inline duration at{};
 };
+
+using manual_clock = manual_clock_of<std::chrono::nanoseconds>;
 
 // Sets the clock forward, and runs the handlers that are ready then.
 inline void pass(asio::io_context& context, manual_clock::duration time) {

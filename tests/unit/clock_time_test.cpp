@@ -12,6 +12,7 @@
 
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/queue/standing_queue.hpp"
+#include "support/manual_clock.hpp"
 
 namespace {
 
@@ -22,20 +23,6 @@ using namespace flowguard::detail;
 using ticks_of_100ns = std::chrono::duration<std::int64_t, std::ratio<1, 10'000'000>>;
 using short_seconds = std::chrono::duration<std::int16_t>;
 using real_seconds = std::chrono::duration<double>;
-
-// A clock with ticks of any length, that a test sets.
-template <class Duration>
-struct clock_of {
-    using duration = Duration;
-    using rep = typename duration::rep;
-    using period = typename duration::period;
-    using time_point = std::chrono::time_point<clock_of>;
-    static constexpr bool is_steady = false;
-
-    static time_point now() noexcept { return time_point(at); }
-
-    static inline duration at{};
-};
 
 TEST_CASE("Sums and differences of times stay within their type") {
     constexpr nanoseconds most = nanoseconds::max();
@@ -76,7 +63,7 @@ TEST_CASE("Times in another unit are rounded up, and stay within their type") {
 }
 
 TEST_CASE("The time of a clock with an epoch centuries ago goes on in nanoseconds") {
-    using clock = clock_of<ticks_of_100ns>;
+    using clock = support::manual_clock_of<ticks_of_100ns>;
     clock::at = ticks_of_100ns{133'500'000'000'000'000}; // 2024, from 1601
     CHECK(time_now<clock>() == 0ns);
     clock::at += 3ms;
@@ -88,7 +75,7 @@ TEST_CASE("The time of a clock with an epoch centuries ago goes on in nanosecond
 }
 
 TEST_CASE("A deadline after some time stays within its clock") {
-    using clock = clock_of<nanoseconds>;
+    using clock = support::manual_clock_of<nanoseconds>;
     const auto deadline = [](nanoseconds now, nanoseconds length) {
         clock::at = now;
         return after<clock>(length).time.time_since_epoch();

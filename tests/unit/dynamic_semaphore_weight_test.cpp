@@ -23,6 +23,15 @@ using flowguard::permit;
 using support::poll;
 using support::start;
 
+// Starts 100 waits for one permit. Each waiter releases its permit at once, and is counted in `served`.
+void start_light_waiters(dynamic_semaphore& semaphore, int& served) {
+    for (int i = 0; i < 100; ++i)
+        semaphore.async_acquire([&](error_code e) {
+            served += e ? 0 : 1;
+            semaphore.release();
+        });
+}
+
 } // namespace
 
 TEST_CASE("Several permits are taken and given back together") {
@@ -175,11 +184,7 @@ TEST_CASE("A waiter that wants more than the limit does not keep the others from
     bool heavy = false;
     semaphore.async_acquire_n(5, [&](error_code e) { heavy = !e; });
     int light = 0;
-    for (int i = 0; i < 100; ++i)
-        semaphore.async_acquire([&](error_code e) {
-            light += e ? 0 : 1;
-            semaphore.release();
-        });
+    start_light_waiters(semaphore, light);
     poll(context);
     CHECK(light == 100);
     CHECK(semaphore.waiting() == 1);
@@ -204,11 +209,7 @@ TEST_CASE("A limit that is lowered below what the first waiter wants lets the ot
     bool heavy = false;
     semaphore.async_acquire_n(8, [&](error_code e) { heavy = !e; });
     int light = 0;
-    for (int i = 0; i < 100; ++i)
-        semaphore.async_acquire([&](error_code e) {
-            light += e ? 0 : 1;
-            semaphore.release();
-        });
+    start_light_waiters(semaphore, light);
     poll(context);
     CHECK(light == 0); // behind it
     semaphore.set_limit(4);

@@ -13,6 +13,7 @@
 
 #include "flowguard/flow_guard.hpp"
 #include "support/asio.hpp"
+#include "support/manual_clock.hpp"
 #include "support/scripted_strategy.hpp"
 
 namespace {
@@ -25,25 +26,15 @@ using flowguard::vegas_strategy;
 using flowguard::wait_order;
 using flowguard::window;
 using std::chrono::nanoseconds;
+using support::manual_clock_of;
 using support::scripted_strategy;
 
 constexpr nanoseconds longest_rtt{std::int64_t{1} << 42}; // 73 minutes
 constexpr auto in_2023 = 1'700'000'000s;                  // since 1970
 
-// A clock with ticks of any length, that a test sets. One for each Tag, for a program's guards share its beginning.
-// It calls itself steady, so that a guard measures by it, and is not: as where a virtual machine stands still.
-template <class Duration, class Tag, bool IsSteady = true>
-struct clock_of {
-    using duration = Duration;
-    using rep = typename duration::rep;
-    using period = typename duration::period;
-    using time_point = std::chrono::time_point<clock_of>;
-    static constexpr bool is_steady = IsSteady;
-
-    static time_point now() noexcept { return time_point(at); }
-
-    static inline duration at{};
-};
+// Each test has a clock of its own, because all guards of a program that have the same clock share its beginning. Most
+// of these clocks call themselves steady, so that a guard measures with them, and are not: as on a virtual machine that
+// stands still.
 
 // Calls one after the other, each of which takes so long.
 template <class Clock, class Guard>
@@ -59,7 +50,7 @@ void call(Guard& guard, int times, nanoseconds rtt) {
 } // namespace
 
 TEST_CASE("A clock set from 1970 to 2023 makes some RTTs as long as they may be, and no other") {
-    using clock = clock_of<nanoseconds, struct forward>;
+    using clock = manual_clock_of<nanoseconds, struct forward>;
     clock::at = 10s;
     const scripted_strategy strategy{20, {plan(20, 4)}};
     flow_guard<scripted_strategy, clock> guard{strategy, guard_options{.min_window = 1}};
@@ -86,7 +77,7 @@ TEST_CASE("A clock set from 1970 to 2023 makes some RTTs as long as they may be,
 }
 
 TEST_CASE("vegas_strategy finds the RTT and the limit again after its clock was set by 53 years") {
-    using clock = clock_of<nanoseconds, struct forward_vegas>;
+    using clock = manual_clock_of<nanoseconds, struct forward_vegas>;
     using guard_type = flow_guard<vegas_strategy, clock>;
     clock::at = 10s;
     guard_type guard{vegas_strategy{}};
@@ -113,7 +104,7 @@ TEST_CASE("vegas_strategy finds the RTT and the limit again after its clock was 
 }
 
 TEST_CASE("A clock set back by an hour makes RTTs 0, and keeps no window open for that hour") {
-    using clock = clock_of<nanoseconds, struct back>;
+    using clock = manual_clock_of<nanoseconds, struct back>;
     clock::at = 10h;
     const scripted_strategy strategy{20, {plan(20, 4)}};
     flow_guard<scripted_strategy, clock> guard{strategy, guard_options{.min_window = 1}};
@@ -136,7 +127,7 @@ TEST_CASE("A clock set back by an hour makes RTTs 0, and keeps no window open fo
 }
 
 TEST_CASE("A probe is not longer for a clock that is set back by an hour") {
-    using clock = clock_of<nanoseconds, struct back_in_probe>;
+    using clock = manual_clock_of<nanoseconds, struct back_in_probe>;
     clock::at = 10h;
     const scripted_strategy strategy{9, {plan(3, 20, 9, 100ms), plan(9, 4)}};
     flow_guard<scripted_strategy, clock> guard{strategy, guard_options{.min_window = 1}};
@@ -150,7 +141,7 @@ TEST_CASE("A probe is not longer for a clock that is set back by an hour") {
 }
 
 TEST_CASE("Calls of two years each count as 73 minutes") {
-    using clock = clock_of<nanoseconds, struct years>;
+    using clock = manual_clock_of<nanoseconds, struct years>;
     const scripted_strategy strategy{20, {plan(20, 8)}};
     flow_guard<scripted_strategy, clock> guard{strategy, guard_options{.min_window = 1}};
     call<clock>(guard, 30 + 8, 2 * 365 * 24h);
@@ -161,7 +152,7 @@ TEST_CASE("Calls of two years each count as 73 minutes") {
 }
 
 TEST_CASE("A clock that counts from 1601 in ticks of 100 ns measures as any other") {
-    using clock = clock_of<std::chrono::duration<std::int64_t, std::ratio<1, 10'000'000>>, struct from_1601>;
+    using clock = manual_clock_of<std::chrono::duration<std::int64_t, std::ratio<1, 10'000'000>>, struct from_1601>;
     clock::at = clock::duration{133'500'000'000'000'000}; // in 2024
     const scripted_strategy strategy{20, {plan(20, 10)}};
     flow_guard<scripted_strategy, clock> guard{strategy, guard_options{.min_window = 1}};
@@ -174,7 +165,7 @@ TEST_CASE("A clock that counts from 1601 in ticks of 100 ns measures as any othe
 }
 
 TEST_CASE("A clock that ticks once a second measures whole seconds, and max_wait is no less than was said") {
-    using clock = clock_of<std::chrono::seconds, struct seconds>;
+    using clock = manual_clock_of<std::chrono::seconds, struct seconds>;
     clock::at = 100s;
     const scripted_strategy strategy{1, {plan(1, 10)}};
     flow_guard<scripted_strategy, clock> guard{strategy, guard_options{.min_window = 10, .max_wait = 1500ms}};
@@ -187,7 +178,7 @@ TEST_CASE("A clock that ticks once a second measures whole seconds, and max_wait
 }
 
 TEST_CASE("A clock that begins at its least time, or that was set to it, overflows nowhere") {
-    using clock = clock_of<nanoseconds, struct least>;
+    using clock = manual_clock_of<nanoseconds, struct least>;
     clock::at = GENERATE(as<nanoseconds>{}, nanoseconds::min(), -1h, 0h, nanoseconds::max() - 1h);
     asio::io_context context;
     flow_guard<vegas_strategy, clock> guard{
@@ -207,7 +198,7 @@ TEST_CASE("A clock that begins at its least time, or that was set to it, overflo
 }
 
 TEST_CASE("With a clock that is not steady, setting it changes no RTT, and no bound of a probe") {
-    using clock = clock_of<nanoseconds, struct not_steady, false>;
+    using clock = manual_clock_of<nanoseconds, struct not_steady, false>;
     clock::at = in_2023;
     const scripted_strategy strategy{9, {plan(3, 20, 9, 1ns), plan(9, 14)}};
     flow_guard<scripted_strategy, clock> guard{strategy, guard_options{.min_window = 1}};
