@@ -13,7 +13,8 @@
 
 namespace support {
 
-// What a test queries with a permit: a gate can hold its queries up, and they can be made to fail. One at a time.
+// What a test queries with a permit. A gate can hold the queries up, and they can be made to fail. Only one may exist
+// at a time.
 class database {
 public:
     database() { opened = this; }

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Tasks to guard, and what the tests of guards share.
+// Tasks to guard, and other helpers of the tests of guards.
 
 #ifndef FLOWGUARD_SUPPORT_GUARD_TESTS_HPP
 #define FLOWGUARD_SUPPORT_GUARD_TESTS_HPP

@@ -21,7 +21,7 @@ std::string rejection_of(F f) {
     return "accepted";
 }
 
-// The same, for making a Strategy from an argument.
+// The same for the construction of a Strategy from an argument.
 template <class Strategy, class Argument>
 std::string rejection(const Argument& argument) {
     return rejection_of([&] { Strategy{argument}; });

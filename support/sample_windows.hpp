@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Short steps through a sample_window.
+// Short forms of the steps of a sample_window, for its tests.
 
 #ifndef FLOWGUARD_SUPPORT_SAMPLE_WINDOWS_HPP
 #define FLOWGUARD_SUPPORT_SAMPLE_WINDOWS_HPP
@@ -27,7 +27,7 @@ inline void open(sample_window& w, std::size_t size, std::size_t limit, std::siz
     w.open({.size = size, .limit = limit, .limit_after = limit_after, .within = within}, now);
 }
 
-// Enters, and says what that was, and whether few were in flight.
+// Enters the window. Returns which entry it was, and sets `low` if few were in flight.
 inline sample_window::entry enter(sample_window& w, nanoseconds now, std::size_t in_flight, bool& low) {
     const sample_window::entry e = w.enter(now, in_flight, low, generation);
     if (e == sample_window::entry::last)
@@ -40,14 +40,14 @@ inline sample_window::entry enter(sample_window& w, nanoseconds now, std::size_t
     return enter(w, now, in_flight, low);
 }
 
-// Enters, and says whether few were in flight.
+// Enters the window, and returns whether few were in flight.
 inline bool enters_low(sample_window& w, std::size_t in_flight) {
     bool low = false;
     REQUIRE(enter(w, {}, in_flight, low) != sample_window::entry::none);
     return low;
 }
 
-// Whether that closed the window.
+// Returns whether that closed the window.
 inline bool leave(sample_window& w) {
     return w.leave(generation) == sample_window::leaving::last;
 }
@@ -63,7 +63,7 @@ inline flowguard::window summary_of(const sample_window& w, nanoseconds now) {
     return summary;
 }
 
-// A window of `size`, all of whose places were taken at `last`, one ns apart.
+// Opens a window of `size`, and takes all of its slots, one ns apart; the last one at `last`.
 inline void fill(sample_window& w, std::size_t size, nanoseconds last) {
     open(w, size, 10, 0, {});
     for (std::size_t i = 1; i <= size; ++i)

@@ -39,10 +39,13 @@ struct step {
     double rise_more; // plus `rise_more`
 };
 
-// For each strategy: how to make it (make), the bounds within which it then stays (kept), its step (step_from), the RTT
-// that it takes for one without queueing (perfect_rtt), how low overload brings its limit unless min is higher
-// (lowest), and how many perfect windows it needs at most to get from min to 10 × min (recovery; 0: it never gets
-// there).
+// What each strategy declares:
+// - make: makes the strategy with these bounds
+// - kept: the bounds within which it then stays
+// - step_from: how far one window may move its limit
+// - perfect_rtt: the RTT that it takes as one without queueing
+// - lowest: how low overload brings its limit, unless min is higher
+// - recovery: how many perfect windows it needs at most to get from min to 10 × min; 0 if it never gets there
 template <class Strategy>
 struct declared;
 
@@ -125,7 +128,7 @@ using all_strategies = std::tuple<flowguard::vegas_strategy, flowguard::aimd_str
 
 // ---- Windows from bytes ----
 
-// Values from bytes; zeros when those are used up.
+// Makes values from bytes, and zeros once the bytes are used up.
 class byte_source {
 public:
     explicit byte_source(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
@@ -356,7 +359,7 @@ private:
     Strategy strategy_;
     flowguard::plan next_;
     std::size_t windows_ = 0;
-    double after_outage_ = 0; // what may come back, once, with a success after windows without any
+    double after_outage_ = 0; // the limit that may come back at once, with the first success after windows without one
     std::size_t before_ = 0; // the limit before the latest window
     std::string wrong_;
 };

@@ -61,8 +61,8 @@ void check_rejects_bad_limits(const std::string& options, std::size_t highest) {
           initial_limit + std::to_string(highest + 1) + ", must be in [1" + to_highest);
 }
 
-// Checks that a Strategy stays within its bounds in hostile windows, each of which `holds(strategy)` follows, and gets
-// from there to its highest limit within `recovery` windows that bind.
+// Checks that a Strategy stays within its bounds in hostile windows, and then gets to its highest limit within
+// `recovery` windows in which the limit binds. `holds(strategy)` may check more after each hostile window.
 template <class Strategy, class Options, class Holds>
 void check_survives_hostile_windows(int recovery, Holds holds) {
     for (std::uint64_t seed = 1; seed <= 100; ++seed) {

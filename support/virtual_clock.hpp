@@ -9,7 +9,7 @@
 
 namespace support {
 
-/// The time in the simulation that runs on this thread: for a flow_guard's Clock.
+/// The Clock of a flow_guard in a simulation: the time of the simulation that runs on this thread.
 struct virtual_clock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;

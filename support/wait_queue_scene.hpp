@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A wait_queue on a stage: callers that come, are cancelled and are served, and what the queue decided on each.
+// Steps through a wait_queue: callers come, are cancelled and are served, and a test reads what the queue decided.
 
 #ifndef FLOWGUARD_SUPPORT_WAIT_QUEUE_SCENE_HPP
 #define FLOWGUARD_SUPPORT_WAIT_QUEUE_SCENE_HPP
@@ -38,13 +38,13 @@ public:
     asio::io_context* home = nullptr;
 };
 
-// Permits, and who has the queue's attention.
+// The permits, in place of the owner's.
 struct permits {
     std::size_t free = 0;
     std::size_t in_hand = 0;
     std::size_t limit = 1'000'000;
     int aside_noted = 0;
-    std::string asked; // what take() was asked for: "2", or "2!" if by the last in line
+    std::string asked; // what take() was asked for: "2", or "2!" for the only waiter in line
 
     bool take(std::size_t n, bool last) {
         asked += std::to_string(n) + (last ? "! " : " ");
@@ -74,18 +74,19 @@ struct scene {
 
     void shed() { queue.shed(done); }
 
-    // The waiters of a context that goes end up among those decided on as well, so that decided() tells them.
+    // Destroys a context. Its waiters are added to those decided on, so that decided() tells them, too.
     void abandon(const asio::execution_context& context) {
         flowguard::detail::abandon_message message(context);
         queue.apply(message, done);
-        CHECK_FALSE(message.applied.load()); // those decided on before are not completed yet
+        CHECK_FALSE(message.applied.load()); // the waiters decided on before are not completed yet
         queue.confirm_abandoned();
         CHECK(message.applied.load());
         while (flowguard::detail::waiter* w = message.abandoned.pop_front())
             done.push_back(*w);
     }
 
-    // Whoever is decided on, in order: granted +, aborted -, timed out ~, closed x, shed !, overdue ?, abandoned 0.
+    // The waiters decided on since the last call, in order: granted +, aborted -, timed out ~, closed x, shed !,
+    // overdue ?, abandoned 0.
     std::string decided() {
         using flowguard::detail::wait_result;
         std::string names;
@@ -123,7 +124,7 @@ inline std::chrono::nanoseconds manual_time() noexcept {
     return manual_clock::at;
 }
 
-// A target of 5 ms and an interval of 100 ms, and the time in ms.
+// An adaptive queue with a target of 5 ms and an interval of 100 ms. Times are in ms.
 struct adaptive_scene : scene {
     explicit adaptive_scene(std::size_t max_waiters = 100)
         : scene({.max_waiters = max_waiters,
@@ -136,7 +137,7 @@ struct adaptive_scene : scene {
 
     void at(int ms) { manual_clock::at = std::chrono::milliseconds(ms); }
 
-    // Whoever comes then finds `free` permits.
+    // `c` comes at this time.
     void comes_at(int ms, caller& c) {
         at(ms);
         arrive(c);

@@ -28,7 +28,7 @@ inline flowguard::window bound_window(std::size_t limit, flowguard::duration rtt
     return w;
 }
 
-// The same with another use of the limit.
+// As bound_window(), with another use of the limit.
 inline flowguard::window used_window(std::size_t limit, double mean, std::size_t most, flowguard::duration rtt) {
     flowguard::window w = bound_window(limit, rtt);
     w.mean_in_flight = mean;
@@ -48,7 +48,7 @@ inline flowguard::window with_drops(flowguard::window w, std::uint32_t dropped, 
     return w;
 }
 
-// A window in which nothing but ignored requests was seen.
+// A window in which all requests were ignored.
 inline flowguard::window empty_window(std::size_t limit) {
     flowguard::window w;
     w.admitted = w.ignored = 100;

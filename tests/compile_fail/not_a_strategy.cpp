@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The compiler has to name the concept that the type misses, not some line in the middle of the guard.
+// The compiler must name the concept that the type does not satisfy, and not some line inside the guard.
 // expected: satisfaction of 'limit_strategy<Strategy>' .with Strategy = not_a_strategy
 // expected: 'not_a_strategy' does not satisfy 'limit_strategy'
 

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// An argument that is an aggregate with a string, as a temporary; named first, it compiles.
+// A temporary aggregate with a string as an argument does not compile. A variable does.
 // only: g++ before 13
 // expected: may destroy twice what this temporary lambda or aggregate owns
 

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The same in an attempt; given as arguments, it compiles.
+// A temporary lambda that owns a string does not compile in an attempt. A function with the string as an argument does.
 // only: g++ before 13
 // expected: may destroy twice what this temporary lambda or aggregate owns
 

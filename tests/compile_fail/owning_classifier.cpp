@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A classifier that owns a string, as a temporary; named first, it compiles.
+// A temporary classifier that owns a string does not compile. A variable does.
 // only: g++ before 13
 // expected: may destroy twice what this temporary lambda or aggregate owns
 
@@ -18,6 +18,6 @@ asio::awaitable<int> call(flowguard::flow_guard<>& guard, asio::awaitable<int> t
 #ifdef FLOWGUARD_CONTROL
     co_return co_await guard.run(std::move(task), classify);
 #else
-    co_return co_await guard.run(std::move(task), std::move(classify)); // looks the same as a temporary
+    co_return co_await guard.run(std::move(task), std::move(classify)); // has the type of a temporary
 #endif
 }

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A lambda that owns a string, as a temporary; the option lets it through.
+// A temporary lambda that owns a string does not compile. With FLOWGUARD_ALLOW_OWNING_TEMPORARIES it does.
 // only: g++ before 13
 // expected: may destroy twice what this temporary lambda or aggregate owns
 

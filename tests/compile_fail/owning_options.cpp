@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Options with such a classifier, as a temporary; named first, they compile.
+// Temporary options with a classifier that owns a string do not compile. A variable does.
 // only: g++ before 13
 // expected: may destroy twice what this temporary lambda or aggregate owns
 

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A classifier that nobody would ever ask.
+// A classifier that fits no way in which the task may end does not compile.
 // expected: the classifier must take the task's result or a std::exception_ptr, and return an outcome
 
 #include <string>

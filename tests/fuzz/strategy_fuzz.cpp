@@ -2,9 +2,9 @@
 // ~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A libFuzzer target: looks for bytes whose windows make a strategy leave its bounds, move too far, or not recover.
+// A libFuzzer target. It looks for bytes whose windows make a strategy leave its bounds, move too far, or not recover.
 //
-//     clang++-19 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -Iinclude -Itests tests/fuzz/strategy_fuzz.cpp
+//     clang++-19 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -Iinclude -I. tests/fuzz/strategy_fuzz.cpp
 //     ./a.out -max_len=2500 -max_total_time=60
 
 #include <cstddef>

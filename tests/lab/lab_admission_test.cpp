@@ -2,7 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What the orders of waiting are for, in the benchmark's own simulation: virtual time, and the same on every machine.
+// What the orders of waiting achieve, in the simulation of the admission benchmark. Its time is virtual, so that
+// results are the same on every machine.
 
 #include "admission/simulation.hpp" // first: self-contained
 
@@ -26,7 +27,7 @@ void check_sum(const outcome& o) {
 
 } // namespace
 
-TEST_CASE("At twice the capacity, an adaptive queue answers most in time, and a first-in first-out queue hardly any") {
+TEST_CASE("At twice the capacity, an adaptive queue answers most calls in time, and a FIFO queue hardly any") {
     const bool cancel = GENERATE(false, true);
     const outcome fifo = simulation({.clients_cancel = cancel}).run();
     const outcome better = simulation({.options = adaptive, .clients_cancel = cancel}).run();
@@ -39,14 +40,14 @@ TEST_CASE("At twice the capacity, an adaptive queue answers most in time, and a 
     CHECK((fifo.cancelled > 0) == cancel);
 }
 
-TEST_CASE("An adaptive queue keeps those who run busy, however long the tasks are") {
+TEST_CASE("An adaptive queue keeps the workers busy, however long the tasks are") {
     const outcome slow =
         simulation({.options = adaptive, .workers = 2, .service = 1, .patience = 5, .length = 600}).run();
     check_sum(slow);
     CHECK(slow.goodput >= 0.85);
 }
 
-TEST_CASE("Below the capacity, an adaptive queue sheds hardly anybody") {
+TEST_CASE("Below the capacity, an adaptive queue sheds hardly any caller") {
     const outcome light = simulation({.options = adaptive, .load = 0.7}).run();
     check_sum(light);
     CHECK(static_cast<double>(light.shed) < 0.005 * static_cast<double>(light.offered));

@@ -22,7 +22,7 @@ using lab::record;
 using lab::scenario;
 using lab::spread;
 
-TEST_CASE("A service time is 1 in the mean and varies as it says") {
+TEST_CASE("Service times have a mean of 1, and vary as their spread says") {
     const auto moments = [](spread how) {
         support::random_numbers random(1);
         constexpr int n = 1'000'000;
@@ -46,7 +46,7 @@ TEST_CASE("A service time is 1 in the mean and varies as it says") {
     check(spread::two_classes, 0.9608);
 }
 
-TEST_CASE("Random numbers are drawn in a set order") {
+TEST_CASE("Random numbers are drawn in a fixed order") {
     support::random_numbers one(7), other(7);
     const double length = std::sqrt(2 * other.exponential());
     CHECK(one.normal() == Approx(length * std::cos(2 * std::numbers::pi * other.uniform())));
@@ -57,7 +57,7 @@ TEST_CASE("Random numbers are drawn in a set order") {
     }
 }
 
-TEST_CASE("Offered load follows its pulses and its swing") {
+TEST_CASE("The offered load follows its pulses and its swing") {
     scenario s = queue(1, 0.5, 1);
     s.phases = {{.length = 400, .rate = 500, .workers = 1}};
     s.pulses = {.every = 2, .lasts = 0.5};
@@ -78,7 +78,7 @@ TEST_CASE("Offered load follows its pulses and its swing") {
     CHECK(offered(swung) / 400 == Approx(500).epsilon(0.02));
 }
 
-TEST_CASE("Pulses may also be of less load") {
+TEST_CASE("Pulses may lower the load, too") {
     scenario s = queue(1, 0.5, 1);
     s.phases = {{.length = 100, .rate = 100, .workers = 1}};
     s.pulses = {.every = 2, .lasts = 1};
@@ -86,7 +86,7 @@ TEST_CASE("Pulses may also be of less load") {
     CHECK(offered(run(s, fixed(1))) == Approx(5000).epsilon(0.05));
 }
 
-TEST_CASE("All limiters meet the same arrivals") {
+TEST_CASE("All limiters get the same arrivals") {
     for (const named_change& how : varied_scenarios()) {
         const scenario s = varied(how);
         INFO(how.name);

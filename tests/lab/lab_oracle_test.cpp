@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The best fixed limits, which the lab compares with, and the experiments that do so.
+// The oracle, which finds the best fixed limits, and the experiments that compare limiters with it.
 
 #include "lab/experiment.hpp"
 #include "lab/oracle.hpp"
@@ -25,14 +25,14 @@ using lab::record;
 using lab::scenario;
 using lab::spread;
 
-TEST_CASE("The oracle finds the smallest limit of each phase that suffices") {
+TEST_CASE("The oracle finds the smallest sufficient limit of each phase") {
     scenario s;
     s.services = spread::fixed;
     s.phases = {{.length = 10, .rate = 2000, .workers = 4}, {.length = 10, .rate = 4000, .workers = 8}};
     lab::oracle limits(s);
     REQUIRE(limits.smallest().size() == 2);
-    // At five times the capacity, with as many let in as there are workers, four are idle for 5.5 % of the time, which
-    // is too much, and eight for 2.9 %.
+    // The load is five times the capacity. With a limit equal to the number of workers, four workers are idle for 5.5 %
+    // of the time, which is too much, and eight workers for 2.9 %.
     REQUIRE(20 * (1 - erlang_b(4, 20)) < 0.95 * 4);
     REQUIRE(40 * (1 - erlang_b(8, 40)) > 0.95 * 8);
     CHECK(limits.smallest()[0] == 5);
@@ -46,7 +46,7 @@ TEST_CASE("The oracle finds the smallest limit of each phase that suffices") {
     CHECK(smallest.bins[150].limit == 8);
 }
 
-TEST_CASE("The oracle takes part with another share of the best goodput") {
+TEST_CASE("The oracle can take part with other shares of the best goodput") {
     scenario s;
     s.phases = {{.length = 10, .rate = 4400, .workers = 40}};
     lab::oracle limits(s);
@@ -64,7 +64,7 @@ TEST_CASE("The oracle takes part with another share of the best goodput") {
     CHECK(r.scores[1][0].goodput == Approx(0.99).margin(0.02));
 }
 
-TEST_CASE("A sharing server's best limit is known to the oracle") {
+TEST_CASE("The oracle knows the best limit of a sharing server") {
     scenario s;
     s.contention = 0.05;
     s.coherence = 0.02; // best at 7
@@ -75,8 +75,8 @@ TEST_CASE("A sharing server's best limit is known to the oracle") {
     CHECK(succeeded(limits.best_run(1)) == Approx(10 * s.capacity(0)).epsilon(0.05));
 }
 
-TEST_CASE("Limiters are made when the time is 0") {
-    // Some measure from the time at which they were made. If that is the end of the run before, a real one is ahead.
+TEST_CASE("Limiters are made at time 0") {
+    // Some limiters measure from the time at which they were made. That must not be the end of the previous run.
     std::vector<double> made_at;
     lab::experiment e;
     scenario s;

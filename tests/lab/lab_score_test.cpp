@@ -23,7 +23,7 @@ namespace {
 using lab::record;
 using lab::scenario;
 
-TEST_CASE("slots are used again") {
+TEST_CASE("Slots are reused") {
     lab::slots<std::string> slots;
     CHECK(slots.put("a") == 0);
     CHECK(slots.put("b") == 1);
@@ -41,7 +41,7 @@ TEST_CASE("slots are used again") {
     CHECK(*unique.take(unique.put(std::make_unique<int>(5))) == 5);
 }
 
-TEST_CASE("quantile is a value below which a share lies") {
+TEST_CASE("A quantile is a value below which that share of the values lies") {
     CHECK(lab::quantile({}, 0.5) == 0);
     CHECK(lab::quantile({3}, 0) == 3);
     CHECK(lab::quantile({3}, 1) == 3);
@@ -83,7 +83,7 @@ TEST_CASE("A record finds its bins and sums over them") {
     CHECK(r.p99(2, 2) == 0);
 }
 
-TEST_CASE("Jain's index is 1 for equal shares and 1 / n for one winner") {
+TEST_CASE("Jain's index is 1 for equal shares, and 1 / n for a single winner") {
     CHECK(lab::jains_index({5, 5, 5, 5}) == Approx(1));
     CHECK(lab::jains_index({12, 0, 0, 0}) == Approx(0.25));
     CHECK(lab::jains_index({1, 3}) == Approx(0.8)); // 16 / (2 · 10)
@@ -92,7 +92,7 @@ TEST_CASE("Jain's index is 1 for equal shares and 1 / n for one winner") {
     CHECK(lab::jains_index({7}) == 1);
 }
 
-TEST_CASE("recovery is the time until goodput stays up") {
+TEST_CASE("Recovery is the time until the goodput stays up") {
     using lab::detail::recovery;
     std::vector<std::size_t> goodputs(40, 100);
     CHECK(recovery(hand_made(goodputs, 40), 0, 40) == 0);
@@ -101,19 +101,19 @@ TEST_CASE("recovery is the time until goodput stays up") {
     CHECK(recovery(hand_made(goodputs, 40), 0, 40) == 13); // when a run of four bins is up again
     CHECK(recovery(hand_made(goodputs, 20), 0, 40) == 6.5); // seconds, not bins
     CHECK(recovery(hand_made(goodputs, 40), 20, 40) == 0);
-    CHECK(recovery(hand_made(goodputs, 40), 5, 40) == 8); // since the phase began
+    CHECK(recovery(hand_made(goodputs, 40), 5, 40) == 8); // counted from the beginning of the phase
 
-    goodputs[30] = 0; // falls again
+    goodputs[30] = 0; // the goodput falls again
     CHECK(recovery(hand_made(goodputs, 40), 0, 40) == 34);
-    goodputs[30] = 70; // not by enough to count: 92.5 % in its runs
+    goodputs[30] = 70; // not low enough to count: the runs with it have 92.5 %
     CHECK(recovery(hand_made(goodputs, 40), 0, 40) == 13);
 
     std::fill(goodputs.begin(), goodputs.end(), 100);
-    std::fill_n(goodputs.end() - 4, 4, 0); // in the end it is down
+    std::fill_n(goodputs.end() - 4, 4, 0); // it is down at the end
     CHECK(recovery(hand_made(goodputs, 40), 0, 40) == 40);
 }
 
-TEST_CASE("oscillation is the variation of the limit") {
+TEST_CASE("Oscillation is the variation of the limit") {
     using lab::detail::oscillation;
     record r = hand_made({1, 1, 1, 1});
     CHECK(oscillation(r, 0, 4) == 0);
@@ -123,7 +123,7 @@ TEST_CASE("oscillation is the variation of the limit") {
     CHECK(oscillation(r, 0, 1) == 0);
 }
 
-TEST_CASE("A score is relative to the oracle and leaves the warm-up out") {
+TEST_CASE("A score is relative to the oracle, and leaves out the warm-up") {
     scenario s;
     s.phases = {{.length = 5, .guards = 2}, {.length = 5, .guards = 2}};
     std::vector<std::size_t> half(100, 40);
@@ -134,13 +134,13 @@ TEST_CASE("A score is relative to the oracle and leaves the warm-up out") {
     slow.succeeded_by_guard = {30, 10};
     const record best = hand_made(std::vector<std::size_t>(100, 80));
 
-    const lab::yardstick by{best, best, best, {0.8, 0.6}}; // in the second phase the slow answers are not in time
+    const lab::yardstick by{best, best, best, {0.8, 0.6}}; // the slow answers are late in the second phase
     const lab::score worse = lab::score_of(s, slow, by);
     CHECK(worse.in_time == Approx(35 * 40.0 / (85 * 80)));
     CHECK(worse.goodput == Approx(0.5));
     CHECK(worse.p99 == Approx(1.5));
     CHECK(worse.rejected == Approx(0.2));
-    CHECK(worse.recovery == 0.0); // the second phase is even
+    CHECK(worse.recovery == 0.0); // the goodput of the second phase is even
     CHECK(worse.oscillation == 0);
     CHECK(worse.fairness == Approx(0.8));
     CHECK(worse.quality() == Approx(0.5 / 1.5));

@@ -20,7 +20,7 @@ using lab::recurring;
 using lab::scenario;
 using lab::spread;
 
-// Keeps `n` in service, for so many completions; requests per second.
+// Keeps `n` requests in service until so many have completed. Returns the completions per second.
 double throughput_at(lab::server& s, std::size_t n, std::size_t completions, support::random_numbers& random,
                      spread how) {
     double now = 0;
@@ -45,7 +45,7 @@ TEST_CASE("A sharing server's throughput follows the Universal Scalability Law")
     CHECK(throughput_at(fixed_times, n, 100 * n, random, spread::fixed) == Approx(expected).epsilon(1e-9));
 }
 
-TEST_CASE("A scenario's capacity is a sharing server's throughput where it is best") {
+TEST_CASE("A scenario's capacity is the highest throughput of its sharing server") {
     scenario s;
     s.service = 0.01;
     s.contention = 0.1;
@@ -65,7 +65,7 @@ TEST_CASE("A sharing server without coherence does no more than its capacity") {
     CHECK(100 * usl(400, 0.05, 0) <= s.capacity(0));
 }
 
-TEST_CASE("A sharing server completes what has least left and slows it by what is there") {
+TEST_CASE("A sharing server completes the request with the least work left, and is slower the more requests it has") {
     lab::sharing_server s(1, 0, {}); // n times slower with n
     CHECK(s.next_completion() == lab::server::never);
     s.start(1, 0, 2);
@@ -80,26 +80,26 @@ TEST_CASE("A sharing server completes what has least left and slows it by what i
     CHECK(s.next_completion() == Approx(3.125 + 3 - 0.125 - 0.75));
     CHECK(s.complete() == 3);
     CHECK(s.next_completion() == lab::server::never);
-    s.start(4, 100, 1); // idle till then
+    s.start(4, 100, 1); // idle until then
     CHECK(s.next_completion() == Approx(101));
 }
 
-TEST_CASE("A queueing server serves first come first served") {
+TEST_CASE("A queueing server serves first come, first served") {
     lab::queueing_server s({});
     s.begin({.workers = 2}, 0);
     CHECK(s.next_completion() == lab::server::never);
     s.start(1, 0, 5);
     s.start(2, 0, 1);
-    s.start(3, 0.5, 1); // when 2 is done, at 1
-    s.start(4, 0.5, 1); // when 3 is done, at 2
-    s.start(5, 0.5, 9); // when 4 is done, at 3
+    s.start(3, 0.5, 1); // starts when 2 is done, at 1
+    s.start(4, 0.5, 1); // starts when 3 is done, at 2
+    s.start(5, 0.5, 9); // starts when 4 is done, at 3
     for (const auto& [request, at] : {std::pair{2, 1.0}, {3, 2.0}, {4, 3.0}, {1, 5.0}, {5, 12.0}}) {
         CHECK(s.next_completion() == Approx(at));
         CHECK(s.complete() == static_cast<std::size_t>(request));
     }
 }
 
-TEST_CASE("A server has more or fewer workers from a phase on") {
+TEST_CASE("A phase changes the number of a server's workers") {
     lab::queueing_server s({});
     s.begin({.workers = 1}, 0);
     s.begin({.workers = 2}, 10);
@@ -116,7 +116,7 @@ TEST_CASE("A server has more or fewer workers from a phase on") {
     CHECK(s.next_completion() == Approx(22));
 }
 
-TEST_CASE("New workers take what is in the queue") {
+TEST_CASE("New workers take requests from the queue") {
     lab::queueing_server s({});
     s.begin({.workers = 1}, 0);
     s.start(1, 0, 10);
@@ -124,19 +124,19 @@ TEST_CASE("New workers take what is in the queue") {
     s.begin({.workers = 2}, 1);
     s.start(3, 2, 1);
     CHECK(s.complete() == 1); // at 10
-    CHECK(s.next_completion() == Approx(11)); // 2, from 1 on
+    CHECK(s.next_completion() == Approx(11)); // request 2, in service since 1
     CHECK(s.complete() == 2);
-    CHECK(s.next_completion() == Approx(11)); // 3, after 1
+    CHECK(s.next_completion() == Approx(11)); // request 3, in service after request 1
 }
 
-TEST_CASE("Workers who are gone leave the queue to the others") {
+TEST_CASE("Workers that are removed leave the queue to the others") {
     lab::queueing_server s({});
     s.begin({.workers = 2}, 0);
     for (std::size_t request = 1; request <= 4; ++request)
         s.start(request, 0, 10);
     s.begin({.workers = 1}, 1);
     s.complete();
-    s.complete(); // at 10, as those in service are finished
+    s.complete(); // both at 10, because requests in service are finished
     CHECK(s.next_completion() == Approx(20));
     s.complete();
     CHECK(s.next_completion() == Approx(30));
@@ -144,17 +144,17 @@ TEST_CASE("Workers who are gone leave the queue to the others") {
 
 // ---- Stalls ----
 
-TEST_CASE("Working time and time are inverse") {
+TEST_CASE("The two directions between time and working time are inverse") {
     const lab::working_time stalled({.every = 4, .lasts = 1});
     CHECK(stalled.at(0) == 0);
     CHECK(stalled.at(2.5) == 2.5);
     CHECK(stalled.at(3) == 3);
-    CHECK(stalled.at(3.7) == 3); // stands still
+    CHECK(stalled.at(3.7) == 3); // within a stall
     CHECK(stalled.at(4) == 3);
     CHECK(stalled.at(9) == 7);
     CHECK(stalled.when(0) == 0);
     CHECK(stalled.when(2.5) == 2.5);
-    CHECK(stalled.when(3) == 3); // the first time at which so much has passed
+    CHECK(stalled.when(3) == 3); // the earliest time with this working time
     CHECK(stalled.when(3.5) == 4.5);
     CHECK(stalled.when(7) == 9);
 

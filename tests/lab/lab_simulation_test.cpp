@@ -32,13 +32,14 @@ bool same(const record& a, const record& b) {
            a.time_in_flight == b.time_in_flight;
 }
 
-TEST_CASE("Nobody is lost or counted twice") {
+TEST_CASE("No request is lost or counted twice") {
     for (const named_change& how : varied_scenarios()) {
         scenario s = varied(how);
         s.phases.push_back({.length = 30, .rate = 0, .workers = 12, .guards = s.phases.back().guards});
         INFO(how.name);
         const record r = run(s, vegas(s.guards()));
-        CHECK(answered(r) + rejected(r) == offered(r)); // in the end nobody is in service, on the way back, or in line
+        CHECK(answered(r) + rejected(r) ==
+              offered(r)); // at the end, no request is in service, on its way back, or waiting
         CHECK(succeeded(r) <= answered(r));
         if (s.time_out == 0)
             CHECK(succeeded(r) == answered(r));
@@ -47,9 +48,9 @@ TEST_CASE("Nobody is lost or counted twice") {
     }
 }
 
-TEST_CASE("A server does the work of callers who gave up") {
-    // One worker, 0.1 s each, of four in flight: the first is done in time, and all others wait behind work that nobody
-    // wants any more.
+TEST_CASE("A server also does the work of callers that gave up") {
+    // One worker takes 0.1 s for each request, and four are in flight. The first one is answered in time. All others
+    // wait behind work whose callers have given up.
     scenario s;
     s.service = 0.1;
     s.services = spread::fixed;
@@ -57,15 +58,15 @@ TEST_CASE("A server does the work of callers who gave up") {
     s.phases = {{.length = 100, .rate = 1000, .workers = 1}};
     const record flooded = run(s, fixed(4));
     CHECK(succeeded(flooded) == 1);
-    CHECK(answered(flooded) > 2600); // four each 0.15 s
+    CHECK(answered(flooded) > 2600); // four per 0.15 s
 
     std::size_t at_time_out = 0;
     for (const lab::bin& b : flooded.bins)
         for (const float rtt : b.rtts)
-            at_time_out += std::abs(rtt - 0.15F) < 1e-4F ? 1U : 0U; // they are all that gave up
+            at_time_out += std::abs(rtt - 0.15F) < 1e-4F ? 1U : 0U; // exactly the requests whose callers gave up
     CHECK(static_cast<double>(at_time_out) == answered(flooded) - 1);
 
-    // Once the callers stay away, the server needs as long as all that work takes.
+    // When the callers stay away, the server first completes all the work that it has.
     s.phases = {{.length = 10, .rate = 1000, .workers = 1},
                 {.length = 40, .rate = 1, .workers = 1},
                 {.length = 50, .rate = 1, .workers = 1}};
@@ -81,7 +82,7 @@ TEST_CASE("A server does the work of callers who gave up") {
           0.8 * relieved.sum(backlog + 10, 100, [](const lab::bin& b) { return b.offered; }));
 }
 
-TEST_CASE("A time-out gives the permit back at once and an answer in time does") {
+TEST_CASE("A permit comes back at the time-out, or with an answer in time") {
     scenario s;
     s.service = 1;
     s.services = spread::fixed;
@@ -97,20 +98,20 @@ TEST_CASE("A time-out gives the permit back at once and an answer in time does")
     CHECK(std::none_of(in_time.begin(), in_time.end(), [](const auto& e) { return e.how == lab::outcome::dropped; }));
 }
 
-TEST_CASE("A response is downstream without holding a worker") {
+TEST_CASE("A response on its way downstream holds no worker") {
     scenario s;
     s.service = 0.1;
     s.services = spread::fixed;
     s.downstream = 0.9;
     s.phases = {{.length = 101, .rate = 1000, .workers = 1}};
     const record r = run(s, fixed(10));
-    CHECK(succeeded(r) == Approx(1000).margin(15)); // ten a second, for a request takes one
+    CHECK(succeeded(r) == Approx(1000).margin(15)); // ten per second, because ten are in flight for 1 s each
     for (const lab::bin& b : r.bins)
         for (const float rtt : b.rtts)
             REQUIRE(rtt >= 0.9999F);
 }
 
-TEST_CASE("Rejected callers leave or retry or wait") {
+TEST_CASE("Rejected callers leave, retry or wait") {
     scenario s;
     s.service = 0.01;
     s.phases = {{.length = 20, .rate = 200, .workers = 1}};
@@ -124,12 +125,12 @@ TEST_CASE("Rejected callers leave or retry or wait") {
     CHECK(rejected(leave) > 1.1 * rejected(retry));
     CHECK(succeeded(retry) > 1.1 * succeeded(leave));
     CHECK(rejected(wait) == 0);
-    CHECK(succeeded(wait) == Approx(2000).epsilon(0.1)); // never idle
+    CHECK(succeeded(wait) == Approx(2000).epsilon(0.1)); // the worker is never idle
     s.time_out = 0.1;
-    CHECK(rejected(run(s, fixed(1))) > 1000); // those who gave up in line
+    CHECK(rejected(run(s, fixed(1))) > 1000); // the callers that gave up while they waited
 }
 
-TEST_CASE("Nothing completes within a stall and no work is lost") {
+TEST_CASE("Nothing completes during a stall, and no work is lost") {
     scenario s;
     s.service = 0.01;
     s.stalls = {.every = 1.5, .lasts = 0.5};
@@ -139,7 +140,7 @@ TEST_CASE("Nothing completes within a stall and no work is lost") {
         s.contention = 0.2;
     const auto ends = ends_of(s, 8);
     for (const auto& [at, dropped] : ends) {
-        const double since = std::fmod(at + 1e-7, 1.5); // the clock has nanoseconds
+        const double since = std::fmod(at + 1e-7, 1.5); // the clock counts whole nanoseconds
         REQUIRE(since <= 1 + 2e-7);
     }
     const double per_second = sharing ? usl(8, 0.2, 0) / 0.01 : 4 / 0.01;

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The lab, against what queueing theory says.
+// The lab's simulation must give what queueing theory says.
 
 #include "lab/record.hpp"
 #include "lab/scenario.hpp"
@@ -26,10 +26,10 @@ struct waiting {
     double expected; // by theory
 };
 
-// The mean wait over some seeds. It is what a run takes longer than one with the same random numbers in which nobody
-// waits, so that the noise of the service times is no part of it. Theory gets the rates that the random numbers
-// happened to have: half of the noise of a wait is theirs.
-template <class Theory> // from offered load, in workers
+// The mean wait over some seeds. For each seed, a second run with the same random numbers has so many workers that no
+// request waits. The wait is the difference of the two runs, so that the noise of the service times cancels out. Theory
+// gets the rates that the random numbers happened to have, because half of the noise of a wait comes from them.
+template <class Theory> // takes the offered load, in workers; returns the wait, in mean service times
 waiting mean_wait(scenario s, std::uint64_t seeds, Theory theory) {
     scenario nobody_waits = s;
     nobody_waits.phases[0].workers += 150 + 10 * std::sqrt(s.phases[0].workers);
@@ -44,15 +44,15 @@ waiting mean_wait(scenario s, std::uint64_t seeds, Theory theory) {
     return w;
 }
 
-// Erlang's delay formula (the same paper), the share that waits: C = B / (1 − ρ (1 − B)). The mean wait over the mean
-// service time is then C / (n − load).
+// Erlang's delay formula, from the same paper as erlang_b(): the share of callers that wait is C = B / (1 − ρ (1 − B)).
+// The mean wait, in mean service times, is then C / (n − load).
 double erlang_wait(std::size_t n, double load) {
     const double b = erlang_b(n, load);
     const auto servers = static_cast<double>(n);
     return b / (1 - load / servers * (1 - b)) / (servers - load);
 }
 
-// As measured with 40 seeds, the standard error of each mean is at most 1.3 %, so that 3 % is no luck.
+// The standard error of each mean is at most 1.3 %, measured with 40 seeds. So a match within 3 % is no luck.
 void check_against_erlang_c(std::size_t workers, double utilisation, std::uint64_t seeds) {
     const scenario s = queue(static_cast<double>(workers), utilisation, 200'000);
     const waiting w = mean_wait(s, seeds, [workers](double load) { return erlang_wait(workers, load); });
@@ -82,18 +82,18 @@ TEST_CASE("40 workers at a utilisation of 0.8 make callers wait as Erlang C says
     check_against_erlang_c(40, 0.8, 30);
 }
 
-TEST_CASE("40 workers that are half idle make nobody wait") {
-    // Three in a million of a service time. That is too rare to be measured to 3 %.
+TEST_CASE("40 workers that are half idle make hardly any caller wait") {
+    // The wait is three millionths of a service time. That is too rare to be measured to 3 %.
     CHECK(erlang_wait(40, 20) == Approx(2.8e-6).epsilon(0.01));
     const waiting w = mean_wait(queue(40, 0.5, 200'000), 2, [](double load) { return erlang_wait(40, load); });
     CHECK(w.mean >= 0);
     CHECK(w.mean < 3e-5);
 }
 
-TEST_CASE("A limit that is the number of workers loses callers as Erlang B says") {
+TEST_CASE("A limit equal to the number of workers rejects callers as Erlang B says") {
     const std::size_t workers = GENERATE(as<std::size_t>{}, 1, 4, 40);
     const double utilisation = GENERATE(0.8, 1.0, 1.5);
-    // Insensitive to how service times are spread.
+    // Erlang B holds for every distribution of the service times.
     const spread services = GENERATE(spread::exponential, spread::fixed, spread::bimodal);
     const scenario s = queue(static_cast<double>(workers), utilisation, 200'000, services);
     const record r = run(s, fixed(workers));
@@ -103,7 +103,7 @@ TEST_CASE("A limit that is the number of workers loses callers as Erlang B says"
 }
 
 // F. Pollaczek (1930), A. Khinchine (1932): with one worker and Poisson arrivals the mean wait is
-// ρ · (1 + v²) / (2 (1 − ρ)) mean service times, v being the variation of the service times.
+// ρ · (1 + v²) / (2 (1 − ρ)) mean service times, where v is the variation of the service times.
 TEST_CASE("One worker makes callers wait as Pollaczek and Khinchine say") {
     const auto check = [](spread services, double squared_variation, double utilisation, std::uint64_t seeds) {
         const waiting w = mean_wait(queue(1, utilisation, 200'000, services), seeds, [squared_variation](double load) {
@@ -120,12 +120,12 @@ TEST_CASE("One worker makes callers wait as Pollaczek and Khinchine say") {
     check(spread::two_classes, (1 + 2500) / 2.0 / (25.5 * 25.5) - 1, 0.5, 2);
 }
 
-// L. Kleinrock: Queueing Systems, Volume 2, section 4.4 (1976): where all share one server equally, the mean time there
-// is s / (1 − ρ), however service times are spread.
+// L. Kleinrock: Queueing Systems, Volume 2, section 4.4 (1976): if all requests share one server equally, their mean
+// time there is s / (1 − ρ), for every distribution of the service times.
 TEST_CASE("Requests that share one server take as long as theory says") {
     const spread services = GENERATE(spread::fixed, spread::exponential, spread::bimodal);
     scenario s = queue(1, 0.5, 200'000, services);
-    s.contention = 1; // of n in service, each is n times slower
+    s.contention = 1; // with n in service, each is n times slower
     double mean = 0;
     for (std::uint64_t seed = 1; seed <= 2; ++seed) {
         const record r = run(s, fixed(no_limit), seed, 1);

@@ -76,7 +76,7 @@ inline std::vector<remembering_limiter::end> ends_of(const lab::scenario& s, std
     return ends;
 }
 
-// Service times of 1 s in the mean. `workers` of them are enough for this utilisation.
+// A scenario with a mean service time of 1 s, in which each worker is busy for the share `utilisation` of the time.
 inline lab::scenario queue(double workers, double utilisation, double arrivals,
                            lab::spread services = lab::spread::exponential) {
     lab::scenario s;

@@ -2,9 +2,9 @@
 // ~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// An hour of a guarded service in virtual time, of all that happens to one: overloads, a capacity that changes,
-// failures, clients that go away, or have no patience. In the end everything has to add up. For the same with real
-// sockets, see examples/beast_server.
+// An hour of a guarded service in virtual time. Everything happens that may happen to a service: overloads, a capacity
+// that changes, failures, clients that go away or do not wait for long. At the end, all counts must add up. For the
+// same with real sockets, see examples/beast_server.
 
 #include <algorithm>
 #include <array>
@@ -53,11 +53,11 @@ struct http {
     }
 };
 
-// What the service can do.
+// What the service can do at the moment.
 struct condition {
     std::size_t workers;
     std::chrono::milliseconds time;
-    double failing; // share of the tasks that throw, and the same share that is answered 503 after half of their time
+    double failing; // this share of the tasks throws, and as large a share is answered 503 after half of its time
 };
 
 constexpr std::array<condition, 6> conditions{
@@ -86,7 +86,7 @@ public:
         }
     }
 
-    // Until nobody is there any more.
+    // Goes on until no client is left.
     void finish() {
         for (int i = 0; i < 10'000 && seen_.calls > ended_; ++i)
             support::pass(context_, step);
@@ -201,13 +201,14 @@ private:
 
 } // namespace
 
-TEST_CASE("An hour of a service, after which everything adds up") {
+TEST_CASE("After an hour of a service, all counts add up") {
     world w{1};
     for (int round = 0; round < 2; ++round)
         for (const condition& c : conditions) {
             const ends before = w.seen();
             w.run(c, 5min);
-            // It is never stuck: at least a third of what the workers can do, whatever happened before.
+            // The service is never stuck: it does at least a third of what its workers can do, whatever happened
+            // before.
             const double possible =
                 std::min(100.0, static_cast<double>(c.workers) * 1000 / static_cast<double>(c.time.count())) * 300;
             INFO(c.workers << " workers, " << c.time.count() << " ms");

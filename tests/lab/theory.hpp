@@ -2,7 +2,7 @@
 // ~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What tests hold the lab against: a limiter that remembers what it saw, and formulas for what it should see.
+// What the tests compare the lab with: a limiter that remembers what it saw, and formulas for what it should see.
 
 #ifndef FLOWGUARD_TESTS_LAB_THEORY_HPP
 #define FLOWGUARD_TESTS_LAB_THEORY_HPP
@@ -14,7 +14,7 @@
 #include "lab/limiter.hpp"
 #include "lab/time.hpp"
 
-// Lets a request through when there are fewer in flight, and remembers when each ended.
+// Admits a request if fewer than `limit` are in flight. Remembers when each request ended, and how.
 class remembering_limiter final : public lab::limiter {
 public:
     struct end {
@@ -40,7 +40,7 @@ private:
     std::vector<end>& ends_;
 };
 
-// Erlang's loss formula: the share that finds all of n servers busy and goes away. A. K. Erlang: Solution of some
+// Erlang's loss formula: the share of callers that find all n servers busy, and leave. A. K. Erlang: Solution of some
 // Problems in the Theory of Probabilities of Significance in Automatic Telephone Exchanges. Elektrotekniker 13, 1917.
 inline double erlang_b(std::size_t n, double load) {
     double b = 1;

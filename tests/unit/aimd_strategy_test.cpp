@@ -79,7 +79,7 @@ TEST_CASE("aimd_strategy does not grow where demand sets the concurrency") {
     CHECK(strategy.update(used_window(100, 50, 100, 10ms)) == 101);
 }
 
-TEST_CASE("aimd_strategy counts what is in flight after a fall of the limit as use of the limit") {
+TEST_CASE("aimd_strategy takes more in flight than the limit, after a fall of it, as full use of the limit") {
     aimd_strategy strategy{10};
     CHECK(strategy.update(used_window(10, 30, 90, 10ms)) == 11);
 }
@@ -102,7 +102,7 @@ TEST_CASE("aimd_strategy lowers the limit whether it binds or not") {
     CHECK(aimd_strategy{100}.update(used_window(100, 3, 4, 6s)) == 90);
 }
 
-TEST_CASE("aimd_strategy lets a share of drops pass") {
+TEST_CASE("aimd_strategy tolerates a share of drops") {
     CHECK(aimd_strategy{100}.update(with_drops(bound_window(100, 10ms), 5, 1s)) == 101);
     CHECK(aimd_strategy{100}.update(with_drops(bound_window(100, 10ms), 6, 1s)) == 90);
     const aimd_options strict{.initial_limit = 100, .drop_tolerance = 0};
@@ -110,7 +110,7 @@ TEST_CASE("aimd_strategy lets a share of drops pass") {
     CHECK(aimd_strategy{strict}.update(with_drops(bound_window(100, 10ms), 1, 1s)) == 90);
 }
 
-TEST_CASE("aimd_strategy takes a mean RTT above rtt_limit for overload") {
+TEST_CASE("aimd_strategy takes a mean RTT above rtt_limit as overload") {
     CHECK(aimd_strategy{100}.update(bound_window(100, 5s)) == 101);
     CHECK(aimd_strategy{100}.update(bound_window(100, 5s + 1ns)) == 90);
     const aimd_options tight{.initial_limit = 100, .rtt_limit = 20ms};
@@ -118,7 +118,7 @@ TEST_CASE("aimd_strategy takes a mean RTT above rtt_limit for overload") {
     CHECK(aimd_strategy{tight}.update(bound_window(100, 21ms)) == 90);
 }
 
-TEST_CASE("aimd_strategy backs off by its ratio, once for a window that is overloaded twice over") {
+TEST_CASE("aimd_strategy backs off by its ratio, and only once if a window has both signs of overload") {
     aimd_strategy strategy{aimd_options{.initial_limit = 100, .backoff_ratio = 0.5}};
     CHECK(strategy.update(with_drops(bound_window(100, 6s), 50, 6s)) == 50);
     CHECK(strategy.update(with_drops(bound_window(50, 6s), 100, 6s)) == 25); // nothing succeeded
@@ -138,14 +138,14 @@ TEST_CASE("aimd_strategy changes nothing for a window that says nothing") {
     aimd_strategy strategy{100};
     CHECK(strategy.update(window{}) == 100);
     window w = support::empty_window(100);
-    w.all.mean = 1h; // of no sample
+    w.all.mean = 1h; // the mean of no samples
     CHECK(strategy.update(w) == 100);
 }
 
 // ---- Properties ----
 
-// D.-M. Chiu, R. Jain, 1989: an increase leaves the difference of two limits as it is, a decrease multiplies it. From
-// 90 − 10 = 80, 40 cuts leave 80 · 0.9⁴⁰ = 1.18, which whole limits show as 1 or 2.
+// D.-M. Chiu, R. Jain, 1989: an increase keeps the difference of two limits, and a decrease multiplies it. The
+// difference is 90 − 10 = 80 at first. After 40 decreases it is 80 · 0.9⁴⁰ = 1.18, which whole limits show as 1 or 2.
 TEST_CASE("aimd_strategy objects that share a resource come to equal limits") {
     aimd_strategy few{10};
     aimd_strategy many{90};

@@ -2,8 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Each allocation of an initiating call fails in turn: the call throws std::bad_alloc, and then no handler is called
-// and no permit lost; or it succeeds. Replaces the global operator new, which is why this is a program of its own.
+// Each allocation of an initiating call fails in turn. Then the call either throws std::bad_alloc, calls no handler and
+// loses no permit; or it succeeds. Replaces the global operator new, so it must be a program of its own.
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -31,14 +31,14 @@ using flowguard::error_code;
 using flowguard::permit;
 using namespace std::chrono_literals;
 
-// What all initiations of one kind have in common. `Executor` is the handler's.
+// What all initiating calls share. `Executor` is the type of the handler's executor.
 template <class Executor>
 struct fixture {
     asio::io_context context{1};
-    std::optional<Executor> executor; // goes before the context
+    std::optional<Executor> executor; // destroyed before the context
     std::optional<dynamic_semaphore> semaphore{std::in_place, context, 1};
     asio::cancellation_signal signal;
-    std::shared_ptr<int> canary = std::make_shared<int>(0); // is kept by handlers, and counts their calls
+    std::shared_ptr<int> canary = std::make_shared<int>(0); // each handler keeps a copy; the value counts their calls
 
     fixture() {
         if constexpr (std::is_same_v<Executor, asio::any_io_executor>)
@@ -54,8 +54,8 @@ struct fixture {
     }
 };
 
-// Calls `initiate(fixture)` again and again, each time with another allocation that fails, until none is left to.
-// Afterwards, `held` permits are still held by somebody else. With `waits`, a wait begins that somebody has to end.
+// Calls `initiate(fixture, handler)` again and again, each time with another allocation that fails, until no allocation
+// is left to fail. `prepare(fixture)` returns the permit that is held meanwhile.
 template <class Executor, class Prepare, class Initiate>
 void fail_each(Prepare prepare, Initiate initiate) {
     int failed = 0;
@@ -82,13 +82,13 @@ void fail_each(Prepare prepare, Initiate initiate) {
         CHECK((!all_succeeded || !thrown));
         failed += thrown ? 1 : 0;
         f.signal.emit(asio::cancellation_type::none);
-        held = {}; // whoever waits is served now
+        held = {}; // a waiter is served now
         f.context.poll();
         CHECK(*f.canary == (thrown ? 0 : 1));
         CHECK(f.semaphore->waiting() == 0);
         CHECK(f.semaphore->in_flight() == 0);
         f.signal.emit(asio::cancellation_type::all);
-        f.executor.reset(); // the strand may have kept a handler that it has no memory to run
+        f.executor.reset(); // the strand may have kept a handler that it had no memory to run
         CHECK(f.canary.use_count() == 1);
         if (all_succeeded)
             break;
@@ -112,21 +112,21 @@ constexpr auto closed = [](auto& f) {
 
 #define FLOWGUARD_KINDS io_executor, io_strand, asio::any_io_executor, asio::io_context::strand
 
-TEMPLATE_TEST_CASE("A permit that is free", "", FLOWGUARD_KINDS) {
+TEMPLATE_TEST_CASE("An allocation that fails loses no permit that is free", "", FLOWGUARD_KINDS) {
     fail_each<TestType>(free_permit,
                         [](auto& f, auto handler) { f.semaphore->async_acquire_permit(std::move(handler)); });
     fail_each<TestType>(free_permit,
                         [](auto& f, auto handler) { f.semaphore->async_acquire_permit_for(1h, std::move(handler)); });
 }
 
-TEMPLATE_TEST_CASE("A permit to wait for", "", FLOWGUARD_KINDS) {
+TEMPLATE_TEST_CASE("An allocation that fails loses no permit that a caller waits for", "", FLOWGUARD_KINDS) {
     fail_each<TestType>(no_permit,
                         [](auto& f, auto handler) { f.semaphore->async_acquire_permit(std::move(handler)); });
     fail_each<TestType>(no_permit,
                         [](auto& f, auto handler) { f.semaphore->async_acquire_permit_for(1h, std::move(handler)); });
 }
 
-TEMPLATE_TEST_CASE("A permit to wait for until cancelled", "", FLOWGUARD_KINDS) {
+TEMPLATE_TEST_CASE("An allocation that fails loses no permit of a wait that can be cancelled", "", FLOWGUARD_KINDS) {
     fail_each<TestType>(no_permit, [](auto& f, auto handler) {
         f.semaphore->async_acquire_permit(asio::bind_cancellation_slot(f.signal.slot(), std::move(handler)));
     });
@@ -135,19 +135,20 @@ TEMPLATE_TEST_CASE("A permit to wait for until cancelled", "", FLOWGUARD_KINDS) 
     });
 }
 
-TEMPLATE_TEST_CASE("A semaphore that is closed", "", FLOWGUARD_KINDS) {
+TEMPLATE_TEST_CASE("An allocation that fails at a closed semaphore leaves it as it is", "", FLOWGUARD_KINDS) {
     fail_each<TestType>(closed, [](auto& f, auto handler) { f.semaphore->async_acquire_permit(std::move(handler)); });
     fail_each<TestType>(closed,
                         [](auto& f, auto handler) { f.semaphore->async_acquire_permit_for(1h, std::move(handler)); });
 }
 
-TEMPLATE_TEST_CASE("A deadline that has passed", "", FLOWGUARD_KINDS) {
+TEMPLATE_TEST_CASE("An allocation that fails loses no permit of a wait whose deadline has passed", "",
+                   FLOWGUARD_KINDS) {
     fail_each<TestType>(no_permit, [](auto& f, auto handler) {
         f.semaphore->async_acquire_permit_until(std::chrono::steady_clock::time_point::min(), std::move(handler));
     });
 }
 
-TEMPLATE_TEST_CASE("A ticket of a guard", "", FLOWGUARD_KINDS) {
+TEMPLATE_TEST_CASE("An allocation that fails loses no ticket of a guard", "", FLOWGUARD_KINDS) {
     using guard_type = flowguard::flow_guard<flowguard::fixed_limit>;
     for (int k = 1;; ++k) {
         REQUIRE(k < 100);

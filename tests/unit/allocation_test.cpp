@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Replaces the global operator new, which is why this is a program of its own.
+// Replaces the global operator new, so it must be a program of its own.
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -34,8 +34,8 @@ asio::awaitable<int> ready() {
     co_return 1;
 }
 
-// How many allocations `calls` calls make in one coroutine, after some more to warm up. The calls are
-// many enough for several windows.
+// Returns how many allocations `calls` calls make in one coroutine, after some calls to warm up. There are enough calls
+// for several windows.
 template <class Call>
 std::uint64_t allocations_of(Call call) {
     std::uint64_t before = 0;
@@ -69,7 +69,7 @@ TEST_CASE("Allocations are counted") {
           }) == calls);
 }
 
-TEST_CASE("A guarded call with a permit free allocates nothing") {
+TEST_CASE("A guarded call allocates nothing if a permit is free") {
     flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
     CHECK(allocations_of([&] { return guard.run(ready()); }) == 0);
     CHECK(guard.stats().windows > 5);
@@ -109,7 +109,7 @@ struct many_small_windows {
 
 } // namespace
 
-TEST_CASE("Windows that are closed without their stragglers allocate nothing, however many run on") {
+TEST_CASE("Windows that close without their stragglers allocate nothing, however many stragglers there are") {
     using std::chrono::milliseconds;
     using guard_type = flowguard::flow_guard<many_small_windows, support::manual_clock>;
     support::manual_clock::at = {};
@@ -117,7 +117,7 @@ TEST_CASE("Windows that are closed without their stragglers allocate nothing, ho
     constexpr std::uint64_t stragglers = 50'000;
     std::vector<guard_type::ticket> held;
     held.reserve(stragglers);
-    for (std::size_t i = 0; i < many_small_windows::limit * 3 / 2; ++i) // the first window is a usual one
+    for (std::size_t i = 0; i < many_small_windows::limit * 3 / 2; ++i) // the first window has the usual size
         guard.try_acquire().success();
     REQUIRE(guard.stats().windows == 1);
     const std::uint64_t before = allocations.load();
@@ -140,7 +140,7 @@ TEST_CASE("Windows that are closed without their stragglers allocate nothing, ho
     CHECK(guard.stats().windows == 1 + stragglers + 10);
 }
 
-TEST_CASE("A permit of a semaphore allocates nothing when it is free") {
+TEST_CASE("Acquiring a free permit of a semaphore allocates nothing") {
     asio::io_context context;
     flowguard::dynamic_semaphore semaphore{context, 1};
     CHECK(allocations_of(
@@ -149,7 +149,7 @@ TEST_CASE("A permit of a semaphore allocates nothing when it is free") {
 
 namespace {
 
-// A caller that takes a ticket again and again, and always has to wait for it.
+// Takes a ticket again and again, and has to wait for it each time.
 class caller {
 public:
     using executor_type = asio::io_context::executor_type;
@@ -173,7 +173,7 @@ private:
 
 } // namespace
 
-TEST_CASE("Tickets that are handed from one to the next allocate nothing") {
+TEST_CASE("Tickets that pass from one caller to the next allocate nothing") {
     asio::io_context context{1};
     flowguard::flow_guard guard{flowguard::fixed_limit{1}};
     int rounds = calls;
@@ -195,8 +195,7 @@ TEST_CASE("Tickets that are handed from one to the next allocate nothing") {
 
 namespace {
 
-// Two coroutines that hand one permit to and fro, each waiting for it every time. With `signals`, each can be
-// cancelled.
+// Two coroutines pass one permit to and fro, and each waits for it every time. With `signals`, each can be cancelled.
 template <class Acquire>
 std::uint64_t allocations_of_hand_over(asio::io_context& context, Acquire acquire,
                                        std::array<asio::cancellation_signal, 2>* signals = nullptr) {
@@ -213,7 +212,7 @@ std::uint64_t allocations_of_hand_over(asio::io_context& context, Acquire acquir
                         before = allocations.load();
                     if (rounds == warm_up + calls)
                         after = allocations.load();
-                    co_await asio::post(asio::use_awaitable); // so that the other comes to wait
+                    co_await asio::post(asio::use_awaitable); // so that the other one begins to wait
                 }
             },
             asio::bind_cancellation_slot(signals != nullptr ? (*signals)[i].slot() : asio::cancellation_slot(),
@@ -246,7 +245,7 @@ TEST_CASE("Coroutines that wait for a guard's permit allocate nothing, with a lo
         flowguard::flow_guard guard{flowguard::fixed_limit{1}, options};
         const std::uint64_t allocated =
             allocations_of_hand_over(context, [&] { return guard.async_acquire(asio::use_awaitable); });
-        CHECK(guard.stats().ignored == warm_up + calls + 1); // the other one's last
+        CHECK(guard.stats().ignored == warm_up + calls + 1); // the last one is the other coroutine's
         return allocated;
     };
     CHECK(of_guard({}) == 0);
@@ -260,7 +259,7 @@ TEST_CASE("A waiter takes at most 160 bytes beyond its handler") {
     };
     asio::io_context context{1};
     flowguard::dynamic_semaphore semaphore{context, 0};
-    semaphore.async_acquire(handler{}); // the semaphore and the context come to know each other
+    semaphore.async_acquire(handler{}); // registers the semaphore with the context
     const std::uint64_t before = support::allocated_bytes.load();
     semaphore.async_acquire(handler{});
     const std::uint64_t taken = support::allocated_bytes.load() - before;

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A guard in servers whose handlers are callbacks, as docs/http.md shows it.
+// A guard in servers whose handlers are callbacks, as in docs/http.md.
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -21,7 +21,7 @@ namespace {
 
 using support::poll;
 
-// As in Crow: the server keeps the response until end() is called, by whichever thread. Ended is what was sent.
+// As in Crow: the server keeps the response until any thread calls end(), which sends it.
 namespace crow_like {
 
 struct request {
@@ -45,7 +45,7 @@ private:
 
 } // namespace crow_like
 
-// As in restinio: the handler shares the request, and answers through it, then or later.
+// As in restinio: the handler shares the request, and answers through it, at once or later.
 namespace restinio_like {
 
 enum class request_handling_status { accepted, rejected };
@@ -60,7 +60,7 @@ using request_handle = std::shared_ptr<request>;
 
 } // namespace restinio_like
 
-// A database with callbacks, that answers when it is let.
+// A database with callbacks. It answers when the test says so.
 class database {
 public:
     void query(const std::string& what, std::function<void(bool, std::string)> done) {
@@ -82,7 +82,7 @@ private:
 
 } // namespace
 
-TEST_CASE("A handler that is a callback, and sheds") {
+TEST_CASE("A guard sheds in a handler that is a callback") {
     using crow_like::request;
     using crow_like::response;
 
@@ -125,7 +125,7 @@ TEST_CASE("A handler that is a callback, and sheds") {
     CHECK(guard.stats().shed == 1);
 }
 
-TEST_CASE("A handler that is a callback, and waits") {
+TEST_CASE("A guard lets calls wait in a handler that is a callback") {
     using restinio_like::request_handle;
     using restinio_like::request_handling_status;
 

@@ -33,7 +33,7 @@ using flowguard::detail::classify_by;
 using flowguard::error_code;
 using flowguard::outcome;
 
-// A std::expected, as far as it matters, for C++20.
+// A std::expected for C++20, as far as a classifier looks at it.
 template <class T, class E>
 class expected {
 public:
@@ -68,7 +68,7 @@ outcome of_result(const T& result) {
     return default_classifier{}(result);
 }
 
-TEST_CASE("An error code is a success, ignored, or a drop") {
+TEST_CASE("An error code counts as a success, as ignored, or as a drop") {
     CHECK(classify(none) == outcome::success);
     CHECK(classify(aborted) == outcome::ignored);
     CHECK(classify(timed_out) == outcome::dropped);
@@ -80,7 +80,7 @@ TEST_CASE("An error code is a success, ignored, or a drop") {
     STATIC_REQUIRE(noexcept(classify(none)));
 }
 
-TEST_CASE("No result is a success") {
+TEST_CASE("A task without a result counts as a success") {
     CHECK(default_classifier{}() == outcome::success);
 }
 
@@ -89,7 +89,7 @@ TEST_CASE("An exception with an error code is classified by that code") {
     CHECK(of_exception(asio::system_error(timed_out)) == outcome::dropped);
     CHECK(of_exception(asio::system_error(aborted, "with a text")) == outcome::ignored);
 
-    // The standard's, whichever Asio it is.
+    // The error codes of the standard library count with both Asios.
     using std::errc;
     CHECK(of_exception(std::system_error(std::make_error_code(errc::operation_canceled))) == outcome::ignored);
     CHECK(of_exception(std::system_error(std::make_error_code(errc::timed_out))) == outcome::dropped);
@@ -108,7 +108,7 @@ TEST_CASE("An exception without an error code is a drop") {
     CHECK(of_exception(std::runtime_error("no luck")) == outcome::dropped);
     CHECK(of_exception(std::logic_error("no sense")) == outcome::dropped);
     CHECK(of_exception(42) == outcome::dropped);
-    CHECK(of_exception(aborted) == outcome::dropped); // a bare code, thrown
+    CHECK(of_exception(aborted) == outcome::dropped); // the thrown object is the error code itself
 }
 
 TEST_CASE("A result that is an error code is classified by it") {
@@ -126,7 +126,7 @@ TEST_CASE("A tuple that begins with an error code is classified by it") {
     CHECK(of_result(std::tuple<error_code, std::unique_ptr<int>>{aborted, nullptr}) == outcome::ignored);
 }
 
-TEST_CASE("A tuple that has an error code elsewhere, or none, is a success") {
+TEST_CASE("A tuple that does not begin with an error code is a success") {
     CHECK(of_result(std::tuple{42, timed_out}) == outcome::success);
     CHECK(of_result(std::tuple{42, 43}) == outcome::success);
     CHECK(of_result(std::tuple<>{}) == outcome::success);
@@ -175,7 +175,7 @@ TEST_CASE("An expected with an error code is classified by it") {
     CHECK(of_result(result::failed(none)) == outcome::success);
 }
 
-TEST_CASE("An expected with an error enumeration is classified as its code") {
+TEST_CASE("An expected with an error enumeration is classified like its error code") {
     using basic_errors = expected<int, asio::error::basic_errors>;
     CHECK(of_result(basic_errors::failed(asio::error::operation_aborted)) == outcome::ignored);
     CHECK(of_result(basic_errors::failed(asio::error::timed_out)) == outcome::dropped);
@@ -198,7 +198,7 @@ TEST_CASE("Any other result is a success") {
     CHECK(of_result(response{503}) == outcome::success);
 }
 
-TEST_CASE("A classifier that takes a result only leaves exceptions to the default") {
+TEST_CASE("A classifier that takes only results leaves exceptions to the default") {
     auto classifier = [](const int& status) { return status == 503 ? outcome::dropped : outcome::success; };
     CHECK(classify_by(classifier, 503) == outcome::dropped);
     CHECK(classify_by(classifier, 200) == outcome::success);
@@ -206,7 +206,7 @@ TEST_CASE("A classifier that takes a result only leaves exceptions to the defaul
     CHECK(classify_by(classifier, std::make_exception_ptr(std::runtime_error("no luck"))) == outcome::dropped);
 }
 
-TEST_CASE("A classifier that takes exceptions only leaves results to the default") {
+TEST_CASE("A classifier that takes only exceptions leaves results to the default") {
     auto classifier = [](std::exception_ptr) { return outcome::ignored; };
     CHECK(classify_by(classifier, std::make_exception_ptr(std::runtime_error("bad request"))) == outcome::ignored);
     CHECK(classify_by(classifier) == outcome::success);
@@ -231,13 +231,13 @@ TEST_CASE("A classifier may take both results and exceptions") {
     CHECK(classify_by(classifier, std::make_exception_ptr(std::runtime_error("no luck"))) == outcome::ignored);
 }
 
-TEST_CASE("A classifier overrides the default where both know the result") {
+TEST_CASE("A classifier overrides the default if both accept the result") {
     auto classifier = [](const error_code& e) { return e == timed_out ? outcome::success : outcome::dropped; };
     CHECK(classify_by(classifier, timed_out) == outcome::success);
     CHECK(classify_by(classifier, aborted) == outcome::dropped);
 }
 
-TEST_CASE("A classifier takes some way in which the task may end") {
+TEST_CASE("A classifier must take at least one way in which the task may end") {
     using flowguard::detail::classifies_task;
     const auto of_number = [](int) { return outcome::success; };
     const auto of_exception = [](std::exception_ptr) { return outcome::success; };
@@ -266,9 +266,9 @@ TEST_CASE("A classifier may have a state, and change it") {
     CHECK(calls == 2);
 }
 
-// Ready-made ones
+// Ready-made classifiers
 
-TEST_CASE("An HTTP status is a success, ignored, or a drop") {
+TEST_CASE("An HTTP status counts as a success, as ignored, or as a drop") {
     using flowguard::classify_http_status;
     for (const unsigned status : {100U, 200U, 204U, 301U, 304U, 404U, 410U})
         CHECK(classify_http_status(status) == outcome::success);
@@ -292,13 +292,13 @@ TEST_CASE("A response is classified by the status that is found in it") {
     CHECK(flowguard::by_http_status()(429) == outcome::dropped);
     using by_code = decltype(flowguard::by_http_status(&response::code));
     STATIC_REQUIRE(classifies<by_code, response>);
-    STATIC_REQUIRE_FALSE(classifies<by_code, std::exception_ptr>); // the default one stands in
+    STATIC_REQUIRE_FALSE(classifies<by_code, std::exception_ptr>); // the default classifier takes it
     STATIC_REQUIRE_FALSE(classifies<by_code, int>);
     STATIC_REQUIRE_FALSE(classifies<flowguard::by_http_status<>, std::exception_ptr>);
     STATIC_REQUIRE(flowguard::detail::classifies_task<flowguard::by_http_status<>, int>);
 }
 
-TEST_CASE("An SQLSTATE is a success, ignored, or a drop") {
+TEST_CASE("An SQLSTATE counts as a success, as ignored, or as a drop") {
     using flowguard::classify_sqlstate;
     for (const char* state : {"00000", "01000", "02000"})
         CHECK(classify_sqlstate(state) == outcome::success);

@@ -62,7 +62,7 @@ TEST_CASE("Times in another unit are rounded up, and stay within their type") {
     CHECK(saturated_cast<nanoseconds>(real_seconds{-1e30}) == nanoseconds::min());
 }
 
-TEST_CASE("The time of a clock with an epoch centuries ago goes on in nanoseconds") {
+TEST_CASE("A clock whose epoch is centuries ago counts in nanoseconds from its first time on") {
     using clock = support::manual_clock_of<ticks_of_100ns>;
     clock::at = ticks_of_100ns{133'500'000'000'000'000}; // 2024, from 1601
     CHECK(time_now<clock>() == 0ns);
@@ -89,7 +89,7 @@ TEST_CASE("A deadline after some time stays within its clock") {
     CHECK(deadline(nanoseconds::min(), -1s) == nanoseconds::min());
 }
 
-TEST_CASE("A queue stands when each wait was too long for an interval, whatever the clock is set to") {
+TEST_CASE("A queue stands after an interval of waits that are too long, whatever time the clock shows") {
     const nanoseconds start = GENERATE(as<nanoseconds>{}, 9h, -9h, nanoseconds::min(), nanoseconds::max() - 300ms);
     standing_queue queue{5ms, 100ms};
     const auto stands = [&](nanoseconds waited, nanoseconds now) {
@@ -111,7 +111,7 @@ TEST_CASE("A queue does not stand at the first look") {
     CHECK(queue.stands());
 }
 
-TEST_CASE("A clock set back delays the end of a standing queue by an interval at most") {
+TEST_CASE("A clock set back delays the end of a standing queue by at most one interval") {
     standing_queue queue{5ms, 100ms};
     queue.look(1ms, 9h);
     queue.look(6ms, 9h + 100ms);
@@ -124,7 +124,7 @@ TEST_CASE("A clock set back delays the end of a standing queue by an interval at
     CHECK_FALSE(queue.stands());
 }
 
-TEST_CASE("A clock set forward by years makes a queue stand by the second look that is too long, not before") {
+TEST_CASE("A clock set forward by years makes a queue stand at the second look with a long wait, not earlier") {
     standing_queue queue{5ms, 100ms};
     queue.look(1ms, nanoseconds::min());
     queue.look(1ms, nanoseconds::max());

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What types promise about copies, moves and exceptions; mostly checked by compiling this.
+// What types promise about copies, moves and exceptions. Compiling this file checks most of it.
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -34,19 +34,19 @@ using flowguard::plan;
 using flowguard::vegas_strategy;
 using flowguard::window;
 
-// A unique holder of something, whose moves cannot fail.
+// A type that is the only owner of something, and whose moves cannot fail.
 template <class T>
 concept unique_holder =
     std::is_nothrow_default_constructible_v<T> && std::is_nothrow_move_constructible_v<T> &&
     std::is_nothrow_move_assignable_v<T> && std::is_nothrow_swappable_v<T> && std::is_nothrow_destructible_v<T> &&
     !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 
-// What stays where it was made.
+// A type that can be neither copied nor moved.
 template <class T>
 concept pinned = !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> &&
                  !std::is_move_constructible_v<T> && !std::is_move_assignable_v<T> && std::is_nothrow_destructible_v<T>;
 
-// True only when asked explicitly: never where an int is wanted.
+// A type that converts to bool only explicitly, and so never to an int.
 template <class T>
 concept explicit_truth = std::constructible_from<bool, const T&> && !std::convertible_to<const T&, bool> &&
                          noexcept(static_cast<bool>(std::declval<const T&>()));
@@ -139,7 +139,7 @@ consteval void check_guard(Guard* g = nullptr, typename Guard::ticket* t = nullp
     static_assert(noexcept(t->success()) && noexcept(t->ignore()) && noexcept(t->drop()));
     static_assert(noexcept(t->finish(flowguard::outcome::dropped)));
 
-    // Results, by the task's.
+    // The result of each call, by the result of its task.
     using executor = asio::io_context::executor_type;
     using to_int = asio::awaitable<int> (*)();
     using to_void = asio::awaitable<void> (*)();
@@ -160,7 +160,7 @@ concept can_run = requires(guard_type& g, Task&& task) { g.run(std::forward<Task
 
 static_assert(can_run<asio::awaitable<int>>);
 static_assert(can_run<asio::awaitable<int> (*)()>);
-static_assert(!can_run<asio::awaitable<int>&>); // has to be moved
+static_assert(!can_run<asio::awaitable<int>&>); // must be moved
 static_assert(!can_run<int>);
 static_assert(!can_run<int (*)()>);
 static_assert(!can_run<asio::awaitable<int> (*)(int)>);

@@ -19,8 +19,9 @@ using support::manual_clock;
 using executor = asio::io_context::executor_type;
 using deadline = flowguard::detail::deadline<flowguard::detail::until<manual_clock>, executor>;
 
-// The three parties, in every order in which they may be through: s, the initiating call that started it; e, its
-// expiry; c, the completion. What each says: "!" for a call of time_out(), "*" if it is the last.
+// Lets the three parties of a deadline be through in the given order: s, the initiating call that started the timer; e,
+// the timer's expiry; c, the completion. Adds "!" after the party that calls time_out(), and "*" after the one that is
+// told to be the last.
 std::string order_of(const std::string& parties) {
     asio::io_context context;
     deadline d({manual_clock::time_point(1ms)}, context.get_executor());
@@ -37,8 +38,7 @@ std::string order_of(const std::string& parties) {
     return said;
 }
 
-TEST_CASE(
-    "Of the three parties of a deadline the last one is told so, and the time-out comes once both sides are there") {
+TEST_CASE("The last party of a deadline is told so, and time_out() is called once start and expiry are through") {
     CHECK(order_of("sec") == "se!c*");
     CHECK(order_of("sce") == "sce!*");
     CHECK(order_of("esc") == "es!c*");
@@ -59,7 +59,7 @@ TEST_CASE("A deadline has passed at its time, not before") {
     CHECK(passed(1h));
 }
 
-TEST_CASE("The timer of a deadline expires on its executor, or is cancelled by the completion") {
+TEST_CASE("The timer of a deadline expires on its executor, or the completion cancels it") {
     asio::io_context context;
     manual_clock::at = 0ms;
     std::string seen;
@@ -79,14 +79,14 @@ TEST_CASE("The timer of a deadline expires on its executor, or is cancelled by t
     }
 }
 
-TEST_CASE("A time after now is the latest there is, where it does not fit") {
+TEST_CASE("A time that does not fit into the clock's type is the latest time of that type") {
     using flowguard::detail::after;
     manual_clock::at = 1h;
     CHECK(after<manual_clock>(1ms).time == manual_clock::time_point(1h + 1ms));
     CHECK(after<manual_clock>(manual_clock::duration::max()).time == manual_clock::time_point::max());
 }
 
-TEST_CASE("Without a deadline the completion is the only party") {
+TEST_CASE("Without a deadline, the completion is the only party") {
     asio::io_context context;
     flowguard::detail::deadline<flowguard::detail::without_deadline, executor> none({}, context.get_executor());
     CHECK(none.completion_through());

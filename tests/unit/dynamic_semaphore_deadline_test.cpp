@@ -2,8 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Waits that end at a given time. Nothing here sleeps: a deadline is either past, or far away, or the only thing
-// that a context has to run for.
+// Waits that end at a given time. No test sleeps: a deadline has passed, or is far away, or is all that a context waits
+// for.
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -32,7 +32,7 @@ using steady = std::chrono::steady_clock;
 
 } // namespace
 
-TEST_CASE("A permit that is free is taken, even when the time is over") {
+TEST_CASE("A free permit is taken even after the deadline") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     const auto late = start(context, semaphore.acquire_for(-1s));
@@ -41,7 +41,7 @@ TEST_CASE("A permit that is free is taken, even when the time is over") {
     CHECK(semaphore.in_flight() == 1);
 }
 
-TEST_CASE("A wait whose time is over ends at once, but not inside the call") {
+TEST_CASE("A wait whose deadline has passed ends at once, but not inside the call") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     const permit held = semaphore.try_acquire_permit();
@@ -57,14 +57,14 @@ TEST_CASE("A wait whose time is over ends at once, but not inside the call") {
     CHECK(semaphore.in_flight() == 1);
 }
 
-TEST_CASE("A wait ends when its time is over, and has taken no permit") {
+TEST_CASE("A wait ends at its deadline, and takes no permit") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     permit held = semaphore.try_acquire_permit();
     const auto began = steady::now();
     const auto first = start(context, semaphore.acquire_for(2ms));
     const auto heavy = start(context, semaphore.acquire_until(began + 1ms, 2));
-    context.run(); // until nobody waits any more
+    context.run(); // until no waiter is left
     CHECK(steady::now() - began >= 2ms);
     CHECK(first->code() == error::wait_timeout);
     CHECK(heavy->code() == error::wait_timeout);
@@ -73,7 +73,7 @@ TEST_CASE("A wait ends when its time is over, and has taken no permit") {
     CHECK(semaphore.available_permits() == 1);
 }
 
-TEST_CASE("A grant ends a wait before its time, and the timer with it") {
+TEST_CASE("A grant ends a wait before its deadline, and cancels its timer") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     permit held = semaphore.try_acquire_permit();
@@ -87,13 +87,13 @@ TEST_CASE("A grant ends a wait before its time, and the timer with it") {
     CHECK(semaphore.waiting() == 2);
     held.release();
     context.restart();
-    context.run(); // would take a day with the timer
+    context.run(); // would take a day if the timer were still set
     CHECK(coroutine->succeeded());
     CHECK_FALSE(callback);
     CHECK(semaphore.available_permits() == 0); // the coroutine's result holds it
 }
 
-TEST_CASE("A wait with a deadline can be cancelled, closed and left alone") {
+TEST_CASE("A wait with a deadline ends by its cancellation, and with its semaphore") {
     asio::io_context context;
     std::optional<dynamic_semaphore> semaphore;
     semaphore.emplace(context, 1);
@@ -130,7 +130,7 @@ TEST_CASE("A wait with a deadline can be cancelled, closed and left alone") {
     CHECK(context.stopped());
 }
 
-TEST_CASE("A wait with a deadline goes with its context, in either order") {
+TEST_CASE("The end of a context destroys a wait with a deadline, whatever the wait's state") {
     auto context = std::make_unique<asio::io_context>();
     auto semaphore = std::make_unique<dynamic_semaphore>(*context, 1);
     permit held = semaphore->try_acquire_permit();
@@ -161,14 +161,14 @@ TEST_CASE("A wait with a deadline goes with its context, in either order") {
     CHECK(*watched == 1);
 }
 
-TEST_CASE("A future that waits with a deadline goes with the context of its timer") {
+TEST_CASE("The end of a context breaks the promise of a future that waits there with a deadline") {
     auto context = std::make_unique<asio::io_context>();
     dynamic_semaphore semaphore{*context, 1};
     const permit held = semaphore.try_acquire_permit();
     std::future<void> waits = semaphore.async_acquire_for(24h, asio::use_future);
     CHECK(semaphore.waiting() == 1);
     context.reset();
-#if defined(FLOWGUARD_USE_BOOST_ASIO) // and newer Asios: a promise's executor is of the system's context, which stays
+#if defined(FLOWGUARD_USE_BOOST_ASIO) // and newer Asios: a promise's executor is of the system context, which stays
     CHECK(semaphore.waiting() == 1);
     semaphore.close();
     CHECK_THROWS_AS(waits.get(), asio::system_error);
@@ -181,7 +181,7 @@ TEST_CASE("A future that waits with a deadline goes with the context of its time
 
 namespace {
 
-// Emits a signal when it goes.
+// Emits a signal when it is destroyed.
 struct emitter {
     asio::cancellation_signal* signal;
     ~emitter() { signal->emit(asio::cancellation_type::all); }
@@ -189,7 +189,7 @@ struct emitter {
 
 } // namespace
 
-TEST_CASE("A waiter that is cancelled while its context goes is ended once") {
+TEST_CASE("A waiter that is cancelled while its context is destroyed is ended once") {
     const bool timed = GENERATE(false, true);
     asio::cancellation_signal signal;
     auto context = std::make_unique<asio::io_context>();
@@ -262,7 +262,7 @@ TEST_CASE("Deadlines work with every kind of executor and token") {
 
 namespace {
 
-// Fails at the nth allocation from now.
+// Fails at the n-th allocation from now on.
 template <class T>
 struct failing_allocator {
     using value_type = T;
@@ -291,7 +291,7 @@ struct failing_allocator {
 
 } // namespace
 
-TEST_CASE("An allocator that fails makes the initiating call fail, and nothing else") {
+TEST_CASE("If the handler's allocator fails, the initiating call fails, and nothing else changes") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     permit held = semaphore.try_acquire_permit();
@@ -312,14 +312,14 @@ TEST_CASE("An allocator that fails makes the initiating call fail, and nothing e
         std::bad_alloc);
     CHECK(live == 0);
     CHECK(semaphore.waiting() == 0);
-    signal.emit(asio::cancellation_type::all); // finds nobody
+    signal.emit(asio::cancellation_type::all); // finds no waiter
     context.poll();
     CHECK(calls == 0);
     held.release();
     CHECK(semaphore.available_permits() == 1);
 }
 
-TEST_CASE("A handler's allocator is not asked when the wait is completed") {
+TEST_CASE("The completion of a wait allocates nothing with the handler's allocator") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     permit held = semaphore.try_acquire_permit();
@@ -343,7 +343,7 @@ TEST_CASE("A handler's allocator is not asked when the wait is completed") {
 
 namespace {
 
-// Its move fails when told so.
+// Its move throws when told so.
 struct fragile_handler {
     bool* fails;
     int* calls;
@@ -358,7 +358,7 @@ struct fragile_handler {
 
 } // namespace
 
-TEST_CASE("A handler whose move throws loses its call, but no permit") {
+TEST_CASE("A handler whose move throws is not called, but no permit is lost") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     permit held = semaphore.try_acquire_permit();
@@ -373,7 +373,7 @@ TEST_CASE("A handler whose move throws loses its call, but no permit") {
             semaphore.async_acquire_permit(fragile_handler(fails, calls));
         fails = true;
         held.release();
-        CHECK(semaphore.in_flight() == 1); // on its way
+        CHECK(semaphore.in_flight() == 1); // the permit is on its way to the handler
         CHECK_THROWS_AS(context.run(), std::string);
     }
     SECTION("before it waits") {

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Work that takes several permits at once.
+// Calls that take several permits at once.
 
 #include <catch2/catch.hpp>
 #include <cstddef>
@@ -34,7 +34,7 @@ void start_light_waiters(dynamic_semaphore& semaphore, int& served) {
 
 } // namespace
 
-TEST_CASE("Several permits are taken and given back together") {
+TEST_CASE("Several permits are taken and released together") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 5};
     CHECK(semaphore.try_acquire_n(3));
@@ -46,7 +46,7 @@ TEST_CASE("Several permits are taken and given back together") {
     CHECK(semaphore.available_permits() == 5);
 }
 
-TEST_CASE("A permit knows how many it holds, and gives all of them back") {
+TEST_CASE("A permit knows how many it holds, and releases all of them") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 5};
     permit three = semaphore.try_acquire_permit_n(3);
@@ -68,7 +68,7 @@ TEST_CASE("A permit knows how many it holds, and gives all of them back") {
     CHECK(semaphore.available_permits() == 5);
 }
 
-TEST_CASE("Who wants several permits waits until they come together, and is not overtaken meanwhile") {
+TEST_CASE("A waiter for several permits waits until they come together, and is not overtaken meanwhile") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 3};
     REQUIRE(semaphore.try_acquire_n(3));
@@ -86,7 +86,7 @@ TEST_CASE("Who wants several permits waits until they come together, and is not 
     semaphore.release();
     context.poll();
     CHECK(order == "h");
-    semaphore.release(2); // one for the light one, and one is left
+    semaphore.release(2); // the light waiter takes one, and one is left
     context.poll();
     CHECK(order == "hl");
     CHECK(semaphore.available_permits() == 1);
@@ -94,7 +94,7 @@ TEST_CASE("Who wants several permits waits until they come together, and is not 
     CHECK(semaphore.available_permits() == 3);
 }
 
-TEST_CASE("A permit of several serves several waiters, and a permit of one adds up") {
+TEST_CASE("A release of several permits serves several waiters, and smaller releases add up") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 4};
     permit four = semaphore.try_acquire_permit_n(4);
@@ -121,7 +121,7 @@ TEST_CASE("A permit of several serves several waiters, and a permit of one adds 
     CHECK(semaphore.available_permits() == 4);
 }
 
-TEST_CASE("Who is behind a waiter for several permits goes on when that one is cancelled") {
+TEST_CASE("A waiter behind one for several permits goes on when that one is cancelled") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 2};
     const permit one = semaphore.try_acquire_permit();
@@ -136,7 +136,7 @@ TEST_CASE("Who is behind a waiter for several permits goes on when that one is c
     CHECK(light->succeeded());
 }
 
-TEST_CASE("Who wants more than the limit waits until it is raised") {
+TEST_CASE("A waiter for more permits than the limit waits until the limit is raised") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     const auto heavy = start(context, semaphore.acquire(3));
@@ -152,7 +152,7 @@ TEST_CASE("Who wants more than the limit waits until it is raised") {
     CHECK(semaphore.in_flight() == 3);
 }
 
-TEST_CASE("A number of permits that cannot be is rejected, before anything is started") {
+TEST_CASE("An impossible number of permits is rejected before anything is started") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     const std::string range = ", must be in [1, " + std::to_string(flowguard::max_limit) + "]";
@@ -193,7 +193,7 @@ TEST_CASE("A waiter that wants more than the limit does not keep the others from
     REQUIRE(semaphore.try_acquire());
     semaphore.set_limit(5);
     poll(context);
-    CHECK_FALSE(heavy); // its turn, but a permit is still held
+    CHECK_FALSE(heavy); // it is next, but a permit is still held
     CHECK_FALSE(semaphore.try_acquire());
     semaphore.release();
     poll(context);
@@ -202,7 +202,7 @@ TEST_CASE("A waiter that wants more than the limit does not keep the others from
     CHECK(semaphore.waiting() == 0);
 }
 
-TEST_CASE("A limit that is lowered below what the first waiter wants lets the others go on") {
+TEST_CASE("A limit that falls below what the first waiter wants lets the others go on") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 10};
     REQUIRE(semaphore.try_acquire_n(3));
@@ -211,7 +211,7 @@ TEST_CASE("A limit that is lowered below what the first waiter wants lets the ot
     int light = 0;
     start_light_waiters(semaphore, light);
     poll(context);
-    CHECK(light == 0); // behind it
+    CHECK(light == 0); // they wait behind it
     semaphore.set_limit(4);
     poll(context);
     CHECK(light == 100);
@@ -222,7 +222,7 @@ TEST_CASE("A limit that is lowered below what the first waiter wants lets the ot
     CHECK(heavy);
 }
 
-TEST_CASE("A waiter that wants more than the limit is served by permits that are released beyond it") {
+TEST_CASE("A waiter that wants more than the limit is served with permits that are released beyond it") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
     bool heavy = false;

@@ -28,7 +28,7 @@ static_assert(!std::is_convertible_v<std::size_t, fixed_limit>);
 static_assert(!std::is_default_constructible_v<fixed_limit>);
 static_assert(noexcept(std::declval<fixed_limit&>().update(std::declval<const window&>())));
 
-TEST_CASE("fixed_limit keeps its limit, whatever the window") {
+TEST_CASE("fixed_limit keeps its limit, whatever the window says") {
     fixed_limit strategy{100};
     CHECK(strategy.current_limit() == 100);
     CHECK(strategy.update(support::bound_window(100, 10ms)) == 100);
@@ -41,7 +41,7 @@ TEST_CASE("fixed_limit keeps its limit, whatever the window") {
     CHECK(strategy.current_limit() == 100);
 }
 
-TEST_CASE("fixed_limit takes every limit that a guard can have, and no other") {
+TEST_CASE("fixed_limit accepts every limit that a guard can have, and no other") {
     CHECK(fixed_limit{1}.current_limit() == 1);
     CHECK(fixed_limit{flowguard::max_limit}.current_limit() == flowguard::max_limit);
     const auto rejection = [](std::size_t limit) { return support::rejection<fixed_limit>(limit); };
@@ -50,7 +50,7 @@ TEST_CASE("fixed_limit takes every limit that a guard can have, and no other") {
           "flowguard: fixed_limit's limit is 268435456, must be in [1, 268435455]");
 }
 
-TEST_CASE("A guard takes a fixed_limit") {
+TEST_CASE("A guard works with a fixed_limit") {
     flowguard::flow_guard guard{fixed_limit{1}};
     for (int i = 0; i < 100; ++i) {
         auto ticket = guard.try_acquire();
@@ -58,7 +58,7 @@ TEST_CASE("A guard takes a fixed_limit") {
         REQUIRE_FALSE(guard.try_acquire());
         ticket.drop();
     }
-    CHECK(guard.stats().windows == 10); // of 10 · limit requests
+    CHECK(guard.stats().windows == 10); // each of 10 · limit requests
     CHECK(guard.current_limit() == 1);
 }
 

@@ -2,8 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// How a task, its arguments, its classifier and its options may be given to run() and try_run(), what a call owns, and
-// for how long. The address sanitizer sees what is destroyed twice.
+// How a caller may pass a task, its arguments, its classifier and its options to run() and try_run(); what a call owns,
+// and for how long. AddressSanitizer sees what is destroyed twice.
 
 #include "flowguard/flow_guard.hpp"
 
@@ -54,7 +54,7 @@ asio::awaitable<void> count(int& calls) {
     co_return;
 }
 
-// Suspends, so that its caller's temporaries are kept meanwhile.
+// Suspends, so that the caller's temporaries live on meanwhile.
 asio::awaitable<std::size_t> later(const std::string& s) {
     co_await asio::post(asio::use_awaitable);
     co_return s.size();
@@ -120,7 +120,7 @@ TEST_CASE("What a callable, a classifier or an argument owns is destroyed once")
     CHECK(guard.in_flight() == 0);
 }
 
-TEST_CASE("A call keeps the function and its arguments, and calls it once admitted") {
+TEST_CASE("A call keeps the function and its arguments, and calls the function after the admission") {
     asio::io_context context;
     guard_type guard{fixed_limit{1}};
     auto busy = guard.try_acquire();
@@ -141,7 +141,7 @@ TEST_CASE("A call keeps the function and its arguments, and calls it once admitt
     CHECK(watched.use_count() == 1);
 }
 
-TEST_CASE("Arguments are given up when the call is shed, or never starts") {
+TEST_CASE("Arguments are destroyed when the call is shed, or never starts") {
     asio::io_context context;
     guard_type guard{fixed_limit{1}};
     const auto busy = guard.try_acquire();
@@ -160,7 +160,7 @@ TEST_CASE("Arguments are given up when the call is shed, or never starts") {
     CHECK(watched.use_count() == 1);
 }
 
-TEST_CASE("Arguments are moved into the function, and references are told by std::ref") {
+TEST_CASE("Arguments are moved into the function, and std::ref passes a reference") {
     asio::io_context context;
     guard_type guard{fixed_limit{1}};
     int calls = 0;
@@ -194,7 +194,7 @@ TEST_CASE("Options come before a callable with arguments") {
     CHECK(calls == 3);
 }
 
-TEST_CASE("A second argument is a classifier if it can be one, else an argument") {
+TEST_CASE("A second argument is a classifier if it can be one, and otherwise an argument") {
     asio::io_context context;
     guard_type guard{fixed_limit{1}};
     const auto by_default = [](int value = 1) -> asio::awaitable<int> { co_return value; };
@@ -206,7 +206,7 @@ TEST_CASE("A second argument is a classifier if it can be one, else an argument"
     CHECK(guard.stats().succeeded == 1);
     CHECK(guard.stats().dropped == 1);
 
-    // What needs an argument gets one, whatever that can do.
+    // A callable that needs an argument gets it, even one that could be a classifier.
     const auto apply = [](const auto& f) -> asio::awaitable<outcome> { co_return f(0); };
     const auto given = start(context, guard.run(apply, [](const int&) { return outcome::dropped; }));
     poll(context);
@@ -214,7 +214,7 @@ TEST_CASE("A second argument is a classifier if it can be one, else an argument"
     CHECK(guard.stats().succeeded == 2);
 }
 
-TEST_CASE("A call that starts when its guard has gone ends with operation_aborted, and its task is not started") {
+TEST_CASE("A call that starts after its guard was destroyed ends with operation_aborted, without starting its task") {
     asio::io_context context;
     std::optional<guard_type> guard{std::in_place, fixed_limit{1}};
     int calls = 0;
@@ -266,7 +266,7 @@ TEST_CASE("An observer may destroy the guard that rejects a call") {
     CHECK(calls == 0);
 }
 
-TEST_CASE("A classifier is asked once, and what it throws leaves the task ignored") {
+TEST_CASE("A classifier is asked once, and if it throws, the task counts as ignored") {
     asio::io_context context;
     guard_type guard{fixed_limit{1}};
     struct undecided {
@@ -294,7 +294,7 @@ TEST_CASE("A classifier is asked once, and what it throws leaves the task ignore
     CHECK(guard.in_flight() == 0);
 }
 
-TEST_CASE("A call inside a task of the same guard runs with bypass, though all permits are held") {
+TEST_CASE("With bypass, a task may call its own guard although all permits are held") {
     asio::io_context context;
     guard_type guard{fixed_limit{1}};
     const auto outer = start(context, guard.run([&]() -> asio::awaitable<std::size_t> {
@@ -309,7 +309,7 @@ TEST_CASE("A call inside a task of the same guard runs with bypass, though all p
 
 #if defined(FLOWGUARD_REJECTS_OWNING_TEMPORARIES)
 
-TEST_CASE("The types are known whose temporaries g++ before 13 may destroy twice") {
+TEST_CASE("FlowGuard knows the types whose temporaries g++ before 13 may destroy twice") {
     using flowguard::detail::may_be_destroyed_twice;
     struct aggregate {
         std::string s;

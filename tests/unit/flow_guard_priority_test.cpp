@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Which of those who wait for a guard's permit get it: their priorities, and the shares of partitions.
+// Which waiters get a guard's permits: their priorities, and the shares of their partitions.
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -38,7 +38,7 @@ using support::start;
 using guard_type = flowguard::flow_guard<scripted_strategy, manual_clock>;
 using ticket = guard_type::ticket;
 
-// Callers note their names when they are admitted, and keep their permits until they are let go.
+// Callers note their names when they are admitted, and keep their permits until the test ends their tasks.
 struct scene {
     scene(std::size_t limit, const guard_options& options) : guard(scripted_strategy{limit}, options) {
         manual_clock::at = 9h;
@@ -54,7 +54,7 @@ struct scene {
         poll(context);
     }
 
-    // The one who was admitted first is done.
+    // Ends the task of the caller that was admitted first.
     void let_one_go() {
         held.erase(held.begin());
         poll(context);
@@ -69,19 +69,19 @@ struct scene {
 
 } // namespace
 
-TEST_CASE("Those who wait are admitted by their priorities") {
+TEST_CASE("Waiters are admitted by their priorities") {
     scene s{1, {}};
     s.come('a', priority::sheddable);
     s.come('b', priority::sheddable);
     s.come('c', priority::critical_plus);
     s.come('d', priority::critical);
-    CHECK(s.admitted == "a"); // a permit that is free is for anybody
+    CHECK(s.admitted == "a"); // any caller gets a free permit
     for (int i = 0; i < 3; ++i)
         s.let_one_go();
     CHECK(s.admitted == "acdb");
 }
 
-TEST_CASE("A critical caller takes the place of a sheddable one") {
+TEST_CASE("A critical caller evicts a sheddable one") {
     scene s{1, {.max_waiters = 2}};
     s.come('a', priority::critical);
     s.come('b', priority::sheddable);
@@ -93,7 +93,7 @@ TEST_CASE("A critical caller takes the place of a sheddable one") {
     CHECK(s.guard.stats().shed == 2);
 }
 
-TEST_CASE("A call's options tell its priority") {
+TEST_CASE("A call's options set its priority") {
     asio::io_context context;
     guard_type guard{scripted_strategy{1}};
     auto held = guard.try_acquire();
@@ -113,7 +113,7 @@ TEST_CASE("A call's options tell its priority") {
     CHECK(order == "hul");
 }
 
-TEST_CASE("With ageing, a sheddable caller gets its turn among ever new critical ones") {
+TEST_CASE("With ageing, a sheddable caller gets its turn although new critical callers keep coming") {
     const bool ages = GENERATE(false, true);
     scene s{1, {.ageing = ages ? 10ms : flowguard::duration::max()}};
     s.come('.', priority::critical);
@@ -123,11 +123,11 @@ TEST_CASE("With ageing, a sheddable caller gets its turn among ever new critical
         manual_clock::at += 5ms;
         s.let_one_go();
     }
-    // After 20 ms it is as critical as they are, and has waited for longer.
+    // After 20 ms, the sheddable caller counts as critical, too, and has waited for longer.
     CHECK(s.admitted == (ages ? ".cccscccccc" : ".cccccccccc"));
 }
 
-TEST_CASE("A partition may use what others leave, and gives it back first when they come to wait") {
+TEST_CASE("A partition may use what others leave free, and is the first to give it back when they wait") {
     scene s{10, {.partitions = {0.5, 0.5}}};
     for (int i = 0; i < 10; ++i)
         s.come('a', priority::critical, 0);
@@ -138,14 +138,14 @@ TEST_CASE("A partition may use what others leave, and gives it back first when t
         s.come('a', priority::critical_plus, 0);
         s.come('b', priority::sheddable, 1);
     }
-    for (int i = 0; i < 5; ++i) // within one RTT: as each of the borrowers is done
+    for (int i = 0; i < 5; ++i) // within one RTT, as each of the borrowers ends
         s.let_one_go();
     CHECK(s.admitted == "bbbbb");
     CHECK(s.guard.in_flight(0) == 5);
     CHECK(s.guard.in_flight(1) == 5);
 }
 
-TEST_CASE("Each partition has its share of a limit that moves, and not more, while all wait") {
+TEST_CASE("Each partition has its share of a limit that moves, and not more, while all partitions wait") {
     asio::io_context context;
     manual_clock::at = 9h;
     // The guard's first window has 12 admissions.
@@ -185,7 +185,7 @@ TEST_CASE("Each partition has its share of a limit that moves, and not more, whi
     CHECK(guard.in_flight(0) + guard.in_flight(1) == 0);
 }
 
-TEST_CASE("Whatever becomes of a call, its partition gets its permit back") {
+TEST_CASE("However a call ends, its partition gets the permit back") {
     auto context = std::make_unique<asio::io_context>();
     manual_clock::at = 9h;
     guard_type guard{scripted_strategy{1}, {.partitions = {0, 0.5, 0.5}}};
@@ -212,7 +212,7 @@ TEST_CASE("Whatever becomes of a call, its partition gets its permit back") {
     CHECK(tried->value == false);
     g->let_all();
     context->restart();
-    context->poll_one(); // its permit is granted to the late one, which does not know yet
+    context->poll_one(); // the late caller is granted the permit, but does not know it yet
     manual_clock::at += 1s;
     poll(*context);
     CHECK(run->succeeded());
@@ -234,12 +234,12 @@ TEST_CASE("Whatever becomes of a call, its partition gets its permit back") {
     check(0);
 }
 
-TEST_CASE("Partitions, and what names one, are rejected by name, value and range") {
+TEST_CASE("Bad shares and bad numbers of partitions are rejected by name, value and range") {
     const auto with = [](std::vector<double> shares) {
         return rejection_of([&] { guard_type{scripted_strategy{1}, guard_options{.partitions = std::move(shares)}}; });
     };
     CHECK(with({0.5, 0.5}) == "accepted");
-    CHECK(with(std::vector<double>(10, 0.1)) == "accepted"); // though they come to a little more than 1
+    CHECK(with(std::vector<double>(10, 0.1)) == "accepted"); // although rounding makes their sum a little more than 1
     CHECK(with({1.5}) == "flowguard: a share in guard_options::partitions is 1.5, must be in [0, 1]");
     CHECK(with({0.5, -0.5}) == "flowguard: a share in guard_options::partitions is -0.5, must be in [0, 1]");
     CHECK(with({0.75, 0.75}) == "flowguard: the sum of guard_options::partitions is 1.5, must be in [0, 1]");

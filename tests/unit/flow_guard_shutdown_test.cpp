@@ -45,7 +45,7 @@ using ticket = scripted_guard::ticket;
 
 // Closing
 
-TEST_CASE("A closed guard ends those who wait, and later callers, with closed") {
+TEST_CASE("A closed guard ends its waiters and later callers with closed") {
     asio::io_context context;
     gate g{context};
     scripted_guard guard{context.get_executor(), scripted_strategy{1}};
@@ -60,7 +60,7 @@ TEST_CASE("A closed guard ends those who wait, and later callers, with closed") 
     REQUIRE(guard.waiting() == 1);
     guard.close();
     CHECK(guard.waiting() == 0);
-    CHECK_FALSE(waits->done); // never from inside
+    CHECK_FALSE(waits->done); // not from inside close()
     poll(context);
     CHECK(waits->code() == flowguard::error::closed);
 
@@ -89,7 +89,7 @@ TEST_CASE("A closed guard ends those who wait, and later callers, with closed") 
     CHECK(guard.in_flight() == 0);
 }
 
-TEST_CASE("A closed guard rejects callers though a permit is free") {
+TEST_CASE("A closed guard rejects callers although a permit is free") {
     asio::io_context context;
     flow_guard guard{fixed_limit{3}};
     guard.close();
@@ -102,7 +102,7 @@ TEST_CASE("A closed guard rejects callers though a permit is free") {
 
 // Cancellation
 
-TEST_CASE("A caller cancelled while it waits ends with operation_aborted, its task not made") {
+TEST_CASE("A caller that is cancelled while it waits ends with operation_aborted, and its task is not made") {
     asio::io_context context;
     gate g{context};
     flow_guard guard{fixed_limit{1}};
@@ -154,7 +154,7 @@ TEST_CASE("A waiter supports all types of cancellation") {
     }
 }
 
-TEST_CASE("A caller cancelled after its permit was granted, but before it knows, gives it back") {
+TEST_CASE("A caller that is cancelled after the grant, but before it runs, releases its permit") {
     asio::io_context context;
     gate g{context};
     flow_guard guard{fixed_limit{1}};
@@ -199,7 +199,7 @@ TEST_CASE("A cancelled task is ignored, and its permit goes to the next") {
 
 // Lifetime
 
-TEST_CASE("A guard that goes ends those who wait with operation_aborted") {
+TEST_CASE("The waiters of a guard that is destroyed end with operation_aborted") {
     asio::io_context context;
     auto guard = std::make_unique<scripted_guard>(context.get_executor(), scripted_strategy{1});
     ticket first = guard->try_acquire();
@@ -224,7 +224,7 @@ TEST_CASE("A guard that goes ends those who wait with operation_aborted") {
     CHECK_FALSE(first);
 }
 
-TEST_CASE("Tasks that outlive their guard end as usual, and count for nothing") {
+TEST_CASE("Tasks that outlive their guard end as usual, and are not counted") {
     at_nine set_clock;
     asio::io_context context;
     gate g{context};
@@ -237,7 +237,7 @@ TEST_CASE("Tasks that outlive their guard end as usual, and count for nothing") 
         throw std::runtime_error("no luck");
     }));
     poll(context);
-    ticket t = guard->try_acquire(); // the fourth: three of the window are left
+    ticket t = guard->try_acquire(); // the fourth of the window; three members are still running
     REQUIRE(strategy.windows().empty());
     guard.reset();
     g.let_all();
@@ -246,10 +246,10 @@ TEST_CASE("Tasks that outlive their guard end as usual, and count for nothing") 
     CHECK(*task->value == 8);
     CHECK(message_of(failing->exception) == "no luck");
     t.success();
-    CHECK(strategy.windows().empty()); // all four of the window are done now
+    CHECK(strategy.windows().empty()); // although all four members are done now
 }
 
-TEST_CASE("A permit that was granted when the guard went can still be used") {
+TEST_CASE("A permit that was granted before the guard was destroyed can still be used") {
     asio::io_context context;
     auto guard = std::make_unique<scripted_guard>(context.get_executor(), scripted_strategy{1});
     ticket first = guard->try_acquire();
@@ -266,11 +266,11 @@ TEST_CASE("A permit that was granted when the guard went can still be used") {
 
 namespace {
 
-// A context with everything in it that a guard can have there: a task in flight, callers who wait, and
-// callers whose permit has been granted, but who have not run yet.
+// A context with everything in it that a guard can have there: a task in flight, waiters, and callers that were granted
+// a permit, but have not run yet.
 struct busy {
     explicit busy(scripted_guard& guard) {
-        start(*context, guard.run(never_ends(watched))); // in flight, as long as it lives
+        start(*context, guard.run(never_ends(watched))); // in flight until it is destroyed
         ticket granted = guard.try_acquire();
         ticket granted_to_handler = guard.try_acquire();
         start(*context, guard.run(never_ends(watched)));
@@ -293,7 +293,7 @@ struct busy {
 
 } // namespace
 
-TEST_CASE("A context that goes before the guard gives all permits back, and calls nobody") {
+TEST_CASE("A context that is destroyed before the guard releases all permits, and calls no handler") {
     at_nine set_clock;
     std::optional<scripted_guard> guard;
     std::unique_ptr<asio::io_context> context = std::make_unique<asio::io_context>();
@@ -307,7 +307,7 @@ TEST_CASE("A context that goes before the guard gives all permits back, and call
             start(*context, guard->run(never_ends(watched)));
         poll(*context);
         REQUIRE(guard->waiting() == 3);
-        first.success(); // granted, and not run
+        first.success(); // the next caller is granted its permit, but has not run
         REQUIRE(guard->waiting() == 2);
         REQUIRE(guard->in_flight() == 3);
         context.reset();
@@ -325,7 +325,7 @@ TEST_CASE("A context that goes before the guard gives all permits back, and call
     CHECK(still_works->succeeded());
 }
 
-TEST_CASE("A guard that goes before the context leaves everything to it") {
+TEST_CASE("A guard that is destroyed before the context leaves everything to the context") {
     at_nine set_clock;
     asio::io_context guards_own;
     auto guard = std::make_unique<scripted_guard>(guards_own.get_executor(), scripted_strategy{3});
@@ -347,7 +347,7 @@ TEST_CASE("A guard that goes before the context leaves everything to it") {
     CHECK(*watched == 2); // the two handlers
 }
 
-TEST_CASE("The guard's own context may go first, with handlers that wait there") {
+TEST_CASE("The guard's own context may be destroyed first, with handlers that wait there") {
     at_nine set_clock;
     const auto watched = std::make_shared<int>(0);
     auto context = std::make_unique<asio::io_context>();

@@ -47,7 +47,7 @@ using scripted_guard = flow_guard<scripted_strategy, manual_clock>;
 
 // Results
 
-TEST_CASE("A guarded task gives its result") {
+TEST_CASE("A guarded task returns its result") {
     asio::io_context context;
     flow_guard guard{fixed_limit{2}};
     const auto number = start(context, guard.run(give(42)));
@@ -60,7 +60,7 @@ TEST_CASE("A guarded task gives its result") {
     check_idle(guard);
 }
 
-TEST_CASE("A guarded task may give what can only be moved") {
+TEST_CASE("A guarded task may return a result that can only be moved") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     auto make = [](int value) -> asio::awaitable<std::unique_ptr<int>> { co_return std::make_unique<int>(value); };
@@ -77,7 +77,7 @@ TEST_CASE("A guarded task may give what can only be moved") {
     CHECK(***third->value == 3);
 }
 
-TEST_CASE("A guarded task may give what has no default and cannot be assigned") {
+TEST_CASE("A guarded task may return a result without a default value and without assignment") {
     struct token {
         explicit token(int n) : number(n) {}
         token(token&&) = default;
@@ -123,7 +123,7 @@ TEST_CASE("A guarded task may run on coroutines of another executor type") {
     check_idle(guard);
 }
 
-TEST_CASE("A call with a permit free does not suspend") {
+TEST_CASE("A call does not suspend if a permit is free") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     auto caller = [&]() -> asio::awaitable<int> {
@@ -143,7 +143,7 @@ TEST_CASE("A call with a permit free does not suspend") {
 
 // When a task is started
 
-TEST_CASE("A task is started only once admitted") {
+TEST_CASE("A task is started only after its admission") {
     asio::io_context context;
     gate g{context};
     flow_guard guard{fixed_limit{1}};
@@ -164,7 +164,7 @@ TEST_CASE("A task is started only once admitted") {
     CHECK(waits->succeeded());
 }
 
-TEST_CASE("A task is made only once admitted, and once") {
+TEST_CASE("A task is made only after its admission, and only once") {
     asio::io_context context;
     gate g{context};
     flow_guard guard{fixed_limit{1}};
@@ -183,7 +183,7 @@ TEST_CASE("A task is made only once admitted, and once") {
     CHECK(*waits->value == 5);
 }
 
-TEST_CASE("A callable that makes tasks may be one that can only be moved") {
+TEST_CASE("A callable that makes tasks may be move-only") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     class six {
@@ -200,7 +200,7 @@ TEST_CASE("A callable that makes tasks may be one that can only be moved") {
     CHECK(*end->value == 6);
 }
 
-TEST_CASE("A callable that throws instead of making a task is a drop, and gives its permit back") {
+TEST_CASE("A callable that throws instead of making a task counts as a drop, and its permit comes back") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     const auto end = start(context, guard.run([]() -> asio::awaitable<int> { throw std::runtime_error("not made"); }));
@@ -230,7 +230,7 @@ TEST_CASE("A task's exception reaches the caller as the object that was thrown")
     check_idle(guard);
 }
 
-TEST_CASE("An exception that is no std::exception reaches the caller as well") {
+TEST_CASE("An exception that is no std::exception reaches the caller, too") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     const auto end = start(context, guard.run(fail_with(42)));
@@ -240,7 +240,7 @@ TEST_CASE("An exception that is no std::exception reaches the caller as well") {
     CHECK(guard.stats().dropped == 1);
 }
 
-TEST_CASE("The strategy is told of successes, ignored and dropped tasks") {
+TEST_CASE("The strategy learns which tasks succeeded, were ignored, and were dropped") {
     at_nine set_clock;
     asio::io_context context;
     scripted_strategy strategy{1};
@@ -270,7 +270,7 @@ TEST_CASE("The strategy is told of successes, ignored and dropped tasks") {
     CHECK(w.max_in_flight == 1);
 }
 
-TEST_CASE("A classifier decides what a result says of load") {
+TEST_CASE("A classifier decides what a result says about the load") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     auto by_status = [](const int& status) {
@@ -290,7 +290,7 @@ TEST_CASE("A classifier decides what a result says of load") {
     CHECK(guard.stats().succeeded == 1);
 }
 
-TEST_CASE("A classifier decides what an exception says of load") {
+TEST_CASE("A classifier decides what an exception says about the load") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     const auto end = start(context, guard.run(fail_with(std::runtime_error("bad request")),
@@ -301,7 +301,7 @@ TEST_CASE("A classifier decides what an exception says of load") {
     CHECK(guard.stats().dropped == 0);
 }
 
-TEST_CASE("A classifier that throws leaves no permit lost") {
+TEST_CASE("A classifier that throws loses no permit") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     const auto on_result =
@@ -319,7 +319,7 @@ TEST_CASE("A classifier that throws leaves no permit lost") {
 
 // Shedding
 
-TEST_CASE("An attempt without a permit free is shed, and its task not made") {
+TEST_CASE("An attempt without a free permit is shed, and its task is not made") {
     asio::io_context context;
     gate g{context};
     flow_guard guard{fixed_limit{1}};
@@ -347,7 +347,7 @@ TEST_CASE("An attempt without a permit free is shed, and its task not made") {
     CHECK(guard.stats().succeeded == 1);
 }
 
-TEST_CASE("An attempt with a permit free gives the task's result") {
+TEST_CASE("An attempt with a free permit returns the task's result") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     const auto number = start(context, guard.try_run([] { return give(7); }));
@@ -361,7 +361,7 @@ TEST_CASE("An attempt with a permit free gives the task's result") {
     CHECK(guard.stats().succeeded == 2);
 }
 
-TEST_CASE("An attempt tells an empty result from being shed") {
+TEST_CASE("The result of an attempt tells an empty task result from a shed call") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     auto empty = []() -> asio::awaitable<std::optional<int>> { co_return std::nullopt; };
@@ -372,7 +372,7 @@ TEST_CASE("An attempt tells an empty result from being shed") {
     CHECK_FALSE((*end->value)->has_value());
 }
 
-TEST_CASE("An attempt does not overtake who waits already") {
+TEST_CASE("An attempt does not overtake waiters") {
     asio::io_context context;
     gate g{context};
     flow_guard guard{fixed_limit{1}};
@@ -403,7 +403,7 @@ TEST_CASE("An initial limit out of range is rejected by name, value and range") 
     CHECK_NOTHROW(scripted_guard(scripted_strategy{flowguard::max_limit}));
 }
 
-TEST_CASE("A least window out of range is rejected by name, value and range") {
+TEST_CASE("A min_window out of range is rejected by name, value and range") {
     const scripted_strategy strategy{1};
     CHECK_THROWS_AS(scripted_guard(strategy, {.min_window = 0}), std::invalid_argument);
     CHECK_THROWS_WITH(scripted_guard(strategy, {.min_window = 0}),

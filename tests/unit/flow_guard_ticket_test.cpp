@@ -37,7 +37,7 @@ using ticket = scripted_guard::ticket;
 
 // Tickets
 
-TEST_CASE("A ticket is had when a permit is free, and is empty otherwise") {
+TEST_CASE("try_acquire() returns a ticket if a permit is free, and an empty one otherwise") {
     scripted_guard guard{scripted_strategy{1}};
     ticket first = guard.try_acquire();
     CHECK(first);
@@ -66,7 +66,7 @@ TEST_CASE("A ticket's verdict is counted") {
     check_idle(guard);
 }
 
-TEST_CASE("A ticket dropped without a verdict counts as ignored") {
+TEST_CASE("A ticket that is destroyed without a verdict counts as ignored") {
     scripted_guard guard{scripted_strategy{1}};
     {
         const ticket t = guard.try_acquire();
@@ -78,7 +78,7 @@ TEST_CASE("A ticket dropped without a verdict counts as ignored") {
     check_idle(guard);
 }
 
-TEST_CASE("A ticket's first verdict holds") {
+TEST_CASE("The first verdict of a ticket counts, and later ones do not") {
     scripted_guard guard{scripted_strategy{2}};
     ticket t = guard.try_acquire();
     t.drop();
@@ -91,7 +91,7 @@ TEST_CASE("A ticket's first verdict holds") {
     check_idle(guard);
 }
 
-TEST_CASE("An empty ticket's verdict is without effect") {
+TEST_CASE("A verdict on an empty ticket has no effect") {
     ticket t;
     CHECK_FALSE(t);
     t.success();
@@ -100,7 +100,7 @@ TEST_CASE("An empty ticket's verdict is without effect") {
     CHECK_FALSE(t);
 }
 
-TEST_CASE("A ticket moves its permit and its time of admission along") {
+TEST_CASE("Moving a ticket moves its permit and its time of admission") {
     at_nine set_clock;
     scripted_strategy strategy{1};
     scripted_guard guard{strategy, {.min_window = 1}};
@@ -121,7 +121,7 @@ TEST_CASE("A ticket moves its permit and its time of admission along") {
     CHECK(strategy.windows().front().all.mean == 7ms);
 }
 
-TEST_CASE("A ticket that is assigned to gives back, as ignored, what it held") {
+TEST_CASE("A ticket that is assigned to releases what it held, as ignored") {
     scripted_guard guard{scripted_strategy{2}};
     ticket a = guard.try_acquire();
     ticket b = guard.try_acquire();
@@ -147,7 +147,7 @@ TEST_CASE("A ticket moved to itself keeps what it holds") {
     check_idle(guard);
 }
 
-TEST_CASE("A ticket can be waited for by a handler, which never runs inside the call") {
+TEST_CASE("A handler can wait for a ticket, and never runs inside the call") {
     asio::io_context context;
     scripted_guard guard{context.get_executor(), scripted_strategy{1}};
     ticket held_one;
@@ -183,7 +183,7 @@ TEST_CASE("A ticket can be waited for by a handler, which never runs inside the 
     CHECK(guard.stats().dropped == 1);
 }
 
-TEST_CASE("A ticket can be waited for by a coroutine") {
+TEST_CASE("A coroutine can wait for a ticket") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
     auto first = guard.try_acquire();
@@ -203,7 +203,7 @@ TEST_CASE("A ticket can be waited for by a coroutine") {
     check_idle(guard);
 }
 
-TEST_CASE("A ticket that its handler does not take goes back as ignored") {
+TEST_CASE("A ticket that its handler does not take counts as ignored, and its permit comes back") {
     asio::io_context context;
     flow_guard guard{context.get_executor(), fixed_limit{1}};
     guard.async_acquire([](flowguard::error_code, auto) {});

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Who may wait for a guard's permit, and for how long.
+// How many callers may wait for a guard's permit, for how long, and in which order they get it.
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -40,7 +40,7 @@ using ticket = manual_guard::ticket;
 template <class Classifier>
 using options = flowguard::run_options<Classifier, manual_clock>;
 
-// One permit, which is taken, and the time, which stands still.
+// A guard with one permit, which is taken, and a clock that stands still.
 struct busy_guard {
     explicit busy_guard(const guard_options& o) : guard(scripted_strategy{1}, o) {
         manual_clock::at = 9h;
@@ -73,7 +73,7 @@ struct counted_task {
 
 // How many
 
-TEST_CASE("A caller who finds as many waiting as may is shed at once") {
+TEST_CASE("A caller that finds max_waiters waiters is shed at once") {
     busy_guard b{{.max_waiters = 2}};
     int started = 0;
     const auto first = start(b.context, b.guard.run(counted_task{&started}));
@@ -94,7 +94,7 @@ TEST_CASE("A caller who finds as many waiting as may is shed at once") {
     b.check_idle();
 }
 
-TEST_CASE("A waiter that leaves makes room for another") {
+TEST_CASE("A waiter that leaves makes room for another one") {
     busy_guard b{{.max_waiters = 1}};
     asio::cancellation_signal signal;
     const auto first = start(b.context, b.guard.run([]() -> asio::awaitable<void> { co_return; }), &signal);
@@ -111,7 +111,7 @@ TEST_CASE("A waiter that leaves makes room for another") {
     CHECK(b.guard.stats().shed == 0);
 }
 
-TEST_CASE("With room for none, nobody waits") {
+TEST_CASE("With a max_waiters of 0, no caller waits") {
     busy_guard b{{.max_waiters = 0}};
     int started = 0;
     const auto rejected = start(b.context, b.guard.run(counted_task{&started}));
@@ -124,7 +124,7 @@ TEST_CASE("With room for none, nobody waits") {
     b.check_idle();
 }
 
-TEST_CASE("A handler that is shed is called with the error, but not inside the call") {
+TEST_CASE("The handler of a call that is shed gets the error, but not inside the call") {
     busy_guard b{{.max_waiters = 0}};
     flowguard::error_code seen;
     bool got = true;
@@ -139,7 +139,7 @@ TEST_CASE("A handler that is shed is called with the error, but not inside the c
     CHECK(b.guard.stats().shed == 1);
 }
 
-TEST_CASE("A closed guard says so, though nobody could have waited") {
+TEST_CASE("A closed guard rejects with closed, although no caller may wait") {
     busy_guard b{{.max_waiters = 0}};
     b.guard.close();
     const auto call = start(b.context, b.guard.run([]() -> asio::awaitable<void> { co_return; }));
@@ -150,7 +150,7 @@ TEST_CASE("A closed guard says so, though nobody could have waited") {
 
 // How long
 
-TEST_CASE("A wait that takes too long ends with wait_timeout, and takes no permit") {
+TEST_CASE("A wait longer than max_wait ends with wait_timeout, and takes no permit") {
     busy_guard b{{.max_wait = 50ms}};
     int started = 0;
     const auto call = start(b.context, b.guard.run(counted_task{&started}));
@@ -167,7 +167,7 @@ TEST_CASE("A wait that takes too long ends with wait_timeout, and takes no permi
     b.check_idle();
 }
 
-TEST_CASE("A wait that ends in time has no time-out") {
+TEST_CASE("A wait that ends in time does not time out later") {
     busy_guard b{{.max_wait = 50ms}};
     gate g{b.context};
     const auto call = start(b.context, b.guard.run([&] { return g.pass(); }));
@@ -182,7 +182,7 @@ TEST_CASE("A wait that ends in time has no time-out") {
     b.check_idle();
 }
 
-TEST_CASE("With no time to wait, a permit that is free is taken nevertheless") {
+TEST_CASE("With a max_wait of 0, a caller still gets a free permit") {
     busy_guard b{{.max_wait = 0ns}};
     int started = 0;
     const auto rejected = start(b.context, b.guard.run(counted_task{&started}));
@@ -195,7 +195,7 @@ TEST_CASE("With no time to wait, a permit that is free is taken nevertheless") {
     CHECK(admitted->value == 1);
 }
 
-TEST_CASE("Times of a guard that are negative are rejected by name, value and range") {
+TEST_CASE("Negative times of a guard are rejected by name, value and range") {
     const auto rejection = [](const guard_options& o) {
         return support::rejection_of([&] { manual_guard{scripted_strategy{1}, o}; });
     };
@@ -207,7 +207,7 @@ TEST_CASE("Times of a guard that are negative are rejected by name, value and ra
 
 // In which order
 
-TEST_CASE("An adaptive guard serves who came last, and sheds who waited for too long, when its queue stands") {
+TEST_CASE("When its queue stands, an adaptive guard serves the last waiter first, and sheds the overdue ones") {
     busy_guard b{{.order = flowguard::wait_order::adaptive, .target = 10ms, .interval = 50ms}};
     int started = 0;
     const auto first = start(b.context, b.guard.run(counted_task{&started}));
@@ -230,7 +230,7 @@ TEST_CASE("An adaptive guard serves who came last, and sheds who waited for too 
 
 // Deadlines
 
-TEST_CASE("A task whose deadline has passed is not started, though a permit is free") {
+TEST_CASE("A task whose deadline has passed is not started, although a permit is free") {
     busy_guard b{{}};
     b.held.success();
     int started = 0;
@@ -255,13 +255,13 @@ TEST_CASE("A task whose deadline passes while it waits is not started") {
     CHECK(b.guard.waiting() == 0);
 }
 
-TEST_CASE("A task whose deadline passes between its admission and its turn gives its permit to the next") {
+TEST_CASE("A task whose deadline passes between its admission and its start gives its permit to the next caller") {
     busy_guard b{{}};
     int started = 0;
     const auto late = start(b.context, b.guard.run(counted_task{&started}, {.deadline = manual_clock::now() + 20ms}));
     const auto next = start(b.context, b.guard.run(counted_task{&started}));
     poll(b.context);
-    b.held.success(); // granted, but its coroutine is slow to see it
+    b.held.success(); // the permit is granted, but the coroutine has not run yet
     b.pass(20ms);
     CHECK(late->code() == error::wait_timeout);
     CHECK(next->value == 1);
@@ -272,7 +272,7 @@ TEST_CASE("A task whose deadline passes between its admission and its turn gives
     b.check_idle();
 }
 
-TEST_CASE("A wait ends by its deadline or by the guard's longest wait, whichever comes first") {
+TEST_CASE("A wait ends at its deadline or after the guard's max_wait, whichever comes first") {
     busy_guard b{{.max_wait = 50ms}};
     int started = 0;
     const auto by_guard =
@@ -287,7 +287,7 @@ TEST_CASE("A wait ends by its deadline or by the guard's longest wait, whichever
     CHECK(by_guard->code() == error::wait_timeout);
 }
 
-TEST_CASE("An attempt after its deadline is shed, its task not made") {
+TEST_CASE("An attempt after its deadline is shed, and its task is not made") {
     busy_guard b{{}};
     b.held.success();
     int started = 0;
@@ -300,7 +300,7 @@ TEST_CASE("An attempt after its deadline is shed, its task not made") {
     CHECK(b.guard.stats().shed == 0);
 }
 
-TEST_CASE("A ticket can be waited for until a deadline") {
+TEST_CASE("A caller can wait for a ticket until a deadline") {
     busy_guard b{{}};
     std::vector<flowguard::error_code> seen;
     const auto note = [&](flowguard::error_code e, const ticket&) { seen.push_back(e); };
@@ -317,7 +317,7 @@ TEST_CASE("A ticket can be waited for until a deadline") {
 
 // Options of a call
 
-TEST_CASE("A deadline and a classifier go together") {
+TEST_CASE("A call may have both a deadline and a classifier") {
     busy_guard b{{}};
     b.held.success();
     const auto by_parity = [](const int& n) { return n % 2 == 0 ? outcome::success : outcome::dropped; };
@@ -348,7 +348,7 @@ TEST_CASE("The options' types follow from their values") {
     CHECK(guard.stats().dropped == 1);
 }
 
-TEST_CASE("What bypasses the guard runs whatever the load, and is no sample") {
+TEST_CASE("A call with bypass runs whatever the load, and is no sample") {
     busy_guard b{{.max_waiters = 0}};
     int started = 0;
     const auto given = start(b.context, b.guard.run(counted_task{&started}(), {.bypass = true}));
@@ -369,7 +369,7 @@ TEST_CASE("What bypasses the guard runs whatever the load, and is no sample") {
     CHECK(s.succeeded + s.ignored + s.dropped + s.shed == 0);
 }
 
-TEST_CASE("A rejection by a guard counts once, not as a drop of the guard around it as well") {
+TEST_CASE("A rejection by an inner guard counts there, and not as a drop of the outer guard") {
     busy_guard inner{{.max_waiters = 0}};
     manual_guard outer{scripted_strategy{1}};
     const auto call = start(inner.context, outer.run([&] { return inner.guard.run(counted_task{nullptr}); }));
@@ -380,7 +380,7 @@ TEST_CASE("A rejection by a guard counts once, not as a drop of the guard around
     CHECK(outer.stats().ignored == 1);
 }
 
-TEST_CASE("A guard may go before a call sees that its permit came too late") {
+TEST_CASE("A guard may be destroyed before a call sees that its permit came too late") {
     asio::io_context context;
     manual_clock::at = 9h;
     auto guard = std::make_unique<manual_guard>(scripted_strategy{1});
@@ -396,7 +396,7 @@ TEST_CASE("A guard may go before a call sees that its permit came too late") {
     CHECK(started == 0);
 }
 
-TEST_CASE("Stats tell why calls were rejected, and who waits") {
+TEST_CASE("Stats tell why calls were rejected, and how many wait with which priority") {
     busy_guard b{{.max_waiters = 3, .max_wait = 1h}};
     static_cast<void>(b.guard.try_acquire());
     const auto waits = [&](flowguard::priority rank, asio::cancellation_signal* signal = nullptr) {
@@ -409,7 +409,7 @@ TEST_CASE("Stats tell why calls were rejected, and who waits") {
     waits(flowguard::priority::critical_plus);
     waits(flowguard::priority::sheddable);
     waits(flowguard::priority::critical, &signal);
-    waits(flowguard::priority::critical); // instead of the sheddable one
+    waits(flowguard::priority::critical); // evicts the sheddable one
     auto s = b.guard.stats();
     CHECK(s.waiting == 3);
     CHECK(s.waiting_by_priority == std::array<std::size_t, 4>{1, 2, 0, 0});
@@ -438,7 +438,7 @@ TEST_CASE("Stats tell why calls were rejected, and who waits") {
     CHECK(s.in_flight == 1);
 }
 
-TEST_CASE("Observers are told of each rejection, and of each decision, when it has had its effect") {
+TEST_CASE("Observers are told of each rejection and of each decision, after it has taken effect") {
     std::string rejected;
     std::vector<std::size_t> limits;
     manual_guard* seen = nullptr;
@@ -480,13 +480,13 @@ TEST_CASE("Observers are told of each rejection, and of each decision, when it h
     CHECK(rejected == "closed ");
 }
 
-TEST_CASE("An observer of rejections may use the guard") {
+TEST_CASE("An observer of rejections may call the guard") {
     manual_guard* guard = nullptr;
     std::size_t waiting = 0;
     busy_guard b{{.max_waiters = 1, .on_rejection = [&](flowguard::rejection) {
                       waiting = guard->waiting();
                       guard->async_acquire(
-                          [](flowguard::error_code, const ticket&) {}); // waits, or is rejected in its turn
+                          [](flowguard::error_code, const ticket&) {}); // waits, or is rejected as well
                   }}};
     guard = &b.guard;
     static_cast<void>(b.guard.try_acquire());

@@ -90,7 +90,7 @@ TEST_CASE("A guard counts 200 runs one after the other") {
     check_idle(guard);
 }
 
-TEST_CASE("A guard with a limit of 2 runs 10000 tasks, never more than 2 at once") {
+TEST_CASE("A guard with a limit of 2 runs 10000 tasks, and never more than 2 at once") {
     asio::io_context context;
     flow_guard guard{fixed_limit{2}};
     int running = 0;
@@ -111,7 +111,7 @@ TEST_CASE("A guard with a limit of 2 runs 10000 tasks, never more than 2 at once
     check_idle(guard);
 }
 
-TEST_CASE("A limit lowered from 100 to 1 admits nobody until all but one, and one more, have come back") {
+TEST_CASE("A limit lowered from 100 to 1 admits no caller until all 100 calls have ended") {
     at_nine set_clock;
     asio::io_context context;
     scripted_strategy strategy{100, {{100, 1}, {1}}};
@@ -130,7 +130,7 @@ TEST_CASE("A limit lowered from 100 to 1 admits nobody until all but one, and on
     const auto waits = start(context, guard.run(give(1)));
     poll(context);
 
-    member.success(); // the first to come back closes the window
+    member.success(); // the first call to end closes the window
     REQUIRE(strategy.windows().size() == 2);
     CHECK(guard.current_limit() == 1);
     CHECK(guard.in_flight() == 99);
@@ -149,7 +149,7 @@ TEST_CASE("A limit lowered from 100 to 1 admits nobody until all but one, and on
     CHECK(guard.available_permits() == 1);
 }
 
-TEST_CASE("A raised limit admits those who wait, at once") {
+TEST_CASE("A limit that is raised admits waiters at once") {
     at_nine set_clock;
     asio::io_context context;
     gate g{context};
@@ -168,7 +168,7 @@ TEST_CASE("A raised limit admits those who wait, at once") {
     check_idle(guard);
 }
 
-TEST_CASE("A probe ends exactly when its admissions have been made") {
+TEST_CASE("A probe ends exactly with its last admission") {
     at_nine set_clock;
     scripted_strategy strategy{6, {{2, 5, 8}, {3}}};
     scripted_guard guard{strategy, {.min_window = 9}};
@@ -191,7 +191,7 @@ TEST_CASE("A probe ends exactly when its admissions have been made") {
     CHECK(guard.available_permits() == 6);
     CHECK(strategy.windows().size() == 1);
 
-    ticket later = guard.try_acquire(); // of no window
+    ticket later = guard.try_acquire(); // a member of no window
     first.success();
     CHECK(strategy.windows().size() == 1);
     fifth.success();
@@ -204,7 +204,7 @@ TEST_CASE("A probe ends exactly when its admissions have been made") {
     check_idle(guard);
 }
 
-TEST_CASE("A probe admits those who wait when it ends") {
+TEST_CASE("A probe that ends admits waiters") {
     at_nine set_clock;
     asio::io_context context;
     gate g{context};
@@ -213,7 +213,7 @@ TEST_CASE("A probe admits those who wait when it ends") {
     ticket last = guard.try_acquire();
     for (int i = 0; i < 10; ++i)
         start(context, guard.run(held(g)));
-    poll(context); // three come in beside `last`
+    poll(context); // three callers are admitted beside `last`
     CHECK(guard.in_flight() == 4);
     last.success(); // the probe begins: one of four
     CHECK(guard.current_limit() == 1);
@@ -233,7 +233,7 @@ TEST_CASE("A probe admits those who wait when it ends") {
         CHECK(guard.current_limit() == 1);
     }
     g.let_one();
-    poll(context); // the third of the probe comes in, and with it three more
+    poll(context); // the third call of the probe is admitted, and with it three more
     CHECK(guard.current_limit() == 4);
     CHECK(guard.in_flight() == 4);
     CHECK(guard.waiting() == 1);
@@ -264,7 +264,7 @@ TEST_CASE("A plan that is out of range is clamped") {
     CHECK(guard.current_limit() == flowguard::max_limit);
 }
 
-TEST_CASE("A plan for a huge window gets one that is not closed soon") {
+TEST_CASE("A plan for a huge window gets a window that does not close soon") {
     for (const std::size_t admissions : {(std::size_t{1} << 33) + 1, std::numeric_limits<std::size_t>::max()}) {
         scripted_strategy strategy{1, {{1, admissions, 2}}};
         scripted_guard guard{strategy, {.min_window = 1}};
@@ -275,7 +275,7 @@ TEST_CASE("A plan for a huge window gets one that is not closed soon") {
     }
 }
 
-TEST_CASE("The guard's own windows are 1.5 times the limit, or the least size") {
+TEST_CASE("If the plan gives no size, a window has 1.5 times the limit or min_window, whichever is more") {
     scripted_strategy strategy{10, {{10}, {2}, {2}}};
     scripted_guard guard{strategy, {.min_window = 7}};
     use_up(guard, 14);
@@ -293,7 +293,7 @@ TEST_CASE("The guard's own windows are 1.5 times the limit, or the least size") 
 
 // What is measured
 
-TEST_CASE("An RTT leaves out the time that was waited for a permit") {
+TEST_CASE("An RTT does not include the wait for the permit") {
     at_nine set_clock;
     asio::io_context context;
     gate g{context};
@@ -319,13 +319,13 @@ TEST_CASE("An RTT leaves out the time that was waited for a permit") {
     CHECK(w.mean_in_flight == Approx(0.7));
 }
 
-TEST_CASE("A window tells how many were in flight, and the RTTs with few") {
+TEST_CASE("A window tells how many calls were in flight, and the RTTs with few in flight") {
     at_nine set_clock;
     scripted_strategy strategy{6};
     scripted_guard guard{strategy, {.min_window = 9}};
     std::vector<ticket> tickets;
     for (int i = 0; i < 5; ++i)
-        tickets.push_back(guard.try_acquire()); // with 1, 2, 3, 4, 5 in flight: two are few
+        tickets.push_back(guard.try_acquire()); // with 1, 2, 3, 4, 5 in flight; 1 and 2 are few
     manual_clock::at += 2ms;
     for (ticket& t : tickets)
         t.success();
@@ -344,7 +344,7 @@ TEST_CASE("A window tells how many were in flight, and the RTTs with few") {
     CHECK(w.all.mean == 14'000'000ns / 9);
 }
 
-TEST_CASE("A request admitted when the window is full is counted, but no sample") {
+TEST_CASE("A call that is admitted when the window is full is counted, but is no sample") {
     at_nine set_clock;
     scripted_strategy strategy{4};
     scripted_guard guard{strategy, {.min_window = 6}};
@@ -383,7 +383,7 @@ TEST_CASE("A clock that steps backwards does no harm") {
     check_idle(guard);
 }
 
-TEST_CASE("A straggler does not keep the strategy waiting, and is unfinished") {
+TEST_CASE("A straggler does not keep the strategy waiting, and counts as unfinished") {
     at_nine set_clock;
     scripted_strategy strategy{5, {{5, 3}}};
     scripted_guard guard{strategy, {.min_window = 1}};
@@ -396,11 +396,11 @@ TEST_CASE("A straggler does not keep the strategy waiting, and is unfinished") {
     manual_clock::at += 200us;
     a.success();
     b.success();
-    manual_clock::at += 68'466'666ns; // 10 + 1000 / 3 times 200 us since its admission, for a third is left
+    manual_clock::at += 68'466'666ns; // 10 + 1000 / 3 times 200 us since its admission, because a third is left
     use_up(guard, 1);
     CHECK(strategy.windows().size() == 1);
     manual_clock::at += 1ns;
-    use_up(guard, 1); // closes the window, and is no member of the next
+    use_up(guard, 1); // closes the window, and is no member of the next one
     REQUIRE(strategy.windows().size() == 2);
     CHECK(strategy.windows().back().all.samples == 2);
     CHECK(strategy.windows().back().all.mean == 200us);
@@ -422,7 +422,7 @@ TEST_CASE("A straggler does not keep the strategy waiting, and is unfinished") {
     check_idle(guard);
 }
 
-TEST_CASE("Several windows may have stragglers at a time") {
+TEST_CASE("Several windows may have stragglers at the same time") {
     at_nine set_clock;
     scripted_strategy strategy{50, {{50, 2}}};
     scripted_guard guard{strategy, {.min_window = 1}};
@@ -432,7 +432,7 @@ TEST_CASE("Several windows may have stragglers at a time") {
         stragglers.push_back(guard.try_acquire());
         use_up(guard, 1);
         manual_clock::at += 2ms;
-        use_up(guard, 1); // closes
+        use_up(guard, 1); // closes the window
         REQUIRE(strategy.windows().size() == i + 2);
     }
     CHECK(guard.in_flight() == 10);
@@ -509,8 +509,8 @@ TEST_CASE("Stats have no baseline for a strategy without one") {
     CHECK(guard.stats().baseline_rtt == 0ns);
 }
 
-// Twenty calls that are ignored (a 401 in 1 ms) for each real one, which takes 50 ms.
-TEST_CASE("Calls that are ignored do not close a window early") {
+// For each real call, which takes 50 ms, twenty calls are ignored (a 401 after 1 ms).
+TEST_CASE("Ignored calls do not close a window early") {
     at_nine set_clock;
     scripted_strategy strategy{100, {{100, 21}}};
     scripted_guard guard{strategy, {.min_window = 1}};
@@ -523,7 +523,7 @@ TEST_CASE("Calls that are ignored do not close a window early") {
         manual_clock::at += 1ms;
         t.ignore();
     }
-    manual_clock::at += 29ms; // some RTT of 0 is known, but nothing of these
+    manual_clock::at += 29ms; // an RTT of 0 is known from before, but none of these calls'
     SECTION("the real one ends") {
         manual_clock::at += 1ms;
         real.success();
@@ -545,7 +545,7 @@ TEST_CASE("Calls that are ignored do not close a window early") {
     }
 }
 
-TEST_CASE("A window is larger by the calls that were ignored in the window before, up to twenty times") {
+TEST_CASE("A window makes room for as many ignored calls as the window before had, up to twenty times its size") {
     at_nine set_clock;
     scripted_strategy strategy{10, {{10, 10}, {10, 10}, {10, 10}, {10, 10}}};
     scripted_guard guard{strategy, {.min_window = 1}};
@@ -554,7 +554,7 @@ TEST_CASE("A window is larger by the calls that were ignored in the window befor
             guard.try_acquire().ignore();
     };
     use_up(guard, 5);
-    ignore(10); // the first window: two of three
+    ignore(10); // the first window: two of three are ignored
     REQUIRE(strategy.windows().size() == 1);
     use_up(guard, 29);
     CHECK(strategy.windows().size() == 1);
@@ -562,16 +562,16 @@ TEST_CASE("A window is larger by the calls that were ignored in the window befor
     REQUIRE(strategy.windows().size() == 2);
     CHECK(strategy.windows()[1].admitted == 30);
 
-    ignore(10); // all of them
+    ignore(10); // all of them are ignored
     REQUIRE(strategy.windows().size() == 3);
-    use_up(guard, 99); // ten times, for one is assumed to tell something
+    use_up(guard, 99); // ten times as many, because one call is assumed to tell something
     CHECK(strategy.windows().size() == 3);
     use_up(guard, 1);
     REQUIRE(strategy.windows().size() == 4);
     CHECK(strategy.windows()[3].admitted == 100);
 }
 
-// A service that answers no call, while its callers give up by cancelling: no RTT is known of it.
+// A service that answers no call, while its callers give up and cancel: no RTT of it is known.
 TEST_CASE("vegas_strategy keeps its limit while no call succeeds and callers cancel") {
     at_nine set_clock;
     flow_guard<flowguard::vegas_strategy, manual_clock> guard{flowguard::vegas_strategy{20}};
@@ -581,7 +581,7 @@ TEST_CASE("vegas_strategy keeps its limit while no call succeeds and callers can
         if (auto t = guard.try_acquire())
             calls.push_back(std::move(t));
         manual_clock::at += 10ms;
-        if (i % 3 != 0 && calls.size() > 1) { // some hang on
+        if (i % 3 != 0 && calls.size() > 1) { // some calls keep hanging
             calls.front().ignore();
             calls.pop_front();
         }

@@ -97,7 +97,8 @@ TEST_CASE("A long RTT of more than twice the short one falls by 5 % more") {
     CHECK(long_rtt_in_ms(strategy) == Approx(9.46528).epsilon(1e-5));
 }
 
-// From 10 ms, × 0.95 a window until 2 ms, but for 0.33 % that the average adds: at most ln(5) / −ln(0.95) = 31.4.
+// From 10 ms to 2 ms, each window multiplies the long RTT by 0.95, and the average lowers it a little more. So this
+// takes at most ln(5) / −ln(0.95) = 31.4 windows.
 TEST_CASE("The long RTT recovers from an overload within 32 windows") {
     gradient2_strategy strategy = warm();
     for (int i = 0; i < 32; ++i)
@@ -108,7 +109,7 @@ TEST_CASE("The long RTT recovers from an overload within 32 windows") {
 
 // ---- The limit ----
 
-TEST_CASE("gradient2_strategy grows by smoothing × queue_size while the RTT is what is usual") {
+TEST_CASE("gradient2_strategy grows by smoothing × queue_size while the RTT is as usual") {
     gradient2_strategy strategy{20};
     for (const std::size_t expected : {20U, 21U, 22U, 23U}) // 20.8, 21.6, 22.4, 23.2
         CHECK(strategy.update(bound_window(strategy.current_limit(), 10ms)) == expected);
@@ -127,7 +128,7 @@ TEST_CASE("gradient2_strategy shrinks in proportion to the RTT beyond the tolera
     CHECK(strategy.update(bound_window(87, 40ms)) == 79);
 }
 
-TEST_CASE("gradient2_strategy takes RTTs within the tolerance for no queueing") {
+TEST_CASE("gradient2_strategy takes RTTs within the tolerance as a sign of no queue") {
     CHECK(warm({.queue_size = 10}).update(bound_window(100, 15ms)) == 102); // gradient 1.5 · 10.017 / 15 > 1
     // Tolerance 1: long 10.01664, gradient 0.667776; 100 − 0.2 · (100 − 70.7776) = 94.16.
     CHECK(warm({.rtt_tolerance = 1}).update(bound_window(100, 15ms)) == 94);
@@ -162,7 +163,8 @@ TEST_CASE("gradient2_strategy stays within its bounds") {
 
 TEST_CASE("gradient2_strategy does not settle below twice its queue_size") {
     gradient2_strategy strategy = warm();
-    // Toward 8 = 0.5 · 8 + 4 by a factor of 0.9: 92 · 0.9¹⁰⁰ = 0.002. The long RTT is 28 s by then, gradient 0.43.
+    // Each window brings the limit nearer to 8 = 0.5 · 8 + 4, by a factor of 0.9: 92 · 0.9¹⁰⁰ = 0.002. In the end, the
+    // long RTT is 28 s, and the gradient is 0.43.
     for (int i = 0; i < 100; ++i)
         strategy.update(bound_window(strategy.current_limit(), 100s));
     CHECK(strategy.current_limit() == 8);
@@ -171,13 +173,13 @@ TEST_CASE("gradient2_strategy does not settle below twice its queue_size") {
 // ---- Drops ----
 
 TEST_CASE("gradient2_strategy counts drops with the time that they took") {
-    // As many at 10 ms as at 30 ms: the same as 20 ms.
+    // Half of the requests take 10 ms, and half take 30 ms. That is the same as 20 ms for all.
     gradient2_strategy strategy = warm();
     CHECK(strategy.update(with_drops(bound_window(100, 10ms), 50, 30ms)) == 95);
     CHECK(long_rtt_in_ms(strategy) == Approx(10.03328).epsilon(1e-5));
 }
 
-TEST_CASE("gradient2_strategy takes prompt rejections for no sign of speed, nor of overload") {
+TEST_CASE("gradient2_strategy takes prompt rejections as a sign of neither speed nor overload") {
     gradient2_strategy strategy = warm({.queue_size = 10});
     CHECK(strategy.update(with_drops(bound_window(100, 10ms), 90, 1us)) == 102);
     CHECK(strategy.long_rtt() == 10ms);
@@ -185,13 +187,13 @@ TEST_CASE("gradient2_strategy takes prompt rejections for no sign of speed, nor 
     CHECK(strategy.long_rtt() == 10ms);
 }
 
-TEST_CASE("gradient2_strategy shrinks when everything times out, but does not learn from it") {
+TEST_CASE("gradient2_strategy shrinks when all requests time out, but does not learn their RTT") {
     gradient2_strategy strategy = warm();
     // Gradient 1.5 · 10 / 20 = 0.75: 100 − 0.2 · (100 − 79) = 95.8.
     CHECK(strategy.update(with_drops(bound_window(100, 10ms), 100, 20ms)) == 95);
     CHECK(strategy.long_rtt() == 10ms);
     gradient2_strategy cold{100};
-    CHECK(cold.update(with_drops(bound_window(100, 10ms), 100, 20ms)) == 100); // longer than what?
+    CHECK(cold.update(with_drops(bound_window(100, 10ms), 100, 20ms)) == 100); // no long RTT is known to compare with
     CHECK(cold.long_rtt() == 0ns);
 }
 
@@ -199,15 +201,15 @@ TEST_CASE("gradient2_strategy changes nothing for a window that says nothing") {
     gradient2_strategy strategy = warm();
     CHECK(strategy.update(window{}) == 100);
     window w = support::empty_window(100);
-    w.all.mean = w.dropped_mean_rtt = 1h; // of no sample
+    w.all.mean = w.dropped_mean_rtt = 1h; // the means of no samples
     CHECK(strategy.update(w) == 100);
     CHECK(strategy.long_rtt() == 10ms);
 }
 
 // ---- Properties ----
 
-// A server of 40 workers that takes 10 ms, under a demand that always uses the limit: the weakness that the header
-// tells of.
+// A server has 40 workers and takes 10 ms, and demand always uses the limit. This is the weakness that the header
+// describes.
 TEST_CASE("The limit of gradient2_strategy creeps up to max_limit under an overload that lasts") {
     gradient2_strategy strategy{20};
     std::size_t windows = 0;
@@ -217,7 +219,7 @@ TEST_CASE("The limit of gradient2_strategy creeps up to max_limit under an overl
         ++windows;
     }
     CHECK(strategy.current_limit() == 200);
-    CHECK(windows > 225); // 0.8 a window, had nothing held it
+    CHECK(windows > 225); // at 0.8 a window, it would take 225
 }
 
 TEST_CASE("gradient2_strategy takes RTTs of zero") {

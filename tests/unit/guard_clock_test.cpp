@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Guards whose clocks are set while they work, or are unusual; best run with -fsanitize=undefined.
+// Guards whose clocks are set while they work, or are unusual. Best run with -fsanitize=undefined.
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -36,7 +36,7 @@ constexpr auto in_2023 = 1'700'000'000s;                  // since 1970
 // of these clocks call themselves steady, so that a guard measures with them, and are not: as on a virtual machine that
 // stands still.
 
-// Calls one after the other, each of which takes so long.
+// Makes calls one after the other. Each takes `rtt`.
 template <class Clock, class Guard>
 void call(Guard& guard, int times, nanoseconds rtt) {
     for (int i = 0; i < times; ++i) {
@@ -49,7 +49,7 @@ void call(Guard& guard, int times, nanoseconds rtt) {
 
 } // namespace
 
-TEST_CASE("A clock set from 1970 to 2023 makes some RTTs as long as they may be, and no other") {
+TEST_CASE("A clock set from 1970 to 2023 makes the RTTs of calls in flight as long as they may be, and no others") {
     using clock = manual_clock_of<nanoseconds, struct forward>;
     clock::at = 10s;
     const scripted_strategy strategy{20, {plan(20, 4)}};
@@ -113,12 +113,12 @@ TEST_CASE("A clock set back by an hour makes RTTs 0, and keeps no window open fo
     call<clock>(guard, 2, 1ms);
     auto last = guard.try_acquire(); // the window is full
     clock::at -= 1h;
-    last.success();                // 0 ms
-    call<clock>(guard, 1, 1ms);    // its admission sees that the clock was set back
+    last.success(); // 0 ms
+    call<clock>(guard, 1, 1ms); // its admission sees that the clock was set back
     REQUIRE(strategy.windows().size() == 1);
     call<clock>(guard, 200, 1ms);
     REQUIRE(strategy.windows().size() >= 2);
-    // 10 + 250 times the mean of the others, of 2/3 ms each, for one of four is left: 173.3 ms.
+    // 10 + 250 times the mean of the others, which is 2/3 ms, because one of four is left: 173.3 ms.
     CHECK(strategy.windows()[1].all.samples == 3);
     CHECK(strategy.windows()[1].all.mean == 2'000'000ns / 3);
     CHECK(strategy.windows()[1].unfinished == 1);
@@ -126,7 +126,7 @@ TEST_CASE("A clock set back by an hour makes RTTs 0, and keeps no window open fo
     CHECK(strategy.windows()[2].all.mean == 1ms);
 }
 
-TEST_CASE("A probe is not longer for a clock that is set back by an hour") {
+TEST_CASE("A clock that is set back by an hour does not prolong a probe") {
     using clock = manual_clock_of<nanoseconds, struct back_in_probe>;
     clock::at = 10h;
     const scripted_strategy strategy{9, {plan(3, 20, 9, 100ms), plan(9, 4)}};
@@ -151,7 +151,7 @@ TEST_CASE("Calls of two years each count as 73 minutes") {
     CHECK(strategy.windows()[1].all.quantile(1) >= longest_rtt * 15 / 16);
 }
 
-TEST_CASE("A clock that counts from 1601 in ticks of 100 ns measures as any other") {
+TEST_CASE("A clock that counts from 1601 in ticks of 100 ns measures like any other") {
     using clock = manual_clock_of<std::chrono::duration<std::int64_t, std::ratio<1, 10'000'000>>, struct from_1601>;
     clock::at = clock::duration{133'500'000'000'000'000}; // in 2024
     const scripted_strategy strategy{20, {plan(20, 10)}};
@@ -161,10 +161,10 @@ TEST_CASE("A clock that counts from 1601 in ticks of 100 ns measures as any othe
     CHECK(strategy.windows()[0].all.mean == 1ms);
     CHECK(strategy.windows()[1].all.mean == 1ms);
     CHECK(strategy.windows()[1].length == 10ms);
-    CHECK(guard.trace().back().at == nanoseconds::max()); // out of reach in nanoseconds
+    CHECK(guard.trace().back().at == nanoseconds::max()); // does not fit into nanoseconds
 }
 
-TEST_CASE("A clock that ticks once a second measures whole seconds, and max_wait is no less than was said") {
+TEST_CASE("A clock that ticks once a second measures whole seconds, and does not shorten max_wait") {
     using clock = manual_clock_of<std::chrono::seconds, struct seconds>;
     clock::at = 100s;
     const scripted_strategy strategy{1, {plan(1, 10)}};
@@ -177,7 +177,7 @@ TEST_CASE("A clock that ticks once a second measures whole seconds, and max_wait
     CHECK(strategy.windows()[1].all.mean == 1500ms);
 }
 
-TEST_CASE("A clock that begins at its least time, or that was set to it, overflows nowhere") {
+TEST_CASE("A clock that begins at its least time, or is set to it, causes no overflow") {
     using clock = manual_clock_of<nanoseconds, struct least>;
     clock::at = GENERATE(as<nanoseconds>{}, nanoseconds::min(), -1h, 0h, nanoseconds::max() - 1h);
     asio::io_context context;
@@ -197,7 +197,7 @@ TEST_CASE("A clock that begins at its least time, or that was set to it, overflo
     CHECK(guard.waiting() < 50);
 }
 
-TEST_CASE("With a clock that is not steady, setting it changes no RTT, and no bound of a probe") {
+TEST_CASE("Setting a clock that is not steady changes no RTT, and no bound of a probe") {
     using clock = manual_clock_of<nanoseconds, struct not_steady, false>;
     clock::at = in_2023;
     const scripted_strategy strategy{9, {plan(3, 20, 9, 1ns), plan(9, 14)}};
@@ -214,6 +214,6 @@ TEST_CASE("With a clock that is not steady, setting it changes no RTT, and no bo
     CHECK(strategy.windows()[0].length < 1h);
 
     clock::at -= std::chrono::hours(24 * 365 * 50);
-    CHECK(guard.try_acquire()); // looks after the probe, whose nanosecond is over
+    CHECK(guard.try_acquire()); // sees that the probe is over: its bound was one nanosecond
     CHECK(guard.current_limit() == 9);
 }

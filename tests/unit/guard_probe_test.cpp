@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Probes end in time, whatever is in flight; long-running calls do not stop a guard.
+// Probes end in time, whatever is in flight. Long-running calls do not stop a guard.
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -42,8 +42,8 @@ using ticket = guard_type::ticket;
 
 const guard_options small_windows{.min_window = 1};
 
-// A guard with a limit of 10, in which nine calls run on and on, members of no window, and a probe to 3 for 20
-// admissions, or 100 ms, has just begun.
+// A guard with a limit of 10. Nine calls run on and on, and are members of no window. A probe to 3, for 20 admissions
+// or 100 ms, has just begun.
 struct blocked_probe {
     explicit blocked_probe(const guard_options& options = small_windows) {
         manual_clock::at = 9h;
@@ -66,7 +66,7 @@ struct blocked_probe {
 
 } // namespace
 
-TEST_CASE("A probe that is blocked by what was in flight ends in time") {
+TEST_CASE("A probe that is blocked by calls in flight ends in time") {
     blocked_probe t;
     manual_clock::at += 100ms - 1ns;
     CHECK_FALSE(t.guard->try_acquire());
@@ -105,7 +105,7 @@ TEST_CASE("A probe that is blocked by what was in flight ends in time") {
     CHECK(t.strategy.windows()[1].length == 100ms);
 }
 
-TEST_CASE("A probe ends in time although all that is in flight hangs, all others wait, and no call comes") {
+TEST_CASE("A probe ends in time although all calls in flight hang, all others wait, and no new call comes") {
     blocked_probe t;
     asio::io_context context;
     std::vector<ticket> served;
@@ -148,7 +148,7 @@ TEST_CASE("A probe ends in time although all that is in flight hangs, all others
     }
     SECTION("and the timer does not outlive the guard's probe") {
         wait();
-        t.held.clear(); // in_flight() is 0: the waiter is served, and the probe goes on
+        t.held.clear(); // in_flight() is 0, so the waiter is served, and the probe goes on
         poll();
         REQUIRE(served.size() == 1);
         for (int i = 0; i < 19; ++i)
@@ -194,7 +194,7 @@ TEST_CASE("A probe that begins while callers wait ends in time, too") {
     CHECK(served.size() == 1);
 }
 
-TEST_CASE("A probe that ends in time has the members that it got") {
+TEST_CASE("A probe that its bound ends keeps the members that it has") {
     blocked_probe t;
     t.held.resize(1);
     t.guard->try_acquire().success();
@@ -203,11 +203,11 @@ TEST_CASE("A probe that ends in time has the members that it got") {
     manual_clock::at += 90ms;
 
     SECTION("all done") {
-        second.success(); // and so ends the probe
+        second.success(); // this ends the probe
         CHECK(t.guard->current_limit() == 10);
     }
     SECTION("one running") {
-        ticket third = t.guard->try_acquire(); // ends the probe, and is not in it
+        ticket third = t.guard->try_acquire(); // ends the probe, and is no member of it
         CHECK(t.guard->current_limit() == 10);
         CHECK(t.strategy.windows().size() == 1);
         second.success();
@@ -218,7 +218,7 @@ TEST_CASE("A probe that ends in time has the members that it got") {
     CHECK(t.strategy.windows()[1].all.mean == 45ms);
 }
 
-TEST_CASE("A probe that its admissions end in time is left alone by the clock") {
+TEST_CASE("A probe that its admissions end before its bound is not ended by the clock as well") {
     blocked_probe t;
     t.held.clear();
     for (int i = 0; i < 19; ++i)
@@ -246,7 +246,7 @@ TEST_CASE("A probe without a bound waits for its admissions") {
     CHECK(strategy.windows().size() == 1);
 }
 
-TEST_CASE("A probe whose plan leaves its bound to the guard ends after ten times what it should take, or a second") {
+TEST_CASE("If the plan leaves the bound to the guard, a probe ends after ten times its expected length, or a second") {
     manual_clock::at = 9h;
     const auto [rtt, bound] = GENERATE(table<nanoseconds, nanoseconds>({
         {0ms, 1s},
@@ -278,7 +278,7 @@ TEST_CASE("A probe whose plan leaves its bound to the guard ends after ten times
     CHECK(guard.current_limit() == 9);
 }
 
-TEST_CASE("A probe does not count calls that were let go of as stragglers") {
+TEST_CASE("A probe does not count the stragglers of earlier windows as in flight") {
     manual_clock::at = 9h;
     const scripted_strategy strategy{10, {plan(10, 4), plan(3, 4, 10, 100ms), plan(10, 4), plan(3, 4, 10, 100ms)}};
     guard_type guard{strategy, small_windows};
@@ -288,9 +288,9 @@ TEST_CASE("A probe does not count calls that were let go of as stragglers") {
     for (int i = 0; i < 3; ++i)
         streams.push_back(guard.try_acquire());
     manual_clock::at += 1ms;
-    guard.try_acquire().success(); // the fourth
+    guard.try_acquire().success(); // the fourth member of the window
     manual_clock::at += 1s;
-    ticket closer = guard.try_acquire(); // finds the three straggling; of no window
+    ticket closer = guard.try_acquire(); // finds that the other three straggle; is a member of no window
     closer.success();
     REQUIRE(strategy.windows().size() == 2);
     CHECK(strategy.windows()[1].all.samples == 1);
@@ -303,7 +303,7 @@ TEST_CASE("A probe does not count calls that were let go of as stragglers") {
     CHECK(calls.size() == 3);
     for (ticket& t : calls)
         t.success();
-    guard.try_acquire().success(); // the last of the probe
+    guard.try_acquire().success(); // the last admission of the probe
     REQUIRE(strategy.windows().size() == 3);
     CHECK(strategy.windows()[2].admitted == 4);
     CHECK(strategy.windows()[2].limit == 3);
@@ -315,12 +315,12 @@ TEST_CASE("A probe does not count calls that were let go of as stragglers") {
     for (int i = 0; i < 4; ++i)
         guard.try_acquire().success();
     REQUIRE(strategy.windows().size() == 4);
-    CHECK(strategy.windows()[3].limit == 10 - 3); // when it was opened
+    CHECK(strategy.windows()[3].limit == 10 - 3); // as it was when the window was opened
     CHECK(strategy.windows()[3].max_in_flight == 1);
     CHECK(guard.current_limit() == 3 + 1);
 }
 
-TEST_CASE("More long-running calls than the limit after a probe do not raise it") {
+TEST_CASE("Long-running calls do not raise the limit after a probe, even if they are more than that limit") {
     manual_clock::at = 9h;
     const scripted_strategy strategy{10, {plan(10, 9), plan(3, 4, 5, 100ms)}};
     guard_type guard{strategy, small_windows};
@@ -337,11 +337,11 @@ TEST_CASE("More long-running calls than the limit after a probe do not raise it"
     CHECK(guard.current_limit() == 5);
 }
 
-// When the guard goes
+// The guard is destroyed
 
 namespace {
 
-// A strategy with something in it to be watched.
+// A strategy that owns an object which a test watches.
 struct watched_strategy {
     std::shared_ptr<int> watched = std::make_shared<int>(0);
     std::size_t current_limit() const noexcept { return 4; }
@@ -350,7 +350,7 @@ struct watched_strategy {
 
 } // namespace
 
-TEST_CASE("The strategy and the observer of decisions go with the guard, though a ticket stays") {
+TEST_CASE("The strategy and the observer of decisions are destroyed with the guard, although a ticket stays") {
     using watched_guard = flow_guard<watched_strategy, manual_clock>;
     std::optional<watched_guard> guard;
     watched_strategy strategy;
@@ -379,7 +379,7 @@ TEST_CASE("An observer of decisions may destroy its guard") {
     options.on_decision = [&, observed](const limit_decision&) {
         if (++decisions == 2) {
             guard.reset();
-            CHECK_FALSE(of_observer.expired()); // it runs
+            CHECK_FALSE(of_observer.expired()); // the observer is still running
         }
     };
     const scripted_strategy strategy{10, {plan(10, 2), plan(10, 2)}};
@@ -431,8 +431,8 @@ TEST_CASE("An observer of decisions may destroy its guard as a probe ends in tim
 
 namespace {
 
-// A server with some workers for exponential times of 10 ms in the mean, calls at random times that are shed if no
-// permit is free, and calls that run for long without a worker: in virtual time.
+// A server in virtual time. Its workers take exponential times, 10 ms in the mean. Calls come at random times, and are
+// shed if no permit is free. Some calls run for long without a worker.
 class server {
 public:
     server(std::size_t workers, double load) : workers_(workers), load_(load) {
@@ -442,20 +442,20 @@ public:
             idle_from_.push(0ns);
     }
 
-    // Of each call, the probability that it runs for so long.
+    // The probability that a call runs for so long.
     void hang(double share, nanoseconds length) {
         hang_share_ = share;
         hang_length_ = length;
     }
 
-    // Takes permits that are not given back.
+    // Takes permits, and never releases them.
     void stream() {
         if (auto t = guard_->try_acquire())
             streams_.push_back(std::move(t));
     }
     std::size_t streams() const noexcept { return streams_.size(); }
 
-    // The share of what the workers can do that they did.
+    // The share of the workers' time that was used.
     double goodput(nanoseconds length) {
         const nanoseconds end = manual_clock::at + length;
         const auto between = static_cast<double>(service.count()) / (static_cast<double>(workers_) * load_);
@@ -506,7 +506,7 @@ private:
         running_.push(std::make_shared<call>(call{end, std::move(t), false}));
     }
 
-    // Not those of <random>, whose numbers depend on the standard library.
+    // Not the distributions of <random>, whose numbers depend on the standard library.
     double uniform() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
     double exponential() { return -std::log1p(-uniform()); }
 
@@ -523,7 +523,7 @@ private:
 
 } // namespace
 
-TEST_CASE("Streams that never end do not stop short calls beside them") {
+TEST_CASE("Streams that never end do not stop the short calls beside them") {
     server s{16, 1.5};
     CHECK(s.goodput(5s) >= 0.85);
     while (s.streams() < 12) {
@@ -537,7 +537,7 @@ TEST_CASE("Streams that never end do not stop short calls beside them") {
 TEST_CASE("A few calls that hang do not stop the others") {
     server s{16, 1.5};
     s.hang(0.0005, 60s);
-    s.goodput(120s); // the limit comes to include what hangs
+    s.goodput(120s); // the limit grows by the calls that hang
     for (int i = 0; i < 4; ++i)
         CHECK(s.goodput(30s) >= 0.9);
 }

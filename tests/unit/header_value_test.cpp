@@ -17,7 +17,7 @@ using flowguard::detail::parse_timeout;
 using flowguard::duration;
 using flowguard::priority;
 
-TEST_CASE("A time-out in a header is in milliseconds, or in gRPC's units") {
+TEST_CASE("A timeout in a header is in milliseconds, or in gRPC's units") {
     struct row {
         std::string_view text;
         std::optional<duration> time;

@@ -69,7 +69,7 @@ asio::awaitable<response> echo(request r) {
     co_return response{200, std::move(r.target)};
 }
 
-// A guard with so many permits, and a handler that answers its requests when it is let.
+// A guard with so many permits, and a handler that answers its requests when the test says so.
 struct server {
     explicit server(std::size_t limit, const flowguard::guard_options& o = {}) : guard(scripted_strategy{limit}, o) {
         manual_clock::at = 1h;
@@ -86,12 +86,12 @@ struct server {
     asio::io_context context;
     gate held{context};
     manual_guard guard;
-    std::string order{}; // targets, as they were started
+    std::string order{}; // the targets, in the order in which they were started
 };
 
 } // namespace
 
-TEST_CASE("A layer is the handler, while there is a permit") {
+TEST_CASE("A layer passes a request to the handler if a permit is free") {
     asio::io_context context;
     manual_guard guard{scripted_strategy{1}};
     const http_layer guarded{guard, echo, http{}};
@@ -153,7 +153,7 @@ TEST_CASE("A layer classifies by the status of the response") {
     }
 }
 
-TEST_CASE("A layer passes the handler's exceptions on, but answers 503 for a guard further inside") {
+TEST_CASE("A layer passes the handler's exceptions on, but answers 503 to a rejection by an inner guard") {
     asio::io_context context;
     manual_guard guard{scripted_strategy{2}};
 
@@ -180,12 +180,12 @@ TEST_CASE("A layer passes the handler's exceptions on, but answers 503 for a gua
     poll(context);
     CHECK(answered->value->status == 503);
     CHECK(answered->value->body == "/rows");
-    CHECK(guard.stats().ignored == 1); // the overload is the database's
+    CHECK(guard.stats().ignored == 1); // because the overload is the database's
     CHECK(guard.stats().dropped == 1);
     CHECK(guard.in_flight() == 0);
 }
 
-TEST_CASE("A layer ends with operation_aborted when it is cancelled while it waits") {
+TEST_CASE("A layer that is cancelled while it waits ends with operation_aborted") {
     server s{1};
     const http_layer guarded{s.guard, s.handler(), http{}};
     const auto served = start(s.context, guarded(request{"/a"}));
@@ -200,7 +200,7 @@ TEST_CASE("A layer ends with operation_aborted when it is cancelled while it wai
     CHECK(s.order == "/a");
 }
 
-TEST_CASE("A layer reads the client's patience, and does not start what comes too late") {
+TEST_CASE("A layer reads the client's timeout, and does not start a request that would be too late") {
     server s{1};
     const http_layer guarded{s.guard, s.handler(), http{}};
     const auto served = start(s.context, guarded(request{"/a"}));
@@ -219,7 +219,7 @@ TEST_CASE("A layer reads the client's patience, and does not start what comes to
     CHECK(s.order == "/a/c");
 }
 
-TEST_CASE("A layer reads another header for the deadline if it is told so, or none") {
+TEST_CASE("A layer reads the deadline from another header if it is told so, or from none") {
     const auto waiting_after_a_minute = [](const std::string& name) {
         server s{1};
         const http_layer guarded{s.guard, s.handler(), http{}, http_layer_options{.deadline_header = name}};
@@ -236,7 +236,7 @@ TEST_CASE("A layer reads another header for the deadline if it is told so, or no
     CHECK(waiting_after_a_minute("") == 1);
 }
 
-TEST_CASE("A layer serves by priority, which is read if it is told so, and else by its own priority") {
+TEST_CASE("A layer serves by the priority that it reads if it is told so, and otherwise by its own priority") {
     const auto order = [](const http_layer_options<>& options) {
         server s{1};
         const http_layer guarded{s.guard, s.handler(), http{}, options};
@@ -257,7 +257,7 @@ TEST_CASE("A layer serves by priority, which is read if it is told so, and else 
     CHECK(order({.priority_header = "x-priority", .priority = priority::sheddable}) == "0312");
 }
 
-TEST_CASE("A layer takes permits of its partition") {
+TEST_CASE("A layer takes the permits of its partition") {
     asio::io_context context;
     manual_guard guard{scripted_strategy{2}, {.partitions = {0.5, 0.5}}};
     std::size_t in_flight = 0;
@@ -277,7 +277,7 @@ TEST_CASE("A layer takes permits of its partition") {
     CHECK_THROWS_AS(std::rethrow_exception(rejected->exception), std::invalid_argument);
 }
 
-TEST_CASE("A layer lets a bypass through") {
+TEST_CASE("A layer lets a request with bypass through") {
     server s{1, {.max_waiters = 0}};
     const http_layer guarded{s.guard, s.handler(), http{},
                              http_layer_options{.bypass = [](const request& r) { return r.target == "/health"; }}};
@@ -294,7 +294,7 @@ TEST_CASE("A layer lets a bypass through") {
     CHECK(healthy->value->status == 200);
 }
 
-TEST_CASE("A layer forwards more arguments: lvalues as such, rvalues kept until the handler is called") {
+TEST_CASE("A layer forwards further arguments: lvalues as they are, rvalues kept until the handler is called") {
     server s{1};
     struct connection {
         int requests = 0;
@@ -317,7 +317,7 @@ TEST_CASE("A layer forwards more arguments: lvalues as such, rvalues kept until 
     CHECK(peer.requests == 1);
 }
 
-TEST_CASE("A layer leaves a request that it got as an lvalue where it is") {
+TEST_CASE("A layer does not move a request that it got as an lvalue") {
     asio::io_context context;
     manual_guard guard{scripted_strategy{1}};
     const request kept{"/kept"};
@@ -334,7 +334,7 @@ TEST_CASE("A layer leaves a request that it got as an lvalue where it is") {
     CHECK(seen == &kept);
 }
 
-TEST_CASE("A layer counts a response that does not tell its status as a success") {
+TEST_CASE("A layer counts a response without a status as a success") {
     struct opaque {
         bool served = false;
     };
@@ -355,7 +355,7 @@ TEST_CASE("A layer counts a response that does not tell its status as a success"
 
 // Retry-After
 
-TEST_CASE("Retry-After is the time to serve all who are here, to three times that, in whole seconds") {
+TEST_CASE("Retry-After is one to three times the time to serve all callers that are here, in whole seconds") {
     const flowguard::guard_stats idle{};
     CHECK(retry_after(idle, 0.0) == 1s);
     CHECK(retry_after(idle, 0.34) == 2s);
@@ -374,7 +374,7 @@ TEST_CASE("Retry-After is the time to serve all who are here, to three times tha
     CHECK(retry_after(busy, 0.999) == 180s);
 }
 
-TEST_CASE("The jitter of Retry-After is in [0, 1), and spreads") {
+TEST_CASE("The jitter of Retry-After is in [0, 1), and spread out") {
     std::array<int, 4> quarters{};
     for (int i = 0; i < 1000; ++i) {
         const double jitter = flowguard::detail::jitter();

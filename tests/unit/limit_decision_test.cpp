@@ -28,7 +28,7 @@ using flowguard::plan;
 using support::manual_clock;
 using support::scripted_strategy;
 
-// The limits of those that the trace tells.
+// The limits of the decisions in the trace.
 std::vector<std::size_t> limits_of(const std::vector<limit_decision>& decisions) {
     std::vector<std::size_t> limits;
     for (const limit_decision& d : decisions)
@@ -55,13 +55,13 @@ TEST_CASE("A trace keeps the latest decisions, the oldest first") {
     CHECK(limits_of(trace.read()) == std::vector<std::size_t>{6, 7, 8});
 }
 
-TEST_CASE("A trace of none keeps none") {
+TEST_CASE("A trace of length 0 keeps no decision") {
     decision_trace trace{0};
     trace.add(with_limit(1));
     CHECK(trace.read().empty());
 }
 
-TEST_CASE("A guard tells what its strategy saw, and why it did what it did") {
+TEST_CASE("A guard tells what its strategy saw, and why it decided so") {
     manual_clock::at = 10s;
     flow_guard<flowguard::vegas_strategy, manual_clock> guard{flowguard::vegas_strategy{4}};
     const auto window = [&](int admissions, manual_clock::duration rtt) {
@@ -90,7 +90,7 @@ TEST_CASE("A guard tells what its strategy saw, and why it did what it did") {
     CHECK(guard.stats().limit_reason == std::string("quick start: no queue yet"));
 }
 
-TEST_CASE("A guard tells of probes, and has no reason and no baseline where its strategy has none") {
+TEST_CASE("A guard tells of probes, and has no reason and no baseline if its strategy has none") {
     manual_clock::at = 0s;
     flow_guard<scripted_strategy, manual_clock> guard{scripted_strategy{9, {plan(3, 5, 9)}},
                                                       guard_options{.min_window = 1, .trace = 2}};
@@ -105,7 +105,7 @@ TEST_CASE("A guard tells of probes, and has no reason and no baseline where its 
     CHECK(trace[0].baseline_rtt == 0ns);
 }
 
-TEST_CASE("A decision is told in a line") {
+TEST_CASE("A decision is printed as one line") {
     limit_decision d{.at = 12345ms,
                      .before = 20,
                      .limit = 40,

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The snippets of docs/migration.md, word for word, and what it claims of dynamic_semaphore.
+// The snippets of docs/migration.md, word for word, and tests of what it says about dynamic_semaphore.
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -86,7 +86,7 @@ auto with_permit(flowguard::dynamic_semaphore& s, Action action) -> decltype(act
 
 } // namespace
 
-// ---- What is claimed ----
+// ---- What docs/migration.md says ----
 
 namespace {
 
@@ -128,7 +128,7 @@ TEST_CASE("A channel and a semaphore let the same number of queries through") {
     CHECK(left_in(after) == 3);
 }
 
-TEST_CASE("A channel has no more permits than its capacity, a semaphore has as many as are released") {
+TEST_CASE("A channel has no more permits than its capacity, but a semaphore has as many as are released") {
     asio::io_context context;
     channel before{context, 3};
     dynamic_semaphore after{context, 3};
@@ -155,7 +155,7 @@ TEST_CASE("cancel() ends waiters with Asio's usual error, not with that of chann
     CHECK(semaphores == asio::error::operation_aborted);
 }
 
-TEST_CASE("An exception loses the permit of a channel, and not that of a semaphore") {
+TEST_CASE("An exception loses the permit of a channel, but not that of a semaphore") {
     asio::io_context context;
     database db;
     db.fails = true;
@@ -185,7 +185,7 @@ TEST_CASE("acquire() || timer gives a permit or a time-out, and loses no permit"
         poll(context);
         REQUIRE(q->succeeded());
         CHECK(*q->value == 1);
-        CHECK(never.cancel() == 0); // nobody waits for it any more
+        CHECK(never.cancel() == 0); // no coroutine waits for it any more
     }
     SECTION("the time-out, while no permit comes") {
         asio::steady_timer expired{context, asio::steady_timer::time_point::min()};
@@ -200,7 +200,7 @@ TEST_CASE("acquire() || timer gives a permit or a time-out, and loses no permit"
     CHECK(permits.available_permits() == 1);
 }
 
-TEST_CASE("acquire() || timer waits for the timer when the semaphore is closed, a wait with patience does not") {
+TEST_CASE("acquire() || timer waits for the timer if the semaphore is closed, but a wait with a timeout does not") {
     asio::io_context context;
     database db;
     dynamic_semaphore permits{context, 1};
@@ -221,7 +221,7 @@ TEST_CASE("acquire() || timer waits for the timer when the semaphore is closed, 
     CHECK(db.most_at_once == 0);
 }
 
-TEST_CASE("acquire() || timer loses no permit at whatever step the permit comes") {
+TEST_CASE("acquire() || timer loses no permit, at whatever step the permit is granted") {
     int in_time = 0;
     int too_late = 0;
     bool done_before = false;
@@ -251,7 +251,7 @@ TEST_CASE("acquire() || timer loses no permit at whatever step the permit comes"
 
 namespace {
 
-// Waits for `acquired` or for a timer, and both happen before either is seen to have. Which one won.
+// Waits for `acquire()` or for a timer. Both happen before the coroutine sees either. Returns which one won.
 template <class Acquire, class Release>
 std::size_t race(asio::io_context& context, Acquire acquire, Release release) {
     asio::steady_timer timer{context, asio::steady_timer::time_point::max()};
@@ -270,7 +270,7 @@ std::size_t race(asio::io_context& context, Acquire acquire, Release release) {
 
 } // namespace
 
-TEST_CASE("A permit granted to the loser of operator|| is lost if it is bare, as with a channel") {
+TEST_CASE("operator|| loses a bare permit that is granted to its loser, as it does with a channel") {
     asio::io_context context;
     dynamic_semaphore permits{context, 1};
 
@@ -296,7 +296,7 @@ TEST_CASE("A permit granted to the loser of operator|| is lost if it is bare, as
     CHECK(permits.available_permits() == 1);
 }
 
-TEST_CASE("A wait with patience ends with a permit or without") {
+TEST_CASE("A wait with a timeout ends with a permit or without one") {
     asio::io_context context;
     database db;
     dynamic_semaphore permits{context, 1};
@@ -322,7 +322,7 @@ TEST_CASE("A wait with patience ends with a permit or without") {
     CHECK(until->code() == flowguard::error::wait_timeout);
 }
 
-TEST_CASE("A waiter for several permits waits for all, and is not overtaken by smaller ones") {
+TEST_CASE("A waiter for several permits waits for all of them, and smaller waiters do not overtake it") {
     asio::io_context context;
     support::gate gate{context};
     database db;
@@ -335,7 +335,7 @@ TEST_CASE("A waiter for several permits waits for all, and is not overtaken by s
     poll(context);
     CHECK(db.running == 0);
     CHECK(permits.waiting() == 2);
-    CHECK(permits.available_permits() == 0); // though three are free
+    CHECK(permits.available_permits() == 0); // although three are free
     CHECK_FALSE(permits.try_acquire());
 
     SECTION("it is served first") {
@@ -353,7 +353,7 @@ TEST_CASE("A waiter for several permits waits for all, and is not overtaken by s
         CHECK(big->code() == asio::error::operation_aborted);
     }
     CHECK(permits.waiting() == 0);
-    CHECK(db.running == 1); // the small one
+    CHECK(db.running == 1); // the small waiter
     gate.let_all();
     poll(context);
     CHECK(small->succeeded());
@@ -417,7 +417,7 @@ TEST_CASE("Permits are added and forgotten") {
     }
 }
 
-TEST_CASE("with_permit runs its action with a permit, and gives that back whatever happens") {
+TEST_CASE("with_permit runs its action with a permit, and releases it whatever happens") {
     asio::io_context context;
     database db;
     dynamic_semaphore s{context, 1};
@@ -444,7 +444,7 @@ TEST_CASE("with_permit runs its action with a permit, and gives that back whatev
     CHECK(s.available_permits() == 1);
 }
 
-TEST_CASE("Who is cancelled after the grant has the permit, and gives it back at the next co_await") {
+TEST_CASE("A coroutine that is cancelled after the grant has the permit, and releases it at the next co_await") {
     asio::io_context context;
     dynamic_semaphore s{context, 1};
     permit held = s.try_acquire_permit();
@@ -468,7 +468,7 @@ TEST_CASE("Who is cancelled after the grant has the permit, and gives it back at
     CHECK(s.available_permits() == 1);
 }
 
-TEST_CASE("A semaphore that starts at 0 is a signal") {
+TEST_CASE("A semaphore that starts at 0 works as a signal") {
     asio::io_context context;
     int woken = 0;
 
@@ -486,7 +486,7 @@ TEST_CASE("A semaphore that starts at 0 is a signal") {
     CHECK(next->succeeded());
 }
 
-TEST_CASE("A thread can block for a permit, and needs no context that runs") {
+TEST_CASE("A thread can block until it has a permit, and needs no context that runs") {
     asio::io_context context; // never run
     flowguard::dynamic_semaphore semaphore{context, 1};
 
@@ -496,7 +496,7 @@ TEST_CASE("A thread can block for a permit, and needs no context that runs") {
     std::future<permit> waiter = semaphore.async_acquire_permit(asio::use_future);
     CHECK(waiter.wait_for(0s) == std::future_status::timeout);
     p.release();
-    CHECK(waiter.get()); // goes back at once
+    CHECK(waiter.get()); // released at once
     CHECK(semaphore.available_permits() == 1);
 }
 
@@ -537,7 +537,7 @@ TEST_CASE("Errors tell how a wait ended") {
     }
 }
 
-TEST_CASE("A semaphore stays where it is") {
+TEST_CASE("A semaphore can be neither copied nor moved") {
     STATIC_REQUIRE_FALSE(std::is_move_constructible_v<dynamic_semaphore>);
     STATIC_REQUIRE_FALSE(std::is_move_assignable_v<dynamic_semaphore>);
     STATIC_REQUIRE(std::is_nothrow_move_constructible_v<permit>);

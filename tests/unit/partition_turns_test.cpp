@@ -18,7 +18,8 @@ namespace {
 using flowguard::detail::partition_turns;
 using flowguard::detail::partitions;
 
-// The partition with the fewest turns for its share, of those that wait; the first among equals.
+// The next partition to have a turn: of those that wait, the one with the fewest turns for its share; the first among
+// equals.
 std::size_t next_of(const partition_turns& turns, const std::vector<std::size_t>& waiting) {
     std::size_t found = waiting.front();
     for (const std::size_t p : waiting)
@@ -27,7 +28,7 @@ std::size_t next_of(const partition_turns& turns, const std::vector<std::size_t>
     return found;
 }
 
-// Who has the next so many turns.
+// Takes so many turns, and returns which partitions had them.
 std::string serve(partition_turns& turns, const std::vector<std::size_t>& waiting, int times) {
     std::string order;
     while (times-- > 0) {
@@ -53,23 +54,23 @@ TEST_CASE("Partitions that always wait have turns in proportion to their shares"
     }
 }
 
-TEST_CASE("A partition that did not wait has no credit from before, but one turn") {
+TEST_CASE("A partition that did not wait keeps a credit of one turn at most") {
     partition_turns turns{partitions({0.5, 0.5})};
     CHECK(serve(turns, {0}, 100) == std::string(100, '0')); // alone
     turns.join(1);
     CHECK(serve(turns, {0, 1}, 6) == "101010");
 }
 
-TEST_CASE("A partition that waits, while the other has turns for other reasons, is owed one turn at most") {
+TEST_CASE("A partition that waits while the other has turns for other reasons is owed one turn at most") {
     partition_turns turns{partitions({0.5, 0.5})};
     turns.join(0);
     turns.join(1);
     for (int i = 0; i < 100; ++i)
-        turns.take(0); // though partition 1 waits: it had the most in flight
-    CHECK(serve(turns, {0, 1}, 6) == "110101"); // the second of its turns is what it was owed
+        turns.take(0); // although partition 1 waits, because it had the most in flight
+    CHECK(serve(turns, {0, 1}, 6) == "110101"); // the second turn of partition 1 is the one that it was owed
 }
 
-TEST_CASE("A partition without a share has turns as if its share were all") {
+TEST_CASE("A partition without a share has turns as if it had the whole share") {
     partition_turns turns{partitions({1, 0})};
     CHECK(serve(turns, {0, 1}, 6) == "010101");
 }

@@ -15,11 +15,11 @@ namespace {
 using flowguard::detail::permit_word;
 using released = permit_word::released;
 
-TEST_CASE("Permits are taken while they suffice") {
+TEST_CASE("Permits are taken as long as there are enough") {
     struct row {
         std::size_t limit, held, wanted;
         bool taken;
-        std::size_t available; // afterwards
+        std::size_t available; // after the steps
     };
     for (const row& r : {
              row{1, 0, 1, true, 0},
@@ -39,14 +39,14 @@ TEST_CASE("Permits are taken while they suffice") {
     }
 }
 
-TEST_CASE("A word that is contended has no short cuts") {
+TEST_CASE("While a word is contended, callers take no permits, and releases go to the owner") {
     permit_word word(4);
     REQUIRE(word.try_take(2, true));
     word.set_contended();
     CHECK_FALSE(word.try_take(1, false));
     CHECK_FALSE(word.try_release_with_reference(2));
     CHECK(word.try_release(1, 10) == released::contended);
-    CHECK(word.available() == 0); // what is free belongs to the waiters
+    CHECK(word.available() == 0); // the free permits belong to the waiters
     CHECK(word.held() == 2);
     word.clear_contended();
     CHECK(word.try_release_with_reference(2));
@@ -74,7 +74,7 @@ TEST_CASE("The owner takes permits for a waiter, or marks the word") {
              row{2, 1, true, true, true, false}, // no waiter is left
              row{2, 1, true, false, true, true}, row{2, 1, false, false, true, false},
              row{2, 3, true, true, false, true},
-             row{2, 3, false, true, false, true}, // the next release shall see the waiter
+             row{2, 3, false, true, false, true}, // so that the next release sees the waiter
          }) {
         CAPTURE(r.limit, r.wanted, r.contended, r.only_waiter);
         permit_word word(r.limit);
@@ -86,7 +86,7 @@ TEST_CASE("The owner takes permits for a waiter, or marks the word") {
     }
 }
 
-TEST_CASE("Releases beyond what was taken are kept, up to the most that may be available") {
+TEST_CASE("Permits that are released beyond the limit are kept, up to the highest number that may be available") {
     permit_word word(1);
     CHECK(word.try_release(2, 3) == released::done);
     CHECK(word.available() == 3);
@@ -96,7 +96,7 @@ TEST_CASE("Releases beyond what was taken are kept, up to the most that may be a
     CHECK(word.held() == 1); // of the limit; the other two were released beyond it
 }
 
-TEST_CASE("A limit below what is held is a debt that releases pay") {
+TEST_CASE("A limit below the permits held is a debt, which releases pay off") {
     permit_word word(5);
     REQUIRE(word.try_take(5, false));
     CHECK_FALSE(word.set_limit_and_refer(2)); // no caller waits
@@ -120,11 +120,11 @@ TEST_CASE("A new limit tells whether callers wait") {
     word.set_contended();
     CHECK(word.set_limit_and_refer(4));
     CHECK(word.limit() == 4);
-    CHECK_FALSE(word.drop(3)); // of those three; the handle's is left
+    CHECK_FALSE(word.drop(3)); // the three that the calls above added; the handle's reference is left
     CHECK(word.drop(1));
 }
 
-TEST_CASE("The last reference is the one after which there is none") {
+TEST_CASE("Dropping the last reference is told, and then no reference can be added") {
     permit_word word(2);                   // the handle's
     REQUIRE(word.try_take(1, true));       // a permit's
     word.refer();                          // a thread's
@@ -136,7 +136,7 @@ TEST_CASE("The last reference is the one after which there is none") {
     CHECK_FALSE(word.try_refer());
 }
 
-TEST_CASE("A release with a reference for the releasing thread keeps the permit's") {
+TEST_CASE("A release that adds a reference for its thread keeps the permit's reference, too") {
     permit_word word(1);
     REQUIRE(word.try_take(1, true));
     word.set_contended();

@@ -30,7 +30,7 @@ struct scene {
 
 } // namespace
 
-TEST_CASE("A watch ends once, when its time has come") {
+TEST_CASE("A watch ends once, when its time is over") {
     scene s;
     s.start(10ms);
     pass(s.context, 10ms - 1ns);
@@ -41,7 +41,7 @@ TEST_CASE("A watch ends once, when its time has come") {
     CHECK(s.ends == 1);
 }
 
-TEST_CASE("There is one watch at a time: a second one is not started") {
+TEST_CASE("Only one watch runs at a time: a second one is not started") {
     scene s;
     s.start(10ms);
     s.start(1ms);
@@ -60,10 +60,10 @@ TEST_CASE("A watch that is cancelled does not end, and keeps no context running"
     CHECK(s.ends == 0);
 }
 
-TEST_CASE("The end of a cancelled watch is not taken for that of the next one") {
+TEST_CASE("The end of a cancelled watch is not mistaken for the end of the next one") {
     scene s;
     for (int i = 0; i < 3; ++i) {
-        s.start(10ms); // perhaps at the address of the one before, whose handler is still to be called
+        s.start(10ms); // it may have the address of the watch before, whose handler is not called yet
         s.watch.cancel();
     }
     s.start(10ms);

@@ -21,7 +21,7 @@ bool has_line(const std::string& text, const std::string& line) {
 
 } // namespace
 
-TEST_CASE("Stats are told in Prometheus' text format") {
+TEST_CASE("Stats are written in Prometheus' text format") {
     guard_stats s;
     s.limit = 17;
     s.in_flight = 9;

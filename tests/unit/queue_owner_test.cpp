@@ -2,8 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// What the owner of the queue does while other threads go on. Here those are played by an executor, or an observer,
-// that the owner calls: what they do then is done while a thread owns the queue, or has just left it.
+// What the owner of the queue does while other threads go on. Here, an executor or an observer that the owner calls
+// plays the other threads: it acts while a thread owns the queue, or has just released it.
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -31,7 +31,7 @@ using flowguard::rejection;
 using guard = flowguard::flow_guard<fixed_limit>;
 using ticket = guard::ticket;
 
-// An io_context's executor that calls a function first, whenever something is posted.
+// An io_context's executor that calls a function before each post.
 class meddling_executor {
 public:
     meddling_executor(asio::io_context& context, std::function<void()>& meddle)
@@ -66,7 +66,7 @@ void run_all(asio::io_context& context) {
 
 } // namespace
 
-TEST_CASE("A full queue rejects while a thread is inside, and the callers are told at once") {
+TEST_CASE("A full queue rejects callers while a thread owns it, and they are told at once") {
     asio::io_context context;
     guard g{context.get_executor(), fixed_limit{1}, {.max_waiters = 2}};
     int told = 0;
@@ -77,7 +77,7 @@ TEST_CASE("A full queue rejects while a thread is inside, and the callers are to
             return;
         for (int i = 0; i < 1000; ++i)
             g.async_acquire([&](error_code e, ticket) { e == error::shed ? ++told : ++admitted; });
-        run_all(context); // nothing of this waits for the owner
+        run_all(context); // this does not wait for the owner
         CHECK(told == 999);
         CHECK(g.waiting() <= 2);
     };
@@ -86,7 +86,7 @@ TEST_CASE("A full queue rejects while a thread is inside, and the callers are to
     for (int i = 0; i < 2; ++i)
         g.async_acquire(
             asio::bind_executor(meddling_executor{context, flood}, [&](error_code e, ticket) { seen = e; }));
-    first.success(); // completes the first of the two, and so lets the flood come
+    first.success(); // completes the first of the two waiters, which starts the flood
     run_all(context);
     CHECK(seen == error_code());
     CHECK(told == 999);
@@ -95,7 +95,7 @@ TEST_CASE("A full queue rejects while a thread is inside, and the callers are to
     CHECK(g.in_flight() == 0);
 }
 
-TEST_CASE("Waiters are completed one by one although each lets another one in") {
+TEST_CASE("Waiters are completed one by one, although each completion admits another waiter") {
     constexpr int waiters = 10'000;
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};
@@ -108,7 +108,8 @@ TEST_CASE("Waiters are completed one by one although each lets another one in") 
         most_inside = std::max(most_inside, ++inside);
         ++posted;
         semaphore.release(); // the owner is asked to grant the next
-        // Those that have a permit by now, but are not posted: there is one permit more than were posted.
+                             // If waiters were granted their permits long before they are posted, more than two would
+                             // be in flight here.
         late = late || static_cast<int>(semaphore.in_flight()) > 2;
         --inside;
     };
@@ -125,7 +126,7 @@ TEST_CASE("Waiters are completed one by one although each lets another one in") 
     CHECK(completed == waiters);
 }
 
-TEST_CASE("Observers are called when the queue has no owner: what they do has its effect at once") {
+TEST_CASE("Observers are called while the queue has no owner, so that their calls take effect at once") {
     asio::io_context context;
     std::optional<guard> g;
     ticket held;
@@ -188,7 +189,7 @@ TEST_CASE("An observer may destroy the guard from inside a call that is rejected
     CHECK_FALSE(g);
 }
 
-TEST_CASE("An observer may destroy a context in which others wait") {
+TEST_CASE("An observer may destroy a context in which other callers wait") {
     asio::io_context context;
     auto going = std::make_unique<asio::io_context>();
     guard g{
@@ -204,7 +205,7 @@ TEST_CASE("An observer may destroy a context in which others wait") {
     run_all(context);
     CHECK(rejected == error::shed);
     CHECK_FALSE(called);
-    // Their places are free again.
+    // The room that they took in the queue is free again.
     std::optional<error_code> served;
     g.async_acquire([&](error_code e, ticket) { served = e; });
     held.success();
@@ -212,7 +213,7 @@ TEST_CASE("An observer may destroy a context in which others wait") {
     CHECK(served == error_code());
 }
 
-TEST_CASE("An observer goes with its guard, although a ticket keeps the guard's state") {
+TEST_CASE("An observer is destroyed with its guard, although a ticket keeps the guard's state") {
     asio::io_context context;
     const auto owned = std::make_shared<int>(1);
     std::optional<guard> g;

@@ -21,14 +21,14 @@ using namespace std::chrono_literals;
 using flowguard::rtt_buckets;
 using flowguard::rtt_histogram;
 
-constexpr nanoseconds last_edge{std::int64_t{1} << 42}; // 73 minutes: what the last bucket ends at
+constexpr nanoseconds last_edge{std::int64_t{1} << 42}; // 73 minutes: where the last bucket ends
 
 double relative_error(nanoseconds estimate, nanoseconds exact) {
     const auto value = static_cast<double>(exact.count());
     return std::abs(static_cast<double>(estimate.count()) - value) / std::max(value, 1.0);
 }
 
-// From 1 ns to an hour, evenly by magnitude.
+// Samples from 1 ns to an hour. Each order of magnitude is equally likely.
 std::vector<nanoseconds> spread_values(std::size_t count, std::uint32_t seed) {
     std::mt19937_64 random{seed};
     std::uniform_real_distribution<double> magnitude{0.0, std::log(3.6e12)};
@@ -38,7 +38,7 @@ std::vector<nanoseconds> spread_values(std::size_t count, std::uint32_t seed) {
     return values;
 }
 
-// By the definition: the least sample such that a share q of all is not above it.
+// By definition: the least sample such that at least a share q of all samples is not above it.
 nanoseconds exact_quantile(std::vector<nanoseconds> samples, double q) {
     std::sort(samples.begin(), samples.end());
     const auto rank = static_cast<std::size_t>(std::ceil(q * static_cast<double>(samples.size())));
@@ -57,7 +57,7 @@ TEST_CASE("A bucket's middle is at most 1/16 from every value in it") {
         worst = std::max(worst, std::abs(middle - exact) / exact);
     }
     CHECK(worst <= 1.0 / 16);
-    CHECK(worst > 1.0 / 17); // the bound is tight: these values are not a harmless choice
+    CHECK(worst > 1.0 / 17); // the bound is tight, so these values do test it
 }
 
 TEST_CASE("Values below 16 ns have a bucket each") {
@@ -65,7 +65,7 @@ TEST_CASE("Values below 16 ns have a bucket each") {
         CHECK(rtt_buckets::index_of(nanoseconds{ns}) == static_cast<std::size_t>(ns));
 }
 
-TEST_CASE("Bucket indices never fall as values rise, and leave none out") {
+TEST_CASE("Bucket indices never fall as values rise, and no index is left out") {
     std::size_t previous = 0;
     for (std::int64_t ns = 0; ns < 1'000'000; ++ns) {
         const std::size_t index = rtt_buckets::index_of(nanoseconds{ns});
@@ -82,7 +82,7 @@ TEST_CASE("A bucket's middle lies in that bucket") {
     }
 }
 
-TEST_CASE("The last bucket takes everything above 73 minutes") {
+TEST_CASE("The last bucket takes all values above 73 minutes") {
     CHECK(rtt_buckets::index_of(last_edge - 1ns) == rtt_buckets::count - 1);
     CHECK(rtt_buckets::index_of(last_edge) == rtt_buckets::count - 1);
     CHECK(rtt_buckets::index_of(last_edge * 2) == rtt_buckets::count - 1);
@@ -95,7 +95,7 @@ TEST_CASE("A negative value counts as 0") {
     CHECK(rtt_buckets::index_of(nanoseconds{std::numeric_limits<std::int64_t>::min()}) == 0);
 }
 
-TEST_CASE("A histogram without samples answers 0 to everything") {
+TEST_CASE("A histogram without samples returns 0 for everything") {
     const rtt_histogram h;
     CHECK(h.total() == 0);
     CHECK(h.quantile(0) == 0ns);
@@ -175,7 +175,7 @@ TEST_CASE("Variation is the standard deviation over the mean") {
     CHECK(two_values.variation() == Approx(0.5));
 
     std::mt19937_64 random{11};
-    std::exponential_distribution<double> exponential{1e-6}; // its deviation is its mean
+    std::exponential_distribution<double> exponential{1e-6}; // its deviation equals its mean
     std::normal_distribution<double> normal{1e6, 2e5};
     rtt_histogram wide;
     rtt_histogram narrow;

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Windows that end after a time, however few calls entered them.
+// Windows that end at a time bound, however few calls have entered them.
 
 #include "flowguard/detail/control/sample_window.hpp" // first: self-contained
 
@@ -32,7 +32,7 @@ TEST_CASE("A window without a bound is never overdue") {
     CHECK(enter(w, 24h) == entry::member);
 }
 
-TEST_CASE("What is left of a bounded window ends with the bound, and is settled by one") {
+TEST_CASE("The free slots of a bounded window end with the bound, and one thread settles them") {
     sample_window w;
     open(w, 10, 3, 20, 1s, 100ms);
     CHECK(w.needs_a_look());
@@ -41,10 +41,10 @@ TEST_CASE("What is left of a bounded window ends with the bound, and is settled 
     succeed_and_leave(w, 5ms);
     CHECK_FALSE(w.end_if_overdue(1100ms - 1ns));
     CHECK(w.end_if_overdue(1100ms));
-    CHECK_FALSE(w.end_if_overdue(1100ms)); // by one
+    CHECK_FALSE(w.end_if_overdue(1100ms)); // only one thread ends it
     CHECK(w.limit_after() == 20);
     CHECK(enter(w, 1101ms) == entry::none);
-    CHECK(w.settle(1101ms) == leaving::one_of_many); // not yet
+    CHECK(w.settle(1101ms) == leaving::one_of_many); // too early: leave_to_settle() comes first
     CHECK(w.close_if_straggling(24h) == 0);
     w.leave_to_settle();
     CHECK(w.needs_a_look());
@@ -70,7 +70,7 @@ TEST_CASE("What is left of a bounded window ends with the bound, and is settled 
     CHECK(s.length == 200ms);
 }
 
-TEST_CASE("A bounded window that nobody entered ends empty") {
+TEST_CASE("A bounded window that no call entered ends empty") {
     sample_window w;
     open(w, 10, 3, 20, 1s, 100ms);
     REQUIRE(w.end_if_overdue(2s));
@@ -84,7 +84,7 @@ TEST_CASE("A bounded window that nobody entered ends empty") {
     CHECK(s.max_in_flight == 0);
     CHECK(s.admitting == 0ns);
 
-    open(w, 2, 10, 0, 3s); // and is as good as any
+    open(w, 2, 10, 0, 3s); // the next opening works as usual
     CHECK(enter(w, 3s) == entry::member);
     CHECK(enter(w, 3s) == entry::last);
     CHECK_FALSE(succeed_and_leave(w, 1ms));
@@ -101,7 +101,7 @@ TEST_CASE("A bounded window that was filled in time has no bound any more") {
     CHECK(succeed_and_leave(w, 1ms));
 }
 
-TEST_CASE("Members of a window that ended with its bound straggle as others do") {
+TEST_CASE("Members of a window that its bound ended straggle like others") {
     sample_window w;
     open(w, 10, 3, 20, 0ns, 100ms);
     REQUIRE(enter(w, 0ns) == entry::member);
@@ -110,11 +110,11 @@ TEST_CASE("Members of a window that ended with its bound straggle as others do")
     REQUIRE(w.end_if_overdue(100ms));
     w.leave_to_settle();
     REQUIRE(w.settle(100ms) == leaving::one_of_many);
-    CHECK(w.close_if_straggling(100ms + 51ms) == 0); // 10 + 500 means, for one of two is left
+    CHECK(w.close_if_straggling(100ms + 51ms) == 0); // 10 + 500 means, because one of two members is left
     CHECK(w.close_if_straggling(100ms + 51ms + 1ns) == 1);
 }
 
-TEST_CASE("A clock set back by an hour delays the end of a bound by the bound at most") {
+TEST_CASE("A clock set back by an hour delays the end of a bounded window by at most the bound") {
     sample_window w;
     open(w, 10, 3, 20, 9h, 100ms);
     CHECK_FALSE(w.end_if_overdue(8h));

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Members that take much longer than the others: the window closes without them.
+// Members that take much longer than the others straggle, and the window closes without them.
 
 #include "flowguard/detail/control/sample_window.hpp" // first: self-contained
 
@@ -29,7 +29,7 @@ using support::summary_of;
 using entry = sample_window::entry;
 using leaving = sample_window::leaving;
 
-TEST_CASE("Members straggle after ten times the mean of the others, and as long again for each per cent") {
+TEST_CASE("Members straggle after 10 mean RTTs of the others, and 10 more for each per cent of members left") {
     sample_window w;
     fill(w, 100, 100us);
     for (int i = 0; i < 49; ++i) {
@@ -37,11 +37,11 @@ TEST_CASE("Members straggle after ten times the mean of the others, and as long 
         w.drop(600us);
         REQUIRE_FALSE(leave(w));
     }
-    CHECK(w.close_if_straggling(100us + 15ms) == 0); // 30 means of 500 us, for 2 are left
+    CHECK(w.close_if_straggling(100us + 15ms) == 0); // 30 means of 500 us, because 2 % are left
     CHECK(w.close_if_straggling(100us + 15ms + 1ns) != 0);
 }
 
-TEST_CASE("Members of a slower kind do not straggle") {
+TEST_CASE("Members of a slower kind do not straggle while many of them are left") {
     sample_window w;
     fill(w, 100, 100us);
     for (int i = 0; i < 50; ++i)
@@ -52,7 +52,7 @@ TEST_CASE("Members of a slower kind do not straggle") {
     CHECK(succeed_and_leave(w, 50ms));
 }
 
-TEST_CASE("Members straggle after a millisecond at the least") {
+TEST_CASE("Members straggle after a millisecond at the earliest") {
     sample_window w;
     fill(w, 3, 100us);
     succeed_and_leave(w, 1us);
@@ -60,7 +60,7 @@ TEST_CASE("Members straggle after a millisecond at the least") {
     CHECK(w.close_if_straggling(100us + 1ms + 1ns) != 0);
 }
 
-TEST_CASE("Who was ignored does not make the others look slow") {
+TEST_CASE("Ignored calls do not make the others look slow") {
     sample_window w;
     fill(w, 5, 100us);
     REQUIRE_FALSE(succeed_and_leave(w, 500us));
@@ -72,11 +72,11 @@ TEST_CASE("Who was ignored does not make the others look slow") {
     CHECK(w.close_if_straggling(100us + 105ms + 1ns) != 0);
 }
 
-// What was ignored says nothing of how long the others should take.
-TEST_CASE("When the others were ignored, members straggle by the RTT of earlier windows, or after a second") {
+// An ignored call says nothing about how long the others should take.
+TEST_CASE("If the others were ignored, members straggle by the RTT of earlier windows, or after a second") {
     struct row {
         nanoseconds expected;
-        nanoseconds after; // 10 means, and 500 more, for half of the window is left
+        nanoseconds after; // 10 means, and 500 more because half of the window is left
     };
     for (const row& r : {row{0ns, 1s}, row{1us, 1ms}, row{100us, 51ms}}) {
         sample_window w;
@@ -91,7 +91,7 @@ TEST_CASE("When the others were ignored, members straggle by the RTT of earlier 
     }
 }
 
-TEST_CASE("A window is not closed between its last slot and the word that it is full") {
+TEST_CASE("A window is not closed early between the entry into its last slot and fill()") {
     sample_window w;
     open(w, 2, 10, 0, 0ns);
     bool low = false;
@@ -103,13 +103,13 @@ TEST_CASE("A window is not closed between its last slot and the word that it is 
     CHECK(w.close_if_straggling(24h) != 0);
 }
 
-TEST_CASE("Nobody straggles while nobody is done") {
+TEST_CASE("No member straggles before another one is done") {
     sample_window w;
     fill(w, 3, 100us);
     CHECK(w.close_if_straggling(24h) == 0);
 }
 
-TEST_CASE("Nobody straggles while there are places left") {
+TEST_CASE("No member straggles while the window has free slots") {
     sample_window w;
     open(w, 3, 10, 0, 0ns);
     enter(w, 0ns);
@@ -118,14 +118,14 @@ TEST_CASE("Nobody straggles while there are places left") {
     CHECK(w.close_if_straggling(24h) == 0);
 }
 
-TEST_CASE("Nobody straggles when the clock steps backwards") {
+TEST_CASE("No member straggles when the clock steps backwards") {
     sample_window w;
     fill(w, 3, 1h);
     succeed_and_leave(w, 2us);
     CHECK(w.close_if_straggling(0ns) == 0);
 }
 
-TEST_CASE("A clock set back by an hour delays the close without stragglers by their timeout at most") {
+TEST_CASE("A clock set back by an hour delays an early close by at most the straggler timeout") {
     sample_window w;
     fill(w, 3, 9h);
     succeed_and_leave(w, 1us);
@@ -135,7 +135,7 @@ TEST_CASE("A clock set back by an hour delays the close without stragglers by th
     CHECK(summary_of(w, 8h + 1ms + 1ns).unfinished == 2);
 }
 
-TEST_CASE("Stragglers of an early close are unfinished, and no samples") {
+TEST_CASE("Stragglers of an early close count as unfinished, and are no samples") {
     sample_window w;
     fill(w, 4, 1ms);
     succeed_and_leave(w, 100us);
@@ -153,7 +153,7 @@ TEST_CASE("Stragglers of an early close are unfinished, and no samples") {
     CHECK(s.low.mean == 300us);
 }
 
-TEST_CASE("Stragglers are counted though they leave before the early close is read") {
+TEST_CASE("Stragglers that leave before the early close is read count all the same") {
     sample_window w;
     fill(w, 4, 1ms);
     succeed_and_leave(w, 100us);
@@ -166,7 +166,7 @@ TEST_CASE("Stragglers are counted though they leave before the early close is re
     CHECK(s.all.mean == 100us);
 }
 
-TEST_CASE("A window that was closed early is closed for everybody else") {
+TEST_CASE("A window that was closed early is not closed again by its stragglers") {
     sample_window w;
     fill(w, 2, 1ms);
     succeed_and_leave(w, 100us);
@@ -180,10 +180,10 @@ TEST_CASE("A window that was closed early is closed for everybody else") {
     open(w, 1, 10, 0, 1h);
     CHECK(w.close_if_straggling(24h) == 0);
     CHECK(enter(w, 1h) == entry::last);
-    CHECK(succeed_and_leave(w, 1us)); // closed early before, and now as usual
+    CHECK(succeed_and_leave(w, 1us)); // this time, the last member closes it
 }
 
-TEST_CASE("An early close says how many members it was without") {
+TEST_CASE("An early close tells how many members it left out") {
     sample_window w;
     fill(w, 4, 1ms);
     succeed_and_leave(w, 100us);
@@ -195,7 +195,7 @@ TEST_CASE("An early close says how many members it was without") {
     CHECK(w.is_left());
 }
 
-TEST_CASE("Stragglers of an earlier opening leave a window as it is") {
+TEST_CASE("Stragglers of an earlier opening do not change the window") {
     sample_window w;
     fill(w, 3, 1ms);
     const std::uint32_t earlier = generation;

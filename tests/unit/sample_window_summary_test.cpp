@@ -29,7 +29,7 @@ using support::summary_of;
 
 using leaving = sample_window::leaving;
 
-TEST_CASE("The summary has the outcomes, and the successes' RTTs") {
+TEST_CASE("The summary has the outcomes, and the RTTs of the successes") {
     sample_window w;
     open(w, 6, 12, 0, 1ms);
     for (int i = 1; i <= 6; ++i)
@@ -79,7 +79,7 @@ TEST_CASE("A window without successes has no RTT") {
     CHECK(s.low.mean == 0ns);
 }
 
-TEST_CASE("Few in flight are a third of the limit, or one") {
+TEST_CASE("Few in flight means at most a third of the limit, or one") {
     sample_window w;
     open(w, 4, 9, 0, 0ns);
     CHECK(enters_low(w, 1));
@@ -92,8 +92,7 @@ TEST_CASE("Few in flight are a third of the limit, or one") {
     CHECK_FALSE(enters_low(w, 2));
 }
 
-TEST_CASE("The summary has the RTTs of those admitted with few in flight "
-          "apart, and among all") {
+TEST_CASE("The summary has the RTTs of calls admitted with few in flight both apart and among all") {
     sample_window w;
     open(w, 4, 9, 0, 0ns);
     for (int i = 0; i < 4; ++i)
@@ -141,7 +140,7 @@ TEST_CASE("Mean in flight is the rate of admission times the mean time in flight
     }
 }
 
-TEST_CASE("Mean in flight is the most there were when all were admitted at once") {
+TEST_CASE("Mean in flight is the highest count if all members were admitted at once") {
     sample_window w;
     open(w, 2, 10, 0, 0ns);
     enter(w, 5us, 3);
@@ -156,11 +155,11 @@ TEST_CASE("Mean in flight is the most there were when all were admitted at once"
     CHECK(summary_of(w, 1ms).mean_in_flight == Approx(7.0));
 }
 
-TEST_CASE("What was in flight counts all members by the time for which they held permits") {
+TEST_CASE("Mean in flight counts each member for the time for which it held its permit") {
     sample_window w;
     open(w, 10, 100, 0, 0ns);
     for (int i = 0; i < 10; ++i)
-        enter(w, i * 10ms, 50); // 0.1 a millisecond
+        enter(w, i * 10ms, 50); // 0.1 admissions per millisecond
     succeed_and_leave(w, 100ms);
     w.drop(20ms);
     CHECK_FALSE(leave(w));
@@ -168,15 +167,15 @@ TEST_CASE("What was in flight counts all members by the time for which they held
         w.ignore(1ms);
         CHECK_FALSE(leave(w));
     }
-    SECTION("and is ignored") {
+    SECTION("also if the last one is ignored") {
         w.ignore(3ms);
         CHECK(leave(w));
         CHECK(summary_of(w, 200ms).mean_in_flight == Approx(0.1 * (100 + 20 + 7 + 3) / 10));
     }
-    SECTION("and is unfinished, since the last admission at least") {
+    SECTION("if the last one is unfinished, at least since the last admission") {
         const auto late = 90ms + 10s;
         REQUIRE(w.close_if_straggling(late) == 1);
-        CHECK(summary_of(w, late).mean_in_flight == 50); // 0.1 × 10,127 ms / 10, but never so many were
+        CHECK(summary_of(w, late).mean_in_flight == 50); // 0.1 × 10,127 ms / 10 is 101, but at most 50 were in flight
     }
 }
 
@@ -187,12 +186,12 @@ TEST_CASE("Long-running calls do not count as in flight") {
     CHECK(enters_low(w, 15));
     CHECK_FALSE(enters_low(w, 16));
     CHECK(summary_of(w, 1us).max_in_flight == 4);
-    w.open({.size = 1, .limit = 9, .long_running = 12}, 0ns); // of which some have ended
+    w.open({.size = 1, .limit = 9, .long_running = 12}, 0ns); // some of them have ended
     CHECK(enters_low(w, 5));
     CHECK(summary_of(w, 1us).max_in_flight == 1);
 }
 
-TEST_CASE("RTTs are at most 73 minutes, so that their sums do not overflow") {
+TEST_CASE("RTTs are cut off at 73 minutes, so that their sums do not overflow") {
     constexpr nanoseconds longest{std::int64_t{1} << 42};
     sample_window w;
     fill(w, 3, 1ms);
@@ -211,7 +210,7 @@ TEST_CASE("RTTs are at most 73 minutes, so that their sums do not overflow") {
     CHECK(s.all.mean == longest);
     CHECK(s.length == nanoseconds::max());
 
-    // Less where there are so many that it takes less.
+    // In a very large window, RTTs are cut off earlier.
     constexpr std::size_t many = std::size_t{1} << 25;
     open(w, many, 10, 0, 0ns);
     enter(w, 0ns);
@@ -219,7 +218,7 @@ TEST_CASE("RTTs are at most 73 minutes, so that their sums do not overflow") {
     CHECK(summary_of(w, 1ms).all.mean == nanoseconds{INT64_MAX >> 25});
 }
 
-TEST_CASE("The time of the first admission is of its own opening") {
+TEST_CASE("A window that is opened again forgets the time of its first admission") {
     sample_window w;
     fill(w, 2, 1s);
     succeed_and_leave(w, 1ms);

@@ -31,7 +31,7 @@ TEST_CASE("A window that was never opened has no members") {
     CHECK(w.close_if_straggling(1h) == 0);
 }
 
-TEST_CASE("The first K admitted are members, and later ones are not") {
+TEST_CASE("The first K admitted calls are members, and later ones are not") {
     sample_window w;
     open(w, 3, 10, 0, 0ns);
     CHECK(enter(w, 1us) == entry::member);
@@ -42,7 +42,7 @@ TEST_CASE("The first K admitted are members, and later ones are not") {
     CHECK(summary_of(w, 9us).admitted == 3);
 }
 
-TEST_CASE("A window of one has its last member first") {
+TEST_CASE("In a window of one, the first member is the last") {
     sample_window w;
     open(w, 1, 10, 0, 0ns);
     CHECK(enter(w, 1us) == entry::last);
@@ -50,7 +50,7 @@ TEST_CASE("A window of one has its last member first") {
     CHECK(succeed_and_leave(w, 5us));
 }
 
-TEST_CASE("Members who leave make no room for others") {
+TEST_CASE("Members that leave make no room for others") {
     sample_window w;
     open(w, 2, 10, 0, 0ns);
     enter(w, 0us);
@@ -59,7 +59,7 @@ TEST_CASE("Members who leave make no room for others") {
     CHECK(enter(w, 2us) == entry::none);
 }
 
-TEST_CASE("The last to leave closes the window, once") {
+TEST_CASE("The last member to leave closes the window, once") {
     sample_window w;
     open(w, 3, 10, 0, 0ns);
     for (int i = 0; i < 3; ++i)
@@ -74,7 +74,7 @@ TEST_CASE("The last to leave closes the window, once") {
     CHECK(w.close_if_straggling(1h) == 0);
 }
 
-TEST_CASE("A window does not close before its places are taken") {
+TEST_CASE("A window does not close before its slots are taken") {
     sample_window w;
     open(w, 2, 10, 0, 0ns);
     enter(w, 0ns);

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A dynamic_semaphore in place of a semaphore of the usual shape, in code that knows only that shape.
+// A dynamic_semaphore in code that was written for a semaphore of the usual shape.
 
 #include <catch2/catch.hpp>
 #include <cstddef>
@@ -28,7 +28,7 @@ using support::start;
 
 using channel = asio::experimental::channel<void(error_code, int)>;
 
-// The usual shape of a semaphore for Asio, made of a channel.
+// A semaphore of the usual shape for Asio, made of a channel.
 class channel_semaphore {
 public:
     using executor_type = asio::any_io_executor;
@@ -85,7 +85,7 @@ TEMPLATE_TEST_CASE("Code for the usual shape of a semaphore runs unchanged", "",
         CHECK(order == std::vector{1, 2});
         asio::post(context, [&] {
             semaphore.release();
-            CHECK_FALSE(semaphore.try_acquire()); // it is the third one's
+            CHECK_FALSE(semaphore.try_acquire()); // it belongs to the third waiter
             CHECK(order.size() == 2);
         });
         poll(context);

@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using flowguard::detail::standing_queue;
 
-// One look: when, how long the first waiter has waited, and whether the queue stands afterwards.
+// One look at the queue: its time, how long the first waiter has waited, and whether the queue stands afterwards.
 struct look {
     std::chrono::nanoseconds at;
     std::chrono::nanoseconds waited;
@@ -29,18 +29,18 @@ void check(const std::vector<look>& looks) {
     }
 }
 
-TEST_CASE("A queue stands once the waits were too long for a whole interval") {
+TEST_CASE("A queue stands after a whole interval of waits that are too long") {
     check({{0ms, 6ms, false}, {50ms, 6ms, false}, {99ms, 6ms, false}, {100ms, 6ms, true}, {101ms, 6ms, true}});
 }
 
-TEST_CASE("A wait of just the target is not too long") {
+TEST_CASE("A wait of exactly the target is not too long") {
     check({{0ms, 5ms, false}, {200ms, 5ms, false}, {400ms, 5ms, false}});
     const standing_queue queue(5ms, 100ms);
     CHECK_FALSE(queue.is_too_long(5ms));
     CHECK(queue.is_too_long(5ms + 1ns));
 }
 
-TEST_CASE("One short wait begins the interval anew: a burst does not make a queue stand") {
+TEST_CASE("One short wait restarts the interval, so that a burst does not make a queue stand") {
     check({{0ms, 6ms, false},
            {90ms, 6ms, false},
            {95ms, 1ms, false},
@@ -49,17 +49,17 @@ TEST_CASE("One short wait begins the interval anew: a burst does not make a queu
            {195ms, 6ms, true}});
 }
 
-TEST_CASE("A queue that stands drains once the waits were short for a whole interval") {
+TEST_CASE("A standing queue drains after a whole interval of short waits") {
     check({{0ms, 6ms, false},
            {100ms, 6ms, true},
            {110ms, 1ms, true},
-           {150ms, 6ms, true}, // a long one in between
+           {150ms, 6ms, true}, // a long wait in between
            {160ms, 1ms, true},
            {249ms, 1ms, true},
            {250ms, 1ms, false}});
 }
 
-TEST_CASE("A clock that is set back begins the interval anew") {
+TEST_CASE("A clock that is set back restarts the interval") {
     check({{1h, 6ms, false}, {1h + 99ms, 6ms, false}, {0ms, 6ms, false}, {99ms, 6ms, false}, {100ms, 6ms, true}});
 }
 

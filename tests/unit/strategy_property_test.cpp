@@ -31,7 +31,7 @@ std::vector<std::uint8_t> random_bytes(std::uint64_t seed, std::size_t size) {
     return bytes;
 }
 
-TEMPLATE_LIST_TEST_CASE("A strategy stays in its bounds and recovers whatever windows say", "",
+TEMPLATE_LIST_TEST_CASE("A strategy stays in its bounds and recovers, whatever windows say", "",
                         support::all_strategies) {
     for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
         const auto bytes = random_bytes(seed, 2500); // some 55 windows
@@ -40,8 +40,8 @@ TEMPLATE_LIST_TEST_CASE("A strategy stays in its bounds and recovers whatever wi
     }
 }
 
-// Bytes seldom make many of the same in a row.
-TEMPLATE_LIST_TEST_CASE("A strategy stays in its bounds when one hostile window comes again and again", "",
+// Random bytes seldom make the same window many times in a row.
+TEMPLATE_LIST_TEST_CASE("A strategy stays in its bounds when the same hostile window comes again and again", "",
                         support::all_strategies) {
     for (std::uint64_t seed = 1; seed <= 500; ++seed) {
         const auto bytes = random_bytes(seed, 200);
@@ -59,7 +59,7 @@ TEMPLATE_LIST_TEST_CASE("A strategy stays in its bounds when one hostile window 
     }
 }
 
-TEMPLATE_LIST_TEST_CASE("A strategy bears a window with one field that is impossible", "", support::all_strategies) {
+TEMPLATE_LIST_TEST_CASE("A strategy survives a window with one impossible field", "", support::all_strategies) {
     using flowguard::window;
     constexpr double infinity = std::numeric_limits<double>::infinity();
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -124,7 +124,7 @@ TEMPLATE_LIST_TEST_CASE("A strategy rises from its lowest limit within the windo
         SUCCEED("its limit does not change");
     else {
         watched<TestType> strategy(l);
-        for (int i = 0; i < 12; ++i) // what the RTT without queueing is
+        for (int i = 0; i < 12; ++i) // the strategy learns the RTT without queueing
             strategy.update(ordinary_window(strategy.window_limit(), 10ms, 50ms));
         strategy.overload();
         CHECK(strategy.limit() <= std::max(min, declared<TestType>::lowest));
@@ -136,7 +136,7 @@ TEMPLATE_LIST_TEST_CASE("A strategy rises from its lowest limit within the windo
 
 // ---- The check itself ----
 
-// Does one thing wrong, at the third window.
+// A strategy that does one thing wrong, at the third window.
 struct wrong_strategy {
     enum class fault { below, above, leap, fall, probe, endless, stuck };
     static inline fault how = fault::below;
@@ -183,7 +183,7 @@ struct support::declared<wrong_strategy> {
 
 namespace {
 
-TEST_CASE("The property tells each kind of wrong strategy") {
+TEST_CASE("The property finds each kind of wrong strategy") {
     using fault = wrong_strategy::fault;
     const auto what = [](fault f) {
         wrong_strategy::how = f;

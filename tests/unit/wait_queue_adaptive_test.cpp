@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// wait_order::adaptive: when a queue stands, whom it sheds then, and whom it serves first.
+// wait_order::adaptive: when a queue stands, which waiters it then sheds, and which it serves first.
 
 #include "flowguard/detail/queue/wait_queue.hpp" // first: self-contained
 
@@ -26,7 +26,7 @@ using support::scene;
 
 } // namespace
 
-TEST_CASE("A queue stands when whoever was first in line waited for longer than the target for a whole interval") {
+TEST_CASE("A queue stands once the first waiter has waited longer than the target for a whole interval") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'};
     adaptive_scene s;
     s.comes_at(0, a);
@@ -34,7 +34,7 @@ TEST_CASE("A queue stands when whoever was first in line waited for longer than 
     s.permit_at(99); // still first come, first served
     CHECK(s.decided() == "a+ ");
     s.comes_at(99, c);
-    s.permit_at(100); // it stands, c is served, and b kept, for it is next
+    s.permit_at(100); // the queue stands: c is served first, and b is kept because it is next
     CHECK(s.decided() == "c+ ");
     s.comes_at(101, d);
     CHECK(s.decided() == "b? ");
@@ -43,7 +43,7 @@ TEST_CASE("A queue stands when whoever was first in line waited for longer than 
     CHECK(s.queue.rejected.of(rejection::overdue) == 1);
 }
 
-TEST_CASE("A wait within the target begins the interval anew") {
+TEST_CASE("A wait within the target restarts the interval") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
     adaptive_scene s;
     s.comes_at(0, a);
@@ -61,12 +61,12 @@ TEST_CASE("A wait within the target begins the interval anew") {
     CHECK(s.decided() == "d+ ");
 }
 
-TEST_CASE("A queue that stands keeps whoever has waited within the target, and serves the last first") {
+TEST_CASE("A standing queue keeps the waiters within the target, and serves the last one first") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
     adaptive_scene s;
     s.comes_at(0, a);
     s.comes_at(6, b);
-    s.comes_at(106, c); // it stands, and both are overdue
+    s.comes_at(106, c); // the queue stands, and both are overdue
     CHECK(s.decided() == "a? b? ");
     s.comes_at(108, d);
     s.comes_at(110, e);
@@ -74,18 +74,18 @@ TEST_CASE("A queue that stands keeps whoever has waited within the target, and s
     CHECK(s.decided() == "e+ ");
     s.permit_at(112);
     CHECK(s.decided() == "d+ ");
-    s.permit_at(200); // the last one is not shed, however long it waited
+    s.permit_at(200); // the only waiter is not shed, however long it has waited
     CHECK(s.decided() == "c+ ");
 }
 
-TEST_CASE("A queue in which nobody waited for too long for a whole interval serves who comes first") {
+TEST_CASE("A standing queue drains after an interval without a long wait, and serves the first waiter first again") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'}, f{'f'}, g{'g'};
     adaptive_scene s;
     s.comes_at(0, a);
     s.comes_at(6, b);
     s.comes_at(106, c);
     CHECK(s.decided() == "a? b? ");
-    s.permit_at(107); // nobody waits any more, but it may be for a moment only
+    s.permit_at(107); // no waiter is left, but perhaps only for a moment
     CHECK(s.decided() == "c+ ");
     s.comes_at(204, d);
     s.comes_at(205, e);
@@ -98,12 +98,12 @@ TEST_CASE("A queue in which nobody waited for too long for a whole interval serv
     CHECK(s.decided() == "f+ ");
 }
 
-TEST_CASE("Of more than may wait, a queue that stands turns away those who came first") {
+TEST_CASE("When more wait than may, a standing queue evicts its first waiters") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
     adaptive_scene s{2};
     s.comes_at(0, a);
     s.comes_at(1, b);
-    s.comes_at(6, c); // not yet
+    s.comes_at(6, c); // the queue does not stand yet, so the last waiter is evicted
     CHECK(s.decided() == "c! ");
     s.comes_at(106, d);
     CHECK(s.decided() == "a? b? ");
@@ -114,7 +114,7 @@ TEST_CASE("Of more than may wait, a queue that stands turns away those who came 
     CHECK(s.queue.size() == 2);
 }
 
-TEST_CASE("Who is cancelled while it is overdue is decided once, by its cancellation") {
+TEST_CASE("A waiter that is cancelled while it is overdue is decided once, by its cancellation") {
     caller a{'a'}, b{'b'}, c{'c'};
     adaptive_scene s;
     s.comes_at(0, a);
@@ -128,7 +128,7 @@ TEST_CASE("Who is cancelled while it is overdue is decided once, by its cancella
     CHECK(s.queue.size() == 1);
 }
 
-TEST_CASE("A priority that stands does not age: it serves who came last, and sheds those who wait") {
+TEST_CASE("A standing lane does not age: it serves its last waiter first, and sheds the overdue ones") {
     caller a{'a', priority::sheddable}, b{'b', priority::sheddable}, c{'c', priority::sheddable};
     caller high{'h', priority::critical};
     scene s{{.order = flowguard::wait_order::adaptive,
@@ -143,7 +143,7 @@ TEST_CASE("A priority that stands does not age: it serves who came last, and she
     manual_clock::at = 50ms;
     s.arrive(c);
     s.arrive(high);
-    s.serve(); // nobody is free, but it sees that they stand
+    s.serve(); // no permit is free, but the queue sees that the lane stands
     s.shed();
     CHECK(s.decided() == "a? ");
     s.hand.free = 2;
@@ -151,7 +151,7 @@ TEST_CASE("A priority that stands does not age: it serves who came last, and she
     CHECK(s.decided() == "h+ c+ ");
 }
 
-TEST_CASE("A lane that was empty begins anew") {
+TEST_CASE("A lane that was empty starts a new interval") {
     caller a{'a'}, b{'b'};
     adaptive_scene s;
     s.comes_at(0, a);
@@ -159,11 +159,11 @@ TEST_CASE("A lane that was empty begins anew") {
     CHECK(s.decided() == "a+ ");
     s.at(1000);
     s.arrive(b);
-    s.permit_at(1006); // held up between its coming and the first look
+    s.permit_at(1006); // the owner first looks 6 ms after b came
     CHECK(s.decided() == "b+ ");
     caller c{'c'}, d{'d'};
     s.comes_at(1007, c);
     s.comes_at(1008, d);
     s.permit_at(1009);
-    CHECK(s.decided() == "c+ "); // it does not stand
+    CHECK(s.decided() == "c+ "); // the lane does not stand
 }

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Waiters that want more permits than the limit has.
+// Waiters that want more permits than the limit allows are set aside.
 
 #include "flowguard/detail/queue/wait_queue.hpp" // first: self-contained
 
@@ -19,7 +19,7 @@ using support::scene;
 
 } // namespace
 
-TEST_CASE("A waiter that wants more than the limit goes aside, and the others are served") {
+TEST_CASE("A waiter that wants more than the limit is set aside, and the others are served") {
     caller heavy{'h', 5}, a{'a'}, b{'b'};
     scene s;
     s.hand.limit = 4;
@@ -35,7 +35,7 @@ TEST_CASE("A waiter that wants more than the limit goes aside, and the others ar
     CHECK(s.queue.size() == 1);
 }
 
-TEST_CASE("A waiter aside has its turn first when the limit allows it") {
+TEST_CASE("A waiter aside is served first once the limit allows it") {
     caller heavy{'h', 5}, a{'a'}, b{'b'};
     scene s;
     s.hand.limit = 4;
@@ -45,7 +45,7 @@ TEST_CASE("A waiter aside has its turn first when the limit allows it") {
     s.arrive(a);
     s.hand.limit = 5;
     s.hand.free = 4;
-    s.serve(); // the permits for it come together; a does not overtake it
+    s.serve(); // heavy waits until its permits have come together; a does not overtake it
     CHECK(s.decided().empty());
     CHECK_FALSE(s.queue.has_aside());
     s.hand.free = 6;
@@ -55,7 +55,7 @@ TEST_CASE("A waiter aside has its turn first when the limit allows it") {
     CHECK(s.hand.free == 0);
 }
 
-TEST_CASE("A waiter whose turn it is goes aside when the limit is lowered below what it wants") {
+TEST_CASE("The first waiter is set aside when the limit falls below what it wants") {
     caller heavy{'h', 8}, a{'a'};
     scene s;
     s.hand.limit = 10;
@@ -75,7 +75,7 @@ TEST_CASE("A waiter whose turn it is goes aside when the limit is lowered below 
     CHECK_FALSE(s.queue.has_aside());
 }
 
-TEST_CASE("A waiter aside is served by permits that were released beyond the limit") {
+TEST_CASE("A waiter aside is served with permits that were released beyond the limit") {
     caller heavy{'h', 5};
     scene s;
     s.hand.limit = 4;
@@ -88,7 +88,7 @@ TEST_CASE("A waiter aside is served by permits that were released beyond the lim
     CHECK(s.decided() == "h+ ");
 }
 
-TEST_CASE("A waiter aside that can be served is not held up by another one that cannot") {
+TEST_CASE("A waiter aside that can be served is not held up by one that cannot") {
     caller heaviest{'H', 9}, heavy{'h', 5};
     scene s;
     s.hand.limit = 4;
@@ -103,7 +103,7 @@ TEST_CASE("A waiter aside that can be served is not held up by another one that 
     CHECK(s.queue.has_aside());
 }
 
-TEST_CASE("Waiters aside come back in the order in which they went") {
+TEST_CASE("Waiters aside come back in the order in which they were set aside") {
     caller first{'f', 2}, second{'s', 2}, a{'a'};
     scene s;
     s.hand.limit = 1;
@@ -114,7 +114,7 @@ TEST_CASE("Waiters aside come back in the order in which they went") {
     s.hand.limit = 2;
     s.hand.free = 1;
     s.serve(); // not enough for the first
-    s.serve(); // and the second does not get in front of it
+    s.serve(); // and the second does not overtake the first
     CHECK(s.decided().empty());
     s.hand.free = 2;
     s.serve();

@@ -2,7 +2,8 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The races between grants, cancellations, closing and contexts that go, each written down as an order of steps.
+// The races between grants, cancellations, closing, and contexts that are destroyed. Each test fixes one order of the
+// steps.
 
 #include "flowguard/detail/queue/wait_queue.hpp" // first: self-contained
 
@@ -28,30 +29,30 @@ TEST_CASE("A grant that comes first wins against a cancellation") {
     s.arrive(a);
     s.hand.free = 1;
     s.serve();
-    CHECK_FALSE(a.claim()); // the canceller goes away
+    CHECK_FALSE(a.claim()); // the cancellation is too late
     CHECK(s.decided() == "a+ ");
     CHECK(s.hand.in_hand == 0);
 }
 
-TEST_CASE("A cancellation that comes first wins, and the permit goes to the next") {
+TEST_CASE("A cancellation that comes first wins, and the permit goes to the next waiter") {
     caller a{'a'}, b{'b'};
     scene s;
     s.arrive(a);
     s.arrive(b);
-    REQUIRE(a.claim()); // the canceller has yet to say so
+    REQUIRE(a.claim()); // the cancel message is not sent yet
     a.result = wait_result::aborted;
     s.hand.free = 1;
     s.serve();
     CHECK(s.decided() == "b+ ");
     CHECK(s.queue.empty());
-    CHECK(s.queue.size() == 1); // a is still to come: the semaphore has to stay for its message
+    CHECK(s.queue.size() == 1); // a counts until its cancel message comes, so that the semaphore stays until then
     s.withdraw(a);
     CHECK(s.decided() == "a- ");
     CHECK(s.queue.size() == 0);
     CHECK(s.hand.free + s.hand.in_hand == 0);
 }
 
-TEST_CASE("A permit for the only waiter, who has just withdrawn, stays in hand") {
+TEST_CASE("A permit stays with the owner when the only waiter has just been cancelled") {
     caller a{'a'};
     scene s;
     s.arrive(a);
@@ -65,7 +66,7 @@ TEST_CASE("A permit for the only waiter, who has just withdrawn, stays in hand")
     CHECK(s.decided() == "a- ");
 }
 
-TEST_CASE("Closing ends everybody in line once, of whatever priority and partition") {
+TEST_CASE("Closing ends each waiter once, whatever its priority and partition") {
     caller a{'a', priority::sheddable, 15}, b{'b', priority::critical_plus, 0}, c{'c', priority::critical, 7};
     scene s{{.shares = std::vector<double>(16, 0.0625)}};
     for (caller* w : {&a, &b, &c})
@@ -75,7 +76,7 @@ TEST_CASE("Closing ends everybody in line once, of whatever priority and partiti
     CHECK(s.queue.empty());
 }
 
-TEST_CASE("Closing ends everybody in line once, but for those whose cancellation came first") {
+TEST_CASE("Closing ends each waiter once, except those that were cancelled before") {
     caller a{'a'}, b{'b'}, c{'c'};
     scene s;
     s.arrive(a);
@@ -86,24 +87,24 @@ TEST_CASE("Closing ends everybody in line once, but for those whose cancellation
     s.queue.end_all(wait_result::closed, s.done);
     CHECK(s.decided() == "ax cx ");
     CHECK(s.queue.size() == 1);
-    s.queue.end_all(wait_result::closed, s.done); // again: nobody twice
+    s.queue.end_all(wait_result::closed, s.done); // again: no waiter is ended twice
     CHECK(s.decided().empty());
     s.withdraw(b);
     CHECK(s.decided() == "b- ");
     CHECK_FALSE(a.claim());
 }
 
-TEST_CASE("A message to cancel everybody ends those who are in line, and nobody who comes later") {
+TEST_CASE("A message to cancel all waiters ends those in the queue, and no later one") {
     caller a{'a'}, b{'b'};
     scene s;
     s.arrive(a);
-    s.queue.apply(*new queue_message(queue_message::kind::cancel_all), s.done); // which the queue deletes
+    s.queue.apply(*new queue_message(queue_message::kind::cancel_all), s.done); // the queue deletes it
     s.arrive(b);
     CHECK(s.decided() == "a- ");
     CHECK(s.queue.size() == 1);
 }
 
-TEST_CASE("Those who wait in a context that goes are taken out of line, and nobody else") {
+TEST_CASE("A context that is destroyed takes its own waiters out of the queue, and no others") {
     asio::io_context going;
     asio::io_context staying;
     caller a{'a'}, b{'b'}, c{'c'};
@@ -122,7 +123,7 @@ TEST_CASE("Those who wait in a context that goes are taken out of line, and nobo
     CHECK(s.queue.size() == 0);
 }
 
-TEST_CASE("Who is cancelled as its context goes is decided once, by its cancellation") {
+TEST_CASE("A waiter that is cancelled while its context is destroyed is decided once, by its cancellation") {
     asio::io_context going;
     caller a{'a'};
     a.home = &going;

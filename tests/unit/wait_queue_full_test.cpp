@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Which waiter is evicted when more wait than may.
+// Which waiter is evicted when more callers wait than may.
 
 #include "flowguard/detail/queue/wait_queue.hpp" // first: self-contained
 
@@ -26,7 +26,7 @@ using support::scene;
 
 } // namespace
 
-TEST_CASE("Of more than may wait, those who came last are turned away") {
+TEST_CASE("When more wait than may, the last ones to come are evicted") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'};
     scene s{{.max_waiters = 2}};
     s.arrive(a);
@@ -45,7 +45,7 @@ TEST_CASE("Of more than may wait, those who came last are turned away") {
     CHECK_FALSE(c.claim()); // too late to be cancelled
 }
 
-TEST_CASE("Who has a permit waiting for it is not turned away") {
+TEST_CASE("A waiter that a free permit serves is not evicted") {
     caller a{'a'}, b{'b'};
     scene s{{.max_waiters = 0}};
     s.arrive(a);
@@ -56,7 +56,7 @@ TEST_CASE("Who has a permit waiting for it is not turned away") {
     CHECK(s.decided() == "a+ b! ");
 }
 
-TEST_CASE("Who is cancelled while too many wait is decided once, by its cancellation, and gives its place up") {
+TEST_CASE("A waiter that is cancelled while too many wait is decided once, by its cancellation, and makes room") {
     caller a{'a'}, b{'b'}, c{'c'};
     scene s{{.max_waiters = 2}};
     s.arrive(a);
@@ -66,7 +66,7 @@ TEST_CASE("Who is cancelled while too many wait is decided once, by its cancella
     c.result = wait_result::aborted;
     s.shed();
     CHECK(s.decided().empty());
-    CHECK(s.queue.size() == 3); // its message is still to come
+    CHECK(s.queue.size() == 3); // its cancel message is still to come
     s.withdraw(c);
     CHECK(s.decided() == "c- ");
     CHECK(s.queue.size() == 2);
@@ -74,7 +74,7 @@ TEST_CASE("Who is cancelled while too many wait is decided once, by its cancella
     CHECK(s.queue.rejected.of(rejection::cancelled) == 1);
 }
 
-TEST_CASE("Of more than may wait, the lowest priority is shed first, even if it came first") {
+TEST_CASE("When more wait than may, the lowest priority is evicted first, even if it came first") {
     caller a{'a', priority::sheddable}, b{'b', priority::critical}, c{'c', priority::sheddable};
     caller d{'d', priority::sheddable_plus}, e{'e', priority::critical};
     scene s{{.max_waiters = 2}};
@@ -92,8 +92,8 @@ TEST_CASE("Of more than may wait, the lowest priority is shed first, even if it 
     CHECK(s.queue.size() == 2);
 }
 
-TEST_CASE("Of more than may wait, who is served next is kept, unless nobody else is there") {
-    // It has aged to the highest priority.
+TEST_CASE("When more wait than may, the waiter that is served next is kept, unless it is the only one") {
+    // `old` has aged to the highest priority.
     caller old{'o', priority::sheddable}, high{'h', priority::critical}, higher{'H', priority::critical_plus};
     scene s{{.max_waiters = 2, .ageing = 1ms, .now = manual_time}};
     manual_clock::at = 0ms;

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// In which order waiters are served.
+// The order in which waiters are served.
 
 #include "flowguard/detail/queue/wait_queue.hpp" // first: self-contained
 
@@ -47,7 +47,7 @@ TEST_CASE("Waiters are served in the order in which they came") {
 TEST_CASE("A stack of messages is applied from its oldest to its newest") {
     caller a{'a'}, b{'b'};
     scene s;
-    REQUIRE(a.claim()); // a comes, b comes, a withdraws: all before the owner looks
+    REQUIRE(a.claim()); // a comes, b comes, and a is cancelled, all before the owner looks
     a.result = wait_result::aborted;
     a.withdrawal().older = &b.arrival();
     b.arrival().older = &a.arrival();
@@ -58,7 +58,7 @@ TEST_CASE("A stack of messages is applied from its oldest to its newest") {
     CHECK(s.decided() == "b+ ");
 }
 
-TEST_CASE("A waiter that wants several permits is not overtaken while they come together") {
+TEST_CASE("A waiter that wants several permits is not overtaken while its permits come together") {
     caller heavy{'h', 3}, light{'l'};
     scene s;
     s.arrive(heavy);
@@ -75,7 +75,7 @@ TEST_CASE("A waiter that wants several permits is not overtaken while they come 
     CHECK(s.decided() == "l+ ");
 }
 
-TEST_CASE("Who is behind a waiter that wants too much is served when that one withdraws") {
+TEST_CASE("A waiter behind one that wants too much is served when that one is cancelled") {
     caller heavy{'h', 3}, light{'l'};
     scene s;
     s.arrive(heavy);
@@ -89,7 +89,7 @@ TEST_CASE("Who is behind a waiter that wants too much is served when that one wi
     CHECK(s.decided() == "h~ l+ ");
 }
 
-TEST_CASE("A round of grants is bounded, and goes on where it stopped") {
+TEST_CASE("A round of grants is bounded, and the next round goes on where it stopped") {
     caller a{'a'}, b{'b'}, c{'c'};
     scene s;
     s.arrive(a);
@@ -102,7 +102,7 @@ TEST_CASE("A round of grants is bounded, and goes on where it stopped") {
     CHECK(s.decided() == "c+ ");
 }
 
-TEST_CASE("A higher priority is served first, and within a priority who came first") {
+TEST_CASE("The highest priority is served first, and within a priority the first waiter") {
     caller a{'a', priority::sheddable}, b{'b', priority::critical}, c{'c', priority::sheddable_plus};
     caller d{'d', priority::critical_plus}, e{'e', priority::critical};
     scene s;
@@ -114,7 +114,7 @@ TEST_CASE("A higher priority is served first, and within a priority who came fir
     CHECK(s.hand.asked == "1 1 1 1 1! ");
 }
 
-TEST_CASE("Without ageing, a lower priority waits for as long as there is a higher one") {
+TEST_CASE("Without ageing, a waiter of lower priority waits as long as one of higher priority is there") {
     caller low{'l', priority::sheddable}, high{'h', priority::sheddable_plus};
     scene s{{.now = manual_time}};
     manual_clock::at = 0ms;
@@ -126,7 +126,7 @@ TEST_CASE("Without ageing, a lower priority waits for as long as there is a high
     CHECK(s.decided() == "h+ ");
 }
 
-TEST_CASE("With ageing, each so much of a wait is worth a priority, and of equals who waits for longest is first") {
+TEST_CASE("With ageing, waiting raises a waiter's priority step by step, and of equals, the longest wait is first") {
     scene s{{.ageing = 10ms, .now = manual_time}};
     const auto second = [&](std::chrono::nanoseconds after, priority rank) {
         caller low{'l', priority::sheddable}, high{'h', rank};
@@ -146,5 +146,5 @@ TEST_CASE("With ageing, each so much of a wait is worth a priority, and of equal
     CHECK(second(10ms, priority::sheddable_plus) == "l+ ");
     CHECK(second(29'999us, priority::critical_plus) == "h+ ");
     CHECK(second(30ms, priority::critical_plus) == "l+ ");
-    CHECK(second(1h, priority::critical_plus) == "l+ "); // who has aged further than the highest priority
+    CHECK(second(1h, priority::critical_plus) == "l+ "); // it has aged beyond the highest priority
 }

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// The shares of partitions.
+// How partitions share the permits, and the room to wait.
 
 #include "flowguard/detail/queue/wait_queue.hpp" // first: self-contained
 
@@ -34,10 +34,10 @@ TEST_CASE("The partition with the least of its share in flight is served first, 
     for (caller* w : {&a, &b, &c, &d})
         s.arrive(*w);
     s.hand.free = 1;
-    s.serve(); // the highest priority of partition 1, which has 8 then
+    s.serve(); // the highest priority of partition 1, which then comes to 2 / 0.25 = 8
     CHECK(s.decided() == "c+ ");
     s.hand.free = 1;
-    s.serve(); // partition 0 comes to 8
+    s.serve(); // a: partition 0 then comes to 4 / 0.5 = 8
     CHECK(s.decided() == "a+ ");
     s.queue.shares().leave(1);
     s.hand.free = 2;
@@ -48,7 +48,7 @@ TEST_CASE("The partition with the least of its share in flight is served first, 
     CHECK(s.queue.shares().in_flight(2) == 0);
 }
 
-TEST_CASE("A partition without a share is served when no other waits") {
+TEST_CASE("A partition without a share is served only when no other partition waits") {
     caller a{'a', priority::critical_plus, 0}, b{'b', priority::sheddable, 1};
     scene s{{.shares = {0, 1}}};
     for (int i = 0; i < 100; ++i)
@@ -60,7 +60,7 @@ TEST_CASE("A partition without a share is served when no other waits") {
     CHECK(s.decided() == "b+ a+ ");
 }
 
-TEST_CASE("With fewer permits than partitions, each has turns by its share") {
+TEST_CASE("With fewer permits than partitions, each partition has turns in proportion to its share") {
     scene s{{.shares = {0.2, 0.8, 0}}};
     std::vector<std::unique_ptr<caller>> callers;
     for (int i = 0; i < 100; ++i)
@@ -73,13 +73,13 @@ TEST_CASE("With fewer permits than partitions, each has turns by its share") {
         s.hand.free = 1;
         s.serve();
         served += s.decided();
-        s.queue.shares().leave(served[served.size() - 3] == 'a' ? 0 : 1); // before the permit is handed on
+        s.queue.shares().leave(served[served.size() - 3] == 'a' ? 0 : 1); // released before the next grant
     }
     CHECK(std::count(served.begin(), served.end(), 'a') == 20);
     CHECK(std::count(served.begin(), served.end(), 'b') == 80);
 }
 
-TEST_CASE("A partition that did not wait has not saved up turns") {
+TEST_CASE("A partition that did not wait has saved up no turns") {
     scene s{{.shares = {0.5, 0.5}}};
     std::vector<std::unique_ptr<caller>> callers;
     const auto arrive = [&](std::size_t partition, int n) {
@@ -106,14 +106,14 @@ TEST_CASE("A partition that did not wait has not saved up turns") {
     CHECK(served == "bababa");
 }
 
-TEST_CASE("What one partition had more than its share, by chance, does not cost it its later turns") {
+TEST_CASE("A partition that had more than its share by chance does not lose its later turns") {
     scene s{{.shares = {0.9, 0.05, 0.05}}};
     std::vector<std::unique_ptr<caller>> callers;
     std::vector<std::size_t> in_flight;
     std::string served;
     const auto serve = [&](int n, std::size_t limit) {
         for (int i = 0; i < n; ++i) {
-            for (const std::size_t partition : {0U, 1U, 2U}) // all of them always wait
+            for (const std::size_t partition : {0U, 1U, 2U}) // each partition always has a waiter
                 if (std::none_of(callers.begin(), callers.end(), [&](const auto& c) {
                         return c->where == waiter::position::in_line && c->lane.partition() == partition;
                     })) {
@@ -132,14 +132,14 @@ TEST_CASE("What one partition had more than its share, by chance, does not cost 
             std::erase_if(callers, [](const auto& c) { return c->where == waiter::position::nowhere; });
         }
     };
-    serve(3000, 2); // one permit for a, and by rounding as many for the others together
+    serve(3000, 2); // a gets one of the two permits; by rounding, b and c together get as many
     served.clear();
     serve(60, 1);
     CHECK(served.find('b') < 25);
     CHECK(served.find('c') < 25);
 }
 
-TEST_CASE("In a full queue, a small partition's caller is kept where its share is free") {
+TEST_CASE("In a full queue, the caller of a small partition is kept if the partition's share is free") {
     scene s{{.max_waiters = 10, .shares = {0.9, 0.05}}};
     for (int i = 0; i < 5; ++i)
         s.queue.shares().enter(0);
@@ -157,7 +157,7 @@ TEST_CASE("In a full queue, a small partition's caller is kept where its share i
     CHECK(s.decided() == "s+ ");
 }
 
-TEST_CASE("Of more than may wait, the partition furthest beyond its share is shed first, by its lowest priority") {
+TEST_CASE("When more wait than may, the partition furthest beyond its share loses its lowest priority first") {
     caller a{'a', priority::critical_plus, 0}, b{'b', priority::critical, 0}, c{'c', priority::sheddable, 1};
     scene s{{.max_waiters = 2, .shares = {0.8, 0.2}}};
     for (int i = 0; i < 8; ++i)

@@ -38,7 +38,7 @@ public:
     const char name;
 };
 
-// One that comes: at what time, with which name, priority and partition.
+// A waiter that comes: at what time, and with which name, priority and partition.
 struct arrival {
     std::chrono::nanoseconds at;
     char name;
@@ -56,7 +56,7 @@ public:
         }
     }
 
-    // The order in which all that wait are served, if all are served at this time.
+    // The order in which the waiters are served, if all are served at this time.
     std::string served_at(std::chrono::nanoseconds time) {
         now = time;
         std::string names;
@@ -70,7 +70,7 @@ public:
         return names;
     }
 
-    // The order in which they are evicted, if one after the other is too many.
+    // The order in which the waiters are evicted, if there is always one too many.
     std::string evicted_at(std::chrono::nanoseconds time) {
         now = time;
         std::string names;
@@ -103,7 +103,7 @@ constexpr priority p1 = priority::critical;
 constexpr priority p2 = priority::sheddable_plus;
 constexpr priority p3 = priority::sheddable;
 
-TEST_CASE("The next waiter, and the one to evict, for each policy") {
+TEST_CASE("The waiter to serve next, and the waiter to evict, for each policy") {
     struct row {
         const char* what;
         wait_policy policy;
@@ -153,7 +153,7 @@ TEST_CASE("The next waiter, and the one to evict, for each policy") {
                  {{0ms, 'a', p1, 0}, {1ms, 'b', p1, 0}, {2ms, 'c', p1, 1}, {3ms, 'd', p1, 1}},
                  4ms,
                  "acbd",
-                 "dbca"}, // of the partition that has more waiters, the next one aside,
+                 "dbca"}, // evicts from the partition with more waiters, and the next waiter last
          }) {
         INFO(r.what);
         CHECK(lanes_with(r.policy, r.arrivals).served_at(r.at) == r.served);
@@ -161,7 +161,7 @@ TEST_CASE("The next waiter, and the one to evict, for each policy") {
     }
 }
 
-TEST_CASE("Lanes count their waiters, in all and by priority") {
+TEST_CASE("Lanes count their waiters, in total and by priority") {
     lanes_with l({}, {{0ms, 'a', p3}, {1ms, 'b', p1}, {2ms, 'c', p3}});
     CHECK_FALSE((*l).empty());
     CHECK_FALSE((*l).has_only_one());
@@ -173,7 +173,7 @@ TEST_CASE("Lanes count their waiters, in all and by priority") {
     CHECK((*l).waiting_of(p3) == 0);
 }
 
-TEST_CASE("A bound leaves room for callers on their way that may evict another, and only then") {
+TEST_CASE("A bound leaves room for callers on their way if they may evict a waiter, and only then") {
     lanes_with l({.max_waiters = 2}, {{0ms, 'a', p2}});
     const caller high('x', lane_number(0, p0));
     const caller low('y', lane_number(0, p3));
@@ -187,11 +187,11 @@ TEST_CASE("A bound leaves room for callers on their way that may evict another, 
     CHECK((*none).most_waiters_with(high) == 0);
 }
 
-TEST_CASE("Overdue are those that waited longer than the target in a lane that stands, but for the next") {
+TEST_CASE("A waiter is overdue after the target in a lane that stands, unless it is the next one") {
     lanes_with l({.order = wait_order::adaptive, .target = 5ms, .interval = 20ms},
                  {{0ms, 'a'}, {1ms, 'b'}, {20ms, 'c'}});
     now = 20ms;
-    CHECK(lanes_with::name_of((*l).overdue()) == "nobody"); // it does not stand yet
+    CHECK(lanes_with::name_of((*l).overdue()) == "nobody"); // the lane does not stand yet
     now = 26ms;
     (*l).look();
     for (const char* overdue : {"a", "b"}) {
@@ -204,7 +204,7 @@ TEST_CASE("Overdue are those that waited longer than the target in a lane that s
     CHECK(lanes_with::name_of((*l).next()) == "c");
 }
 
-TEST_CASE("All that wait can be visited, and removed meanwhile") {
+TEST_CASE("All waiters can be visited, and removed meanwhile") {
     lanes_with l({}, {{0ms, 'a', p3}, {1ms, 'b', p1}, {2ms, 'c', p1}});
     std::string seen;
     (*l).for_each([&](waiter& w) {

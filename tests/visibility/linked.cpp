@@ -2,7 +2,7 @@
 // ~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A program and the shared libraries that it is linked with have one category of errors, and one service of contexts.
+// A program and the shared libraries that it is linked with share one category of errors, and one service of contexts.
 
 #include <iostream>
 

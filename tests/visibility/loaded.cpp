@@ -2,8 +2,8 @@
 // ~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Two libraries know each other's errors, though they were loaded so that they share no symbols. Their paths are the
-// arguments: first that of the one which makes the error.
+// Two libraries know each other's errors, although they were loaded so that they share no symbols. The arguments are
+// their paths. The first library makes the error.
 
 #include <iostream>
 
@@ -13,7 +13,7 @@
 
 namespace {
 
-// A function of a library, or null.
+// Returns a function of a library, or null.
 template <class F>
 F* load(const char* path, const char* name) {
     void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
