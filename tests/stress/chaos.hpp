@@ -2,9 +2,9 @@
 // ~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Everything that may go wrong in a service, at once: what the tests of a guard and of a semaphore share. Ordinary
-// calls must get through all of it: a test ends when each worker has had its number of calls. So a caller that is
-// forgotten, or a guard that stops serving, shows as a time-out.
+// Everything that may go wrong in a service, at once: the part that the tests of a guard and of a semaphore share.
+// Ordinary calls must get through all of it, because a test ends only when each worker has completed its number of
+// calls. So a caller that is forgotten, or a guard that stops serving, shows as a time-out.
 
 #ifndef FLOWGUARD_TESTS_STRESS_CHAOS_HPP
 #define FLOWGUARD_TESTS_STRESS_CHAOS_HPP
@@ -39,13 +39,13 @@ namespace chaos {
 using flowguard::error_code;
 using flowguard::outcome;
 
-// How much longer than usual to go on.
+// How many times as long as usual the test goes on.
 inline int endurance() {
     const char* factor = std::getenv("FLOWGUARD_STRESS"); // NOLINT(concurrency-mt-unsafe): read once, before threads
     return factor != nullptr ? std::max(1, std::atoi(factor)) : 1;
 }
 
-// What all calls at once, their stacks and their contexts take at most, however long the test goes on.
+// The most memory that all calls at one time take, with their stacks and contexts, however long the test goes on.
 constexpr std::size_t most_memory = 16 << 20;
 
 // Counts the objects that it is a part of.
@@ -62,7 +62,7 @@ public:
 };
 
 enum class ending : std::uint8_t {
-    succeeded, // these three: admitted
+    succeeded, // the first three were admitted
     ignored,
     dropped,
     shed,
@@ -70,7 +70,7 @@ enum class ending : std::uint8_t {
     cancelled,
     closed,
     bypassed,
-    destroyed, // uncalled, with its context
+    destroyed, // with its context; its handler was not called
     unexpected
 };
 
@@ -96,8 +96,8 @@ public:
         return sum;
     }
 
-    // Whether `in_flight()` is at most what callers may hold: a call counts from before it starts until after its
-    // permits are back.
+    // Whether `in_flight()` is at most what callers may hold. A call counts from before its start until after the
+    // release of its permits.
     template <class InFlight>
     bool covers(InFlight in_flight) const {
         const std::uint64_t ended = ended_;
@@ -109,7 +109,7 @@ private:
     std::array<std::atomic<std::uint64_t>, 10> calls_{};
     std::atomic<std::uint64_t> calls_started_{0};
     std::atomic<std::uint64_t> ended_twice_{0};
-    std::atomic<std::uint64_t> started_{0}; // these two in permits
+    std::atomic<std::uint64_t> started_{0}; // this and the next in permits
     std::atomic<std::uint64_t> ended_{0};
 };
 
@@ -134,7 +134,7 @@ public:
 
     void admit() noexcept { admitted_ = true; }
     bool admitted() const noexcept { return admitted_; }
-    // Of an admitted call, even one that was cancelled just before its task could start.
+    // Sets the verdict of an admitted call. The call may have been cancelled just before its task could start.
     outcome judge(outcome how) noexcept {
         admitted_ = true;
         verdict_ = how;
@@ -165,11 +165,11 @@ private:
     std::uint64_t weight_;
     bool ended_ = false;
     bool admitted_ = false;
-    outcome verdict_ = outcome::ignored; // as is a ticket that is destroyed without one
+    outcome verdict_ = outcome::ignored; // as for a ticket that is destroyed without a verdict
     canary counted_;
 };
 
-// A number that is hard to tell, without a lock or a race.
+// A random number. Takes no lock, and causes no race.
 inline std::uint32_t any_number() {
     static std::atomic<std::uint32_t> seeds{1};
     thread_local std::minstd_rand random(seeds.fetch_add(1));
@@ -188,10 +188,10 @@ public:
     crew& operator=(const crew&) = delete;
     ~crew() { join(); }
 
-    // For what stays till the end; one thread.
+    // A context with one thread, for calls that stay until the end.
     asio::io_context& shelf() noexcept { return shelf_; }
 
-    // One of the others, by its own type.
+    // Calls `f` with one of the other executors, in its own type.
     template <class F>
     void with_any(F f) {
         switch (any_number() % 3) {
@@ -210,7 +210,7 @@ public:
         return strand;
     }
 
-    // Waits until everybody on the executors is done.
+    // Waits until all work on the executors is done.
     void join() {
         work_.clear();
         for (std::thread& t : threads_)
@@ -274,18 +274,18 @@ auto handler_on(const Executor& executor, Held held, asio::cancellation_signal* 
         executor, asio::bind_cancellation_slot(slot, waiting<Held>{outstanding, executor, std::move(held)}));
 }
 
-// What happens to a guard as to a semaphore. World has the rest:
+// The part of a test that is the same for a guard and a semaphore. World has the rest:
 //
-//     awaitable<bool> ordinary_call()     any call that ends soon once it is admitted; whether it was
-//     void progress(std::uint64_t n)      after the n-th ordinary call of the workers
-//     bool close_at_end()                 after the last of them; whether it closed what is tested
-//     void start_call(executor, signals)  any call in a context that goes; it may be cancelled by one of the signals
-//     void look()                         at whatever must hold at any time
-//     in_flight(), waiting()              of what is tested
+//     awaitable<bool> ordinary_call()     makes any call that ends soon if admitted; returns whether it was
+//     void progress(std::uint64_t n)      follows the n-th ordinary call of the workers
+//     bool close_at_end()                 follows the last one; returns whether it closed the guard or semaphore
+//     void start_call(executor, signals)  starts a call in a context that is destroyed soon; a signal may cancel it
+//     void look()                         checks what must hold at any time
+//     in_flight(), waiting()              are those of the guard or semaphore
 template <class World>
 class world {
 public:
-    // Of which kinds there were any, so that sums of nothing do not pass for proof.
+    // How many calls ended like this. A test must see some of each kind, because sums of nothing prove nothing.
     std::uint64_t count(ending how) const noexcept { return seen_[how]; }
 
 protected:
@@ -343,7 +343,7 @@ protected:
 
     void let_contexts_come_and_go() {
         for (int round = 0; round < 20 || !is_over(); ++round) {
-            signals own; // outlive their context
+            signals own; // they outlive their context
             if (chance(2)) {
                 asio::io_context context(1);
                 start_calls(context, own);
@@ -371,7 +371,7 @@ protected:
         }
     }
 
-    // At the end, when nobody calls any more.
+    // To be called at the end, when no call is left.
     void check_calls() const {
         CHECK(memory_.growth() < most_memory);
         CHECK(impossible_in_flight_ == 0);
@@ -393,7 +393,7 @@ private:
     World& self() noexcept { return static_cast<World&>(*this); }
     const World& self() const noexcept { return static_cast<const World&>(*this); }
 
-    // An ordinary client, which must get through.
+    // An ordinary client, which must get through its number of calls.
     asio::awaitable<void> work(int calls) {
         for (int done = 0; done < calls;) {
             if (!co_await self().ordinary_call()) {

@@ -2,9 +2,9 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Everything that may go wrong in a service, at once, on one guard: calls that hang, streams, floods, cancellations,
-// deadlines, what throws, what is slow, contexts that go, clocks that are set. Best run with -fsanitize=thread, and
-// with address,undefined; FLOWGUARD_STRESS=100 makes it minutes.
+// Everything that may go wrong in a service happens to one guard, at once: calls that hang, streams, floods,
+// cancellations, deadlines, callbacks that throw or are slow, contexts that are destroyed, clocks that are set. Best
+// run with -fsanitize=thread, and with address,undefined. With FLOWGUARD_STRESS=100 it takes minutes.
 
 #include <algorithm>
 #include <array>
@@ -42,7 +42,7 @@ using flowguard::guard_stats;
 using flowguard::outcome;
 using flowguard::rejection;
 
-// Runs on as steady_clock does, but is set forward by years and back by hours, and after a century back to the start.
+// Goes on like steady_clock, but is set forward by years and back by hours, and after a century back to the start.
 struct stepping_clock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;
@@ -96,7 +96,7 @@ private:
 
 constexpr std::size_t most_permits = 24; // the highest limit of the guards
 
-// Vegas, whose limit is made to jump, and to probe below what hangs.
+// Vegas, with a limit that is made to jump, and probes that are below the number of calls that hang.
 class chaotic_strategy {
 public:
     explicit chaotic_strategy(std::size_t least)
@@ -134,7 +134,7 @@ using guard_type = flowguard::flow_guard<chaotic_strategy, stepping_clock>;
 
 struct classifier_failure {};
 
-// Tells the call's record, and sometimes throws instead.
+// Tells the call's record how the task ended. Sometimes throws instead of returning the outcome.
 struct judging {
     outcome operator()(const int& result) const {
         return result % 7 == 0 ? fail() : of->judge(static_cast<outcome>(result % 3));
@@ -156,7 +156,7 @@ public:
     using ticket = guard_type::ticket;
     using options = flowguard::run_options<judging, stepping_clock>;
 
-    static constexpr std::size_t hanging = 3; // from the start, and as many later
+    static constexpr std::size_t hanging = 3; // so many from the start, and as many later
     static constexpr std::size_t streams = 4;
     static constexpr std::size_t max_waiters = 24;
 

@@ -2,9 +2,9 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Everything that may go wrong in a service, at once, on one semaphore: floods, cancellations, timeouts, waits for more
-// permits than there are, limits that change, contexts that go. Best run with -fsanitize=thread, and with
-// address,undefined; FLOWGUARD_STRESS=100 makes it minutes.
+// Everything that may go wrong in a service happens to one semaphore, at once: floods, cancellations, timeouts, waits
+// for more permits than there are, limits that change, contexts that are destroyed. Best run with -fsanitize=thread,
+// and with address,undefined. With FLOWGUARD_STRESS=100 it takes minutes.
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -37,8 +37,8 @@ using flowguard::permit;
 // Everything that happens to one semaphore.
 class semaphore_chaos : public chaos::world<semaphore_chaos> {
 public:
-    // The limit is one of two. Some calls want more than the lower one, and few enough that those who hang do not keep
-    // them from being served under the other; some want more than either, and are closed in the end.
+    // The limit is `low` or `high`. Some calls want more permits than `low`, but few enough to be served under `high`
+    // beside the calls that hang. Others want more than `high`; they wait until the semaphore is closed.
     static constexpr std::size_t low = 10;
     static constexpr std::size_t high = 40;
     static constexpr std::size_t hanging = 6;
@@ -91,7 +91,8 @@ private:
 
     static std::chrono::milliseconds short_time() { return any_number() % 8 * 1ms; }
 
-    // Waits for so many, in some way, holds them for a while; whether it had them. Its executor is not concurrent.
+    // Waits for `n` permits, in one of several ways, and holds them for a while. Returns whether it had them. Its
+    // executor runs on one thread at a time.
     asio::awaitable<bool> any_call(std::size_t n) {
         call c(seen_, n);
         try {

@@ -136,7 +136,7 @@ TEST_CASE("A probe ends in time although all calls in flight hang, all others wa
         poll();
         CHECK(served.size() == 1);
     }
-    SECTION("also when the context of the timer goes before") {
+    SECTION("also when the context of the timer is destroyed before") {
         auto going = std::make_unique<asio::io_context>();
         t.guard->async_acquire(asio::bind_executor(*going, [](flowguard::error_code, ticket) {}));
         wait();

@@ -289,7 +289,7 @@ TEST_CASE("operator|| loses a bare permit that is granted to its loser, as it do
         CHECK(permits.available_permits() == 0);
         permits.release();
     }
-    SECTION("not so acquire()") {
+    SECTION("acquire() loses none") {
         permit held = permits.try_acquire_permit();
         CHECK(race(context, [&] { return permits.acquire(); }, [&] { held.release(); }) == 0);
     }

@@ -175,7 +175,7 @@ TEST_CASE("An observer may destroy the guard from inside a call that is rejected
         run_all(context);
         CHECK(seen == error::closed);
     }
-    SECTION("a release that evicts nobody, a cancellation of a waiter") {
+    SECTION("a release that evicts no waiter, a cancellation of a waiter") {
         g.emplace(context.get_executor(), fixed_limit{1}, guard_options{.on_rejection = destroy});
         const ticket held = g->try_acquire();
         asio::cancellation_signal signal;

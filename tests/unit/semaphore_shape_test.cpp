@@ -147,7 +147,7 @@ TEMPLATE_TEST_CASE("Code for the usual shape of a semaphore runs unchanged", "",
         CHECK(order == std::vector{-1, 2});
         CHECK_FALSE(semaphore.try_acquire());
     }
-    SECTION("its end ends those who wait with an error") {
+    SECTION("its end ends its waiters with an error") {
         CHECK(semaphore.try_acquire());
         CHECK(semaphore.try_acquire());
         semaphore.async_acquire(record(1));

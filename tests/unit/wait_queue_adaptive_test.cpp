@@ -98,7 +98,7 @@ TEST_CASE("A standing queue drains after an interval without a long wait, and se
     CHECK(s.decided() == "f+ ");
 }
 
-TEST_CASE("When more wait than may, a standing queue evicts its first waiters") {
+TEST_CASE("Above max_waiters, a standing queue evicts its first waiters") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'};
     adaptive_scene s{2};
     s.comes_at(0, a);

@@ -2,7 +2,7 @@
 // ~~~~~~~~~~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Which waiter is evicted when more callers wait than may.
+// Which waiter is evicted when more callers wait than max_waiters allows.
 
 #include "flowguard/detail/queue/wait_queue.hpp" // first: self-contained
 
@@ -26,7 +26,7 @@ using support::scene;
 
 } // namespace
 
-TEST_CASE("When more wait than may, the last ones to come are evicted") {
+TEST_CASE("Above max_waiters, the last ones to come are evicted") {
     caller a{'a'}, b{'b'}, c{'c'}, d{'d'};
     scene s{{.max_waiters = 2}};
     s.arrive(a);
@@ -74,7 +74,7 @@ TEST_CASE("A waiter that is cancelled while too many wait is decided once, by it
     CHECK(s.queue.rejected.of(rejection::cancelled) == 1);
 }
 
-TEST_CASE("When more wait than may, the lowest priority is evicted first, even if it came first") {
+TEST_CASE("Above max_waiters, the lowest priority is evicted first, even if it came first") {
     caller a{'a', priority::sheddable}, b{'b', priority::critical}, c{'c', priority::sheddable};
     caller d{'d', priority::sheddable_plus}, e{'e', priority::critical};
     scene s{{.max_waiters = 2}};
@@ -92,7 +92,7 @@ TEST_CASE("When more wait than may, the lowest priority is evicted first, even i
     CHECK(s.queue.size() == 2);
 }
 
-TEST_CASE("When more wait than may, the waiter that is served next is kept, unless it is the only one") {
+TEST_CASE("Above max_waiters, the waiter that is served next is kept, unless it is the only one") {
     // `old` has aged to the highest priority.
     caller old{'o', priority::sheddable}, high{'h', priority::critical}, higher{'H', priority::critical_plus};
     scene s{{.max_waiters = 2, .ageing = 1ms, .now = manual_time}};

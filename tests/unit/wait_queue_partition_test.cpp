@@ -157,7 +157,7 @@ TEST_CASE("In a full queue, the caller of a small partition is kept if the parti
     CHECK(s.decided() == "s+ ");
 }
 
-TEST_CASE("When more wait than may, the partition furthest beyond its share loses its lowest priority first") {
+TEST_CASE("Above max_waiters, the partition furthest beyond its share loses its lowest priority first") {
     caller a{'a', priority::critical_plus, 0}, b{'b', priority::critical, 0}, c{'c', priority::sheddable, 1};
     scene s{{.max_waiters = 2, .shares = {0.8, 0.2}}};
     for (int i = 0; i < 8; ++i)
