@@ -9,6 +9,12 @@
 #ifndef FLOWGUARD_TESTS_STRESS_CHAOS_HPP
 #define FLOWGUARD_TESTS_STRESS_CHAOS_HPP
 
+// GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines its operator new alone. It reports
+// that in Asio's headers, so this must come before them.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -28,11 +34,6 @@
 #include "flowguard/outcome.hpp"
 #include "support/asio.hpp"
 #include "support/memory_in_use.hpp"
-
-// GCC 12 takes a coroutine frame's operator delete for a mismatch where it inlines its operator new alone.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
 
 namespace chaos {
 
