@@ -227,6 +227,7 @@ private:
     void write(const score& s) {
         to_.object([&] {
             to_.member("in_time", s.in_time);
+            to_.member("in_time_strict", s.in_time_strict);
             to_.member("goodput", s.goodput);
             to_.member("p99", s.p99);
             to_.member("quality", s.quality());
@@ -242,6 +243,7 @@ private:
         to_.object([&] {
             to_.member("strategy", s.strategy);
             to_.member("in_time", s.in_time.value());
+            to_.member("in_time_strict", s.in_time_strict.value());
             to_.member("worst_in_time", s.worst_in_time);
             to_.member("quality", s.quality.value());
             to_.member("goodput", s.goodput.value());

@@ -6,6 +6,7 @@
 #define LAB_ORACLE_HPP
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "limiter.hpp"
 #include "record.hpp"
 #include "scenario.hpp"
+#include "score.hpp"
 #include "simulation.hpp"
 
 namespace lab {
@@ -59,14 +61,16 @@ public:
     /// A run with the limits of smallest(share).
     record smallest_run(std::uint64_t seed, double share = enough) { return run(smallest(share), seed); }
 
-    /// A run with the limits that have the most answers in time.
-    record most_in_time_run(std::uint64_t seed) {
-        return run(of_each_phase([](sweep& p) { return p.most_in_time(); }), seed);
+    /// For each phase, how long an answer may take to be in time, and a run with the limits that have the most of them.
+    in_time_yardstick in_time(punctuality which, std::uint64_t seed) {
+        return {run(of_each_phase([which](sweep& p) { return p.most_in_time(which); }), seed),
+                of_each_phase([which](sweep& p) { return p.longest_in_time(which); })};
     }
 
-    /// For each phase, how long an answer may take to be in time: twice the p99 with one request at a time.
-    std::vector<double> longest_in_time() {
-        return of_each_phase([](sweep& p) { return p.longest_in_time(); });
+    /// What a run with these arrivals is compared with.
+    yardstick all(std::uint64_t seed) {
+        return {best_run(seed), smallest_run(seed), in_time(punctuality::twice_p99, seed),
+                in_time(punctuality::p99_and_mean, seed)};
     }
 
     /// For each phase, the smallest limit that reaches this share of the most goodput.
@@ -107,15 +111,17 @@ private:
             if (s.batch > 0)
                 useful = 2 * static_cast<double>(s.batch);
             useful = useful * (1 + s.ignored * s.ignored_time / s.service) + s.watches;
-            longest_in_time_ = 2 * unloaded_p99();
+            const double p99 = unloaded_p99();
+            longest_in_time_ = {2 * p99, p99 + s.service * p.slowdown};
             for (double l = std::max(1.0, useful / 8); l < 3 * useful + 40; l = std::max(l * 1.25, l + 1))
                 grid_.push_back(static_cast<std::size_t>(l));
-            best_ = limit_with_most(&outcome_of_limit::goodput);
-            most_in_time_ = limit_with_most(&outcome_of_limit::in_time);
+            best_ = limit_with_most([](const outcome_of_limit& o) { return o.goodput; });
+            for (std::size_t i = 0; i < most_in_time_.size(); ++i)
+                most_in_time_[i] = limit_with_most([i](const outcome_of_limit& o) { return o.in_time[i]; });
         }
 
-        double longest_in_time() const { return longest_in_time_; }
-        std::size_t most_in_time() const { return most_in_time_; }
+        double longest_in_time(punctuality which) const { return longest_in_time_[static_cast<std::size_t>(which)]; }
+        std::size_t most_in_time(punctuality which) const { return most_in_time_[static_cast<std::size_t>(which)]; }
         std::size_t best() const { return best_; }
 
         std::size_t smallest(double share) {
@@ -132,13 +138,15 @@ private:
 
     private:
         struct outcome_of_limit {
-            double goodput, in_time;
+            double goodput;
+            std::array<double, 2> in_time; // by punctuality
         };
 
         // The lowest, if several have as much.
-        std::size_t limit_with_most(double outcome_of_limit::* what) {
+        template <class F>
+        std::size_t limit_with_most(F what) {
             return *std::max_element(grid_.begin(), grid_.end(), [&](std::size_t a, std::size_t b) {
-                return try_limit(a).*what < try_limit(b).*what;
+                return what(try_limit(a)) < what(try_limit(b));
             });
         }
 
@@ -149,7 +157,9 @@ private:
                 return known->second;
             const record r = simulation(alone_, one_with({limit}), sweep_seed).run();
             const std::size_t first = r.bins.size() / 5, end = r.bins.size();
-            return tried_[limit] = {r.succeeded(first, end), r.in_time(first, end, longest_in_time_)};
+            return tried_[limit] = {
+                       r.succeeded(first, end),
+                       {r.in_time(first, end, longest_in_time_[0]), r.in_time(first, end, longest_in_time_[1])}};
         }
 
         // With one request at a time, and nothing else.
@@ -174,8 +184,8 @@ private:
         std::vector<std::size_t> grid_;
         std::map<std::size_t, outcome_of_limit> tried_;
         std::size_t best_ = 0;
-        std::size_t most_in_time_ = 0;
-        double longest_in_time_ = 0;
+        std::array<std::size_t, 2> most_in_time_{}; // by punctuality
+        std::array<double, 2> longest_in_time_{};
     };
 
     scenario scenario_;

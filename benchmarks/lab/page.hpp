@@ -87,6 +87,8 @@ beforehand, and sets the best static limit for each of its phases.</p>
         write_table(out, table_of(summaries));
         out << "<p>S by family.</p>\n";
         write_table(out, families_of(summaries, &summary::in_time_by_family));
+        out << "<p>Strict S by family.</p>\n";
+        write_table(out, families_of(summaries, &summary::in_time_strict_by_family));
         out << "<p>Q by family.</p>\n";
         write_table(out, families_of(summaries, &summary::quality_by_family));
         out << "<pre>" << support::escaped(legend) << "</pre>\n";

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -20,7 +21,9 @@ namespace lab {
 struct score {
     static constexpr double warm_up = 0.15;
 
-    double in_time = 0; // S: answers in time over those of the static limits that have the most of them, at most 1
+    // S: answers in time over those of the static limits that have the most of them, at most 1
+    double in_time = 0; // within twice the p99 of one request at a time
+    double in_time_strict = 0; // within that p99 and one mean service time
     double goodput = 0;  // G: goodput over the best that static limits reach
     double p99 = 0;      // P: p99 over that of the smallest static limits that reach 95 % of that goodput
     double rejected = 0;  // share of the offered requests
@@ -69,12 +72,20 @@ inline double oscillation(const record& r, std::size_t first, std::size_t end) {
 
 } // namespace detail
 
+/// How long an answer may take to be in time. p99: with one request at a time. mean: a service time.
+enum class punctuality : std::uint8_t { twice_p99, p99_and_mean };
+
+/// What answers in time are compared with.
+struct in_time_yardstick {
+    record most;                 // the oracle's run with the most answers in time,
+    std::vector<double> longest; // which take at most so long, in each phase
+};
+
 /// What a run is compared with: the oracle's runs with the same arrivals.
 struct yardstick {
-    record best;         // with the most goodput
-    record smallest;     // with the smallest limits that reach most of that
-    record most_in_time; // with the most answers in time,
-    std::vector<double> longest_in_time; // which take at most so long, in each phase
+    record best;     // with the most goodput
+    record smallest; // with the smallest limits that reach most of that
+    in_time_yardstick twice_p99, p99_and_mean;
 };
 
 namespace detail {
@@ -90,7 +101,7 @@ void for_each_phase(const scenario& s, const record& run, F visit) {
     }
 }
 
-inline double in_time(const scenario& s, const record& run, const std::vector<double>& longest) {
+inline double count_in_time(const scenario& s, const record& run, const std::vector<double>& longest) {
     const std::size_t warm = run.bin_at(score::warm_up * run.length);
     double sum = 0;
     for_each_phase(s, run, [&](std::size_t p, std::size_t first, std::size_t end) {
@@ -99,18 +110,21 @@ inline double in_time(const scenario& s, const record& run, const std::vector<do
     return sum;
 }
 
+inline double in_time(const scenario& s, const record& run, const in_time_yardstick& by) {
+    return std::min(1.0, count_in_time(s, run, by.longest) / std::max(1.0, count_in_time(s, by.most, by.longest)));
+}
+
 } // namespace detail
 
 /// Scores a run.
 inline score score_of(const scenario& s, const record& run, const yardstick& by) {
-    const auto& [best, smallest, most_in_time, longest_in_time] = by;
     const std::size_t first = run.bin_at(score::warm_up * run.length);
     const std::size_t end = run.bins.size();
     score result;
-    result.in_time = std::min(1.0, detail::in_time(s, run, longest_in_time) /
-                                       std::max(1.0, detail::in_time(s, most_in_time, longest_in_time)));
-    result.goodput = run.succeeded(first, end) / std::max(1.0, best.succeeded(first, end));
-    result.p99 = run.p99(first, end) / std::max(1e-9, smallest.p99(first, end));
+    result.in_time = detail::in_time(s, run, by.twice_p99);
+    result.in_time_strict = detail::in_time(s, run, by.p99_and_mean);
+    result.goodput = run.succeeded(first, end) / std::max(1.0, by.best.succeeded(first, end));
+    result.p99 = run.p99(first, end) / std::max(1e-9, by.smallest.p99(first, end));
     result.rejected = run.sum(first, end, [](const bin& b) { return b.rejected; }) /
                       std::max(1.0, run.sum(first, end, [](const bin& b) { return b.offered; }));
     detail::for_each_phase(s, run, [&](std::size_t p, std::size_t begins, std::size_t ends) {

@@ -40,8 +40,10 @@ private:
 struct summary {
     std::string strategy;
     geometric_mean in_time;              // of S
+    geometric_mean in_time_strict;       // of S, strictly
     std::optional<double> worst_in_time; // the lowest S
     std::map<std::string, geometric_mean> in_time_by_family;
+    std::map<std::string, geometric_mean> in_time_strict_by_family;
     geometric_mean quality;              // of Q
     geometric_mean goodput;              // of min(1, G)
     geometric_mean p99;                  // of max(1, P)
@@ -64,8 +66,10 @@ public:
 
     void add(const scenario& of, const score& s) {
         sum_.in_time.add(s.in_time);
+        sum_.in_time_strict.add(s.in_time_strict);
         sum_.worst_in_time = std::min(s.in_time, sum_.worst_in_time.value_or(s.in_time));
         sum_.in_time_by_family[of.family].add(s.in_time);
+        sum_.in_time_strict_by_family[of.family].add(s.in_time_strict);
         sum_.quality.add(s.quality());
         sum_.goodput.add(std::min(1.0, s.goodput));
         sum_.p99.add(std::max(1.0, s.p99));

@@ -134,9 +134,11 @@ TEST_CASE("A score is relative to the oracle, and leaves out the warm-up") {
     slow.succeeded_by_guard = {30, 10};
     const record best = hand_made(std::vector<std::size_t>(100, 80));
 
-    const lab::yardstick by{best, best, best, {0.8, 0.6}}; // the slow answers are late in the second phase
+    // The slow answers are late in the second phase, and strictly in both.
+    const lab::yardstick by{best, best, {best, {0.8, 0.6}}, {best, {0.6, 0.6}}};
     const lab::score worse = lab::score_of(s, slow, by);
     CHECK(worse.in_time == Approx(35 * 40.0 / (85 * 80)));
+    CHECK(worse.in_time_strict == 0);
     CHECK(worse.goodput == Approx(0.5));
     CHECK(worse.p99 == Approx(1.5));
     CHECK(worse.rejected == Approx(0.2));

@@ -140,16 +140,20 @@ TEST_CASE("One of a hundred service times of a tail is two hundred times as long
 
 TEST_CASE("An answer is in time within twice the p99 of a request that is alone") {
     lab::oracle knows(server(10, 1.5, 100));
-    REQUIRE(knows.longest_in_time().size() == 1);
-    CHECK(knows.longest_in_time()[0] == Approx(2 * 0.01 * std::log(100)).epsilon(0.06)); // exponential
+    const auto longest = knows.in_time(lab::punctuality::twice_p99, 1).longest;
+    REQUIRE(longest.size() == 1);
+    CHECK(longest[0] == Approx(2 * 0.01 * std::log(100)).epsilon(0.06)); // exponential
+    const auto strict = knows.in_time(lab::punctuality::p99_and_mean, 1).longest;
+    REQUIRE(strict.size() == 1);
+    CHECK(strict[0] == Approx(longest[0] / 2 + 0.01));
 }
 
 TEST_CASE("The static limits with the most answers in time score 1, and others less") {
     const scenario s = server(10, 2, 60);
     lab::oracle knows(s);
-    const lab::yardstick by{knows.best_run(1), knows.smallest_run(1), knows.most_in_time_run(1),
-                            knows.longest_in_time()};
-    CHECK(lab::score_of(s, by.most_in_time, by).in_time == 1);
+    const lab::yardstick by = knows.all(1);
+    CHECK(lab::score_of(s, by.twice_p99.most, by).in_time == 1);
+    CHECK(lab::score_of(s, by.p99_and_mean.most, by).in_time_strict == 1);
     CHECK(lab::score_of(s, run(s, 10'000).run, by).in_time < 0.1); // the queue is far too long
     CHECK(lab::score_of(s, run(s, 3).run, by).in_time == Approx(0.3).epsilon(0.1));
 }
@@ -157,8 +161,7 @@ TEST_CASE("The static limits with the most answers in time score 1, and others l
 TEST_CASE("Where the load is light, to refuse nothing scores 1") {
     const scenario s = server(40, 0.3, 60);
     lab::oracle knows(s);
-    const lab::yardstick by{knows.best_run(1), knows.smallest_run(1), knows.most_in_time_run(1),
-                            knows.longest_in_time()};
+    const lab::yardstick by = knows.all(1);
     CHECK(lab::score_of(s, run(s).run, by).in_time == Approx(1).epsilon(0.001));
 }
 
