@@ -42,6 +42,10 @@ asio::awaitable<int> query(std::string statement) {
     co_return co_await query_database();
 }
 
+asio::awaitable<void> watch_for_changes() { // stands for a stream that ends when its client goes
+    co_await query_database();
+}
+
 template <class Callback>
 void start_query(asio::io_context& context, Callback callback) { // stands for a library with callbacks
     auto timer = std::make_shared<asio::steady_timer>(context, std::chrono::milliseconds(10));
@@ -78,6 +82,11 @@ asio::awaitable<void> by_importance() {
     co_await guard.run(query_database(), {.priority = flowguard::priority::sheddable, .partition = batch_jobs});
 }
 
+asio::awaitable<void> beside_the_limit() {
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.max_long_lived = 1000}};
+    co_await guard.run(watch_for_changes(), {.long_lived = true});
+}
+
 int main() {
     asio::io_context context;
     flowguard::flow_guard guard{halve_on_drops{2}};
@@ -101,6 +110,7 @@ int main() {
     asio::co_spawn(context, with_arguments(), asio::detached);
     asio::co_spawn(context, bounded(), asio::detached);
     asio::co_spawn(context, by_importance(), asio::detached);
+    asio::co_spawn(context, beside_the_limit(), asio::detached);
 
     context.restart();
     context.run();

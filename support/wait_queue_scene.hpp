@@ -114,6 +114,9 @@ struct scene {
             case wait_result::abandoned:
                 names += "0 ";
                 break;
+            case wait_result::no_permit: // only for calls that never wait
+                names += "n ";
+                break;
             }
         }
         return names;

@@ -23,6 +23,8 @@
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/control/guard_state.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
+#include "flowguard/detail/queue/wait_queue.hpp"
+#include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/guard_stats.hpp"
@@ -114,6 +116,9 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// cannot notice it. Give the inner call `{.bypass = true}`, since the outer permit counts for both, or give the inner
 /// resource a guard of its own. `guard_options::max_wait` bounds the damage.
 ///
+/// *Long-lived work*, such as a watch, a stream or a long poll, would hold its permit for hours, and its length says
+/// nothing about the load. Run it with `{.long_lived = true}`: it then runs beside the limit, with a bound of its own.
+///
 /// *Lifetime.* Destroying the guard ends waiting calls with `operation_aborted`. A call that was made before, but
 /// starts later, as in `co_spawn(context, guard.run(task), token)`, ends the same way, and its task is not started.
 /// Tasks and tickets may outlive the guard, for example in an io_context that is destroyed later. They then end as
@@ -136,7 +141,7 @@ public:
 
     /// The right to run one task, for code that is not one coroutine. Its holder reports once how the task ended, which
     /// releases the permit. If the ticket is destroyed without a report, the permit is released, and the task counts as
-    /// ignored.
+    /// ignored. The ticket of a long-lived task holds a place instead of a permit; any report only returns the place.
     ///
     /// *Thread safety.* Distinct tickets: safe. One ticket: not safe.
     class ticket {
@@ -155,7 +160,7 @@ public:
         }
         ~ticket() { ignore(); }
 
-        /// Whether it holds a permit.
+        /// Whether it holds a permit, or the place of a long-lived task.
         explicit operator bool() const noexcept { return state_ != nullptr; }
 
         /// The task succeeded: its RTT, the time since admission, is a sample.
@@ -181,6 +186,10 @@ public:
         // Takes over a permit, with a reference.
         ticket(detail::guard_state<Strategy, Clock>& state, std::size_t partition) noexcept
             : state_(&state), membership_(state.admit(partition)) {}
+
+        // Takes over the place of a long-lived task, with a reference.
+        explicit ticket(detail::guard_state<Strategy, Clock>& state) noexcept
+            : state_(&state), membership_(state.long_lived()) {}
 
         detail::guard_state<Strategy, Clock>* state_ = nullptr;
         detail::membership membership_;
@@ -293,6 +302,10 @@ public:
     /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`;
     /// a try_run() has no result, as if it were shed. Throws std::invalid_argument for a partition or a priority that
     /// does not exist.
+    ///
+    /// A long-lived call (see run_options::long_lived) never waits. If guard_options::max_long_lived such tasks run,
+    /// run() ends with `error::shed`, and try_run() has no result. The place comes back when the task ends, in whatever
+    /// way, or is destroyed with its context.
     template <class T, class Executor, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
     asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Options&& options) {
         detail::reject_owning_temporaries<Options>();
@@ -334,12 +347,15 @@ public:
     }
 
     /// As above, with options. `classify` is ignored: the ticket reports the outcome. The deadline only ends the wait:
-    /// a permit that is free is taken even after it, and a permit that was granted in time may be delivered later.
+    /// a permit that is free is taken even after it, and a permit that was granted in time may be delivered later. A
+    /// long-lived call never waits: it gets its ticket at once, or one of run()'s errors, `error::wait_timeout` if its
+    /// deadline has passed. Throws std::invalid_argument for a partition or a priority that does not exist.
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(run_options<default_classifier, Clock> options,
                        Token&& token = asio::default_completion_token_t<executor_type>()) {
-        return acquire(call_of(options), token);
+        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_ticket{{this}}, token, call_of(options),
+                                                                     options.long_lived);
     }
 
     /// Returns a ticket if a permit is free and no caller waits. Otherwise the call is shed, and the ticket is empty.
@@ -350,13 +366,26 @@ public:
         return take_or_shed(call{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical)});
     }
 
+    /// The same with options. `classify` is ignored. The ticket is also empty if the deadline has passed. Throws
+    /// std::invalid_argument for a partition or a priority that does not exist.
+    [[nodiscard]] ticket try_acquire(run_options<default_classifier, Clock> options) {
+        const call how = call_of(options);
+        if (options.long_lived)
+            return take_long_lived_or_shed(how);
+        if (how.is_over()) {
+            state_->reject(rejection::timed_out);
+            return ticket();
+        }
+        return take_or_shed(how);
+    }
+
     /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
     std::size_t current_limit() const noexcept { return state_->limit(); }
 
     /// The limit minus what is in flight; 0 while a caller waits, or while more is in flight than the limit.
     std::size_t available_permits() const noexcept { return state_->available(); }
 
-    /// How many tasks are admitted and not done.
+    /// How many tasks are admitted and not done, without the long-lived ones.
     std::size_t in_flight() const noexcept { return state_->in_flight(); }
 
     /// The same for the partition with that index, which must be in range; else throws std::invalid_argument.
@@ -454,6 +483,34 @@ private:
         }
     };
 
+    // The delivery of a long-lived call's ticket, which never waits.
+    struct long_lived_delivery {
+        detail::guard_state<Strategy, Clock>* of;
+        bool is_over;
+
+        detail::semaphore_state& state() const noexcept { return *of; }
+        static detail::lane_number lane() noexcept { return detail::lane_number(); }
+        detail::wait_result take() const noexcept { return of->take_long_lived(is_over); }
+        void release(std::size_t) const noexcept { of->finish(of->long_lived(), outcome::ignored); }
+
+        template <class Handler>
+        void deliver(Handler& handler, error_code error, std::size_t permits) const {
+            std::move(handler)(error, permits != 0 ? ticket(*of) : ticket());
+        }
+    };
+
+    // Like initiate_acquire, for a call that may be long-lived.
+    struct initiate_ticket : initiate_acquire {
+        template <class Handler>
+        void operator()(Handler&& handler, const call& how, bool long_lived) const {
+            if (!long_lived)
+                return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane);
+            const flow_guard& guard = *this->self;
+            detail::wait_operation<std::decay_t<Handler>, asio::any_io_executor, long_lived_delivery>::start_at_once(
+                std::forward<Handler>(handler), guard.executor_, long_lived_delivery{guard.state_, how.is_over()});
+        }
+    };
+
     // A call's reference to the guard's state, taken when the call is made. So a call that starts after the guard was
     // destroyed finds that out, and ends.
     class call_reference {
@@ -484,6 +541,9 @@ private:
             return ticket(*std::exchange(state_, nullptr), lane.partition());
         }
 
+        // For a long-lived task that has got its place. The place takes over this reference.
+        ticket long_lived() noexcept { return ticket(*std::exchange(state_, nullptr)); }
+
     private:
         flow_guard* guard_;
         detail::guard_state<Strategy, Clock>* state_;
@@ -494,6 +554,8 @@ private:
         if (options.bypass)
             return unguarded<waits>(call_reference(*this), std::move(make_task));
         const call how = call_of(options);
+        if (options.long_lived)
+            return beside_limit<waits>(call_reference(*this), std::move(make_task), how);
         return guarded<waits>(call_reference(*this), std::move(make_task), std::forward<Options>(options).classify,
                               how);
     }
@@ -564,6 +626,29 @@ private:
         }
     }
 
+    // Runs a long-lived task. The ticket's destructor returns its place, however the task ends.
+    template <bool waits, class F, class Traits = detail::awaited<std::invoke_result_t<F&>>>
+    static auto beside_limit(call_reference self, F make_task, call how)
+        -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
+        self.expect_guard();
+        if (const auto result = self.state().take_long_lived(how.is_over(), false);
+            result != detail::wait_result::granted) {
+            self.state().reject(waits ? *detail::rejection_of(result) : attempt_rejection_of(result));
+            if constexpr (waits)
+                throw system_error(detail::to_error_code(result));
+            else
+                co_return typename Traits::attempt::value_type();
+        }
+        const ticket t = self.long_lived();
+        if constexpr (!std::is_void_v<typename Traits::result>) {
+            co_return co_await checked(make_task());
+        } else {
+            co_await checked(make_task());
+            if constexpr (!waits)
+                co_return true;
+        }
+    }
+
     // If the classifier throws, the ticket's destructor reports the task as ignored.
     template <class Classifier, class... End>
     static void finish(ticket t, Classifier& classify, const End&... end) {
@@ -599,6 +684,19 @@ private:
         if (!t)
             state_->reject(rejection::no_permit);
         return t;
+    }
+
+    ticket take_long_lived_or_shed(const call& how) noexcept {
+        const detail::wait_result result = state_->take_long_lived(how.is_over());
+        if (result == detail::wait_result::granted)
+            return ticket(*state_);
+        state_->reject(attempt_rejection_of(result));
+        return ticket();
+    }
+
+    // How a long-lived attempt counts that is not admitted. As for any attempt, a closed guard sheds it.
+    static rejection attempt_rejection_of(detail::wait_result result) noexcept {
+        return result == detail::wait_result::timed_out ? rejection::timed_out : rejection::no_permit;
     }
 
     asio::any_io_executor executor_;

@@ -53,6 +53,11 @@ struct guard_options {
     /// whose share is 0 is served only while no other partition waits. Shares come before priorities.
     std::vector<double> partitions{};
 
+    /// How many long-lived tasks may run at once, beside the limit: see run_options::long_lived. A call beyond that is
+    /// shed at once. In [0, max_limit]. With 0, no long-lived task runs. By default, there is no other bound than
+    /// max_limit.
+    std::size_t max_long_lived = max_limit;
+
     /// How many of the latest decisions on the limit flow_guard::trace() returns. Each takes 96 bytes. In
     /// [0, 1'000'000].
     std::size_t trace = 256;

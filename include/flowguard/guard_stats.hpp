@@ -22,9 +22,10 @@ struct guard_stats {
     std::size_t in_flight = 0;
     std::size_t waiting = 0;
     std::array<std::size_t, priority_count> waiting_by_priority{}; ///< by the value of their priority
+    std::size_t long_lived = 0; ///< long-lived tasks that run, by run_options::long_lived; not in in_flight
 
-    // Counts since the guard was made. Every call ends up as admitted, shed, timed out, cancelled, closed, or bypassed,
-    // unless it is destroyed with its context.
+    // Counts since the guard was made. Every call ends up as admitted, admitted as long-lived, shed, timed out,
+    // cancelled, closed, or bypassed, unless it is destroyed with its context.
     /// Calls that got a permit: the sum of the next three and in_flight. It never decreases. It may count too many:
     /// calls that were just ending, one for each thread, and calls that got a permit after their deadline.
     std::uint64_t admitted = 0;
@@ -32,13 +33,14 @@ struct guard_stats {
     std::uint64_t ignored = 0; ///< tasks that ended with outcome::ignored
     std::uint64_t dropped = 0; ///< tasks that ended with outcome::dropped
     std::uint64_t shed = 0; ///< calls rejected for lack of a permit, the sum of the next three
-    std::uint64_t shed_at_once = 0; ///< calls that never wait: try_run(), try_acquire()
+    std::uint64_t shed_at_once = 0; ///< calls that never wait: try_run(), try_acquire(), and long-lived calls
     std::uint64_t shed_from_full = 0; ///< calls shed because guard_options::max_waiters callers waited
     std::uint64_t shed_as_overdue = 0; ///< calls that waited too long in a lane that stands; see wait_order
     std::uint64_t timed_out = 0; ///< calls that waited for max_wait, or whose deadline passed
     std::uint64_t cancelled = 0; ///< calls that were cancelled while they waited
     std::uint64_t closed = 0; ///< calls that waited when the guard was closed, or were made later
     std::uint64_t bypassed = 0; ///< calls that ran without a permit, by run_options::bypass
+    std::uint64_t long_lived_admitted = 0; ///< calls that ran beside the limit, by run_options::long_lived
     std::uint64_t windows = 0; ///< updates of the strategy
 
     // Values of the last window that was closed; all 0 before that.

@@ -11,7 +11,7 @@ namespace flowguard {
 
 /// Why a call was not admitted.
 enum class rejection : std::uint8_t {
-    no_permit,  ///< shed: no permit was free, and try_run() and try_acquire() never wait
+    no_permit,  ///< shed: no permit was free, and try_run(), try_acquire() and long-lived calls never wait
     queue_full, ///< shed: guard_options::max_waiters callers waited
     overdue,    ///< shed: it had waited too long in a lane that stands; see wait_order
     timed_out,  ///< it waited for guard_options::max_wait, or until its deadline

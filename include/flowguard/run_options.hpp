@@ -30,11 +30,22 @@ struct run_options {
     std::size_t partition = 0;
 
     /// Whether to run the task at once, whatever the load: without a permit, and without being a sample. For health
-    /// checks and the like. Priority, partition and deadline are then ignored. async_acquire() ignores this option.
+    /// checks and the like. Priority, partition and deadline are then ignored. async_acquire() and try_acquire() ignore
+    /// this option.
     ///
     /// A call inside an admitted task of the same guard needs it, too: the outer call's permit counts for both. Without
     /// it, such calls wait for each other when outer calls hold all the permits.
     bool bypass = false;
+
+    /// Whether the task is a watch, a stream, a long poll, or other work whose length says nothing about the load. It
+    /// runs beside the limit: it takes no permit and is no sample, and `classify` is not called. It has a count of its
+    /// own, in guard_stats::long_lived, and a bound, guard_options::max_long_lived. A call beyond that bound never
+    /// waits: it is shed at once. Priority and partition have no effect, but must exist. If `bypass` is set as well, it
+    /// wins.
+    ///
+    /// Since it holds no permit, a long-lived task may make ordinary calls of the same guard, such as a query for each
+    /// event of a stream.
+    bool long_lived = false;
 
     /// Tells what the task's result or exception says about the load: see default_classifier.
     Classifier classify = {};

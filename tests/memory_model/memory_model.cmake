@@ -49,6 +49,7 @@ flowguard_add_memory_model_harness(windows 40000)
 flowguard_add_memory_model_harness(deadlines 10000)
 flowguard_add_memory_model_harness(retirement 60000)
 flowguard_add_memory_model_harness(trace 60000)
+flowguard_add_memory_model_harness(long_lived 60000)
 
 # The harnesses must notice weaker memory orders and missing steps.
 if(NOT FLOWGUARD_BASH)

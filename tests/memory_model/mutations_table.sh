@@ -87,6 +87,12 @@ weaken retirement $retirable acquire '(state_.fetch_or(retired, std::memory_orde
 mutation retirement $retirable '(one_inside | retired))' '(one_inside | retired) && false)'
 mutation retirement $retirable 'if (state_.compare_exchange_strong(nobody_inside, retired | destroyed, std::memory_order_relaxed))' ''
 
+# ---- the places of long-lived calls ----
+long_lived=detail/control/long_lived_calls.hpp
+weaken long_lived $long_lived relaxed 'compare_exchange_weak(n, n + 1, std::memory_order_acquire'
+weaken long_lived $long_lived relaxed 'running_.fetch_sub(1, std::memory_order_release'
+mutation long_lived $long_lived 'while (n < most_)' 'while (n <= most_)'
+
 # ---- the trace of decisions ----
 trace=detail/control/decision_trace.hpp
 weaken trace $trace relaxed 'published_.store(added_, std::memory_order_release'

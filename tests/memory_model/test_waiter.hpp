@@ -77,6 +77,8 @@ public:
             return "shed";
         case wait_result::overdue:
             return "overdue";
+        case wait_result::no_permit:
+            return "no permit";
         case wait_result::abandoned:
             return "abandoned";
         }

@@ -150,6 +150,7 @@ TEMPLATE_TEST_CASE("An allocation that fails loses no permit of a wait whose dea
 
 TEMPLATE_TEST_CASE("An allocation that fails loses no ticket of a guard", "", FLOWGUARD_KINDS) {
     using guard_type = flowguard::flow_guard<flowguard::fixed_limit>;
+    const bool long_lived = GENERATE(false, true);
     for (int k = 1;; ++k) {
         REQUIRE(k < 100);
         fixture<TestType> f;
@@ -161,6 +162,7 @@ TEMPLATE_TEST_CASE("An allocation that fails loses no ticket of a guard", "", FL
             const support::failing_allocation failing(k);
             try {
                 guard->async_acquire(
+                    {.long_lived = long_lived},
                     asio::bind_executor(*f.executor, [&called](error_code, const guard_type::ticket&) { ++called; }));
             } catch (const std::bad_alloc&) {
                 thrown = true;
@@ -170,6 +172,7 @@ TEMPLATE_TEST_CASE("An allocation that fails loses no ticket of a guard", "", FL
         f.context.poll();
         CHECK(called == (thrown ? 0 : 1));
         CHECK(guard->in_flight() == 0);
+        CHECK(guard->stats().long_lived == 0);
         f.executor.reset();
         if (all_succeeded)
             break;

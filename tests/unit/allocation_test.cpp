@@ -89,6 +89,17 @@ TEST_CASE("An attempt allocates nothing, whether it is admitted or shed") {
     CHECK(guard.stats().shed == warm_up + calls);
 }
 
+TEST_CASE("A long-lived call allocates nothing, whether it is admitted or shed") {
+    flowguard::flow_guard guard{flowguard::fixed_limit{1}, {.max_long_lived = 1}};
+    constexpr flowguard::run_options<> long_lived{.long_lived = true};
+    CHECK(allocations_of([&] { return guard.run(ready(), long_lived); }) == 0);
+    CHECK(allocations_of([&] { return guard.async_acquire(long_lived, asio::use_awaitable); }) == 0);
+    CHECK(guard.stats().long_lived_admitted == 2 * (warm_up + calls));
+    const auto held = guard.try_acquire(long_lived);
+    CHECK(allocations_of([&] { return guard.try_run(ready, long_lived); }) == 0);
+    CHECK(guard.stats().shed == warm_up + calls);
+}
+
 TEST_CASE("Tickets allocate nothing") {
     flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
     const std::uint64_t before = allocations.load();

@@ -18,7 +18,9 @@
 #include "flowguard/detail/control/call_counts.hpp"
 #include "flowguard/detail/control/guard_policy.hpp"
 #include "flowguard/detail/control/limit_loop.hpp"
+#include "flowguard/detail/control/long_lived_calls.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
+#include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/guard_stats.hpp"
@@ -39,7 +41,8 @@ public:
         : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
                           wait_policy_of(options, &time_now<measuring_clock<Clock>>)),
           max_wait_(check_least("guard_options::max_wait", options.max_wait, 0)),
-          loop_(*this, std::move(strategy), options) {}
+          loop_(*this, std::move(strategy), options),
+          long_lived_(check_range("guard_options::max_long_lived", options.max_long_lived, 0, max_limit)) {}
 
     // Called when the guard is destroyed. Tickets may keep *this alive for long after that. May destroy *this.
     void orphan() noexcept {
@@ -79,8 +82,35 @@ public:
         return m;
     }
 
-    // Called for a task that is done: records how it ended, and releases its permit. May destroy *this.
+    // Takes a place for a long-lived task, and returns wait_result::granted; else returns why there is none. `is_over`
+    // tells whether the call's deadline has passed. Also takes a reference for the task, unless the caller brings one.
+    wait_result take_long_lived(bool is_over, bool with_reference = true) noexcept {
+        if (is_over)
+            return wait_result::timed_out;
+        if (is_closed())
+            return wait_result::closed;
+        if (!long_lived_.try_enter())
+            return wait_result::no_permit;
+        if (with_reference)
+            add_reference();
+        return wait_result::granted;
+    }
+
+    // The membership of a long-lived task: in no window, and in no partition.
+    static membership long_lived() noexcept {
+        membership m;
+        m.partition = no_partition;
+        return m;
+    }
+
+    // Called for a task that is done: records how it ended, and releases its permit. A long-lived task has only its
+    // place to return. May destroy *this.
     void finish(const membership& m, outcome how) noexcept {
+        if (m.partition == no_partition) {
+            long_lived_.leave();
+            drop_references(1);
+            return;
+        }
         loop_.end(m, how);
         counts_.count(how);
         release(m.partition);
@@ -125,11 +155,14 @@ public:
         s.timed_out = rejected().of(rejection::timed_out);
         s.cancelled = rejected().of(rejection::cancelled);
         s.closed = rejected().of(rejection::closed);
+        long_lived_.report(s);
         loop_.report(s);
         return s;
     }
 
 private:
+    static constexpr std::uint8_t no_partition = lane_number::most_partitions;
+
     void has_abandoned(const asio::execution_context& context) noexcept override { loop_.leave(context); }
 
     const duration max_wait_;
@@ -138,6 +171,7 @@ private:
 
     // Every completion writes these, so they are not in a cache line that every admission reads.
     alignas(64) call_counts counts_;
+    long_lived_calls long_lived_;
 };
 
 } // namespace flowguard::detail

@@ -38,6 +38,8 @@ inline std::optional<rejection> rejection_of(wait_result result) noexcept {
         return rejection::queue_full;
     case wait_result::overdue:
         return rejection::overdue;
+    case wait_result::no_permit:
+        return rejection::no_permit;
     }
     return std::nullopt;
 }

@@ -45,6 +45,7 @@ enum class wait_result : std::uint8_t {
     closed,
     shed,    // too many waited
     overdue, // shed as well: it waited for too long in a lane that stands
+    no_permit, // shed as well: the call never waits
     abandoned // its context is being destroyed, its handler is not called
 };
 

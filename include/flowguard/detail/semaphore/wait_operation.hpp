@@ -33,6 +33,7 @@ inline error_code to_error_code(wait_result result) noexcept {
         return error::closed;
     case wait_result::shed:
     case wait_result::overdue:
+    case wait_result::no_permit:
         return error::shed;
     case wait_result::aborted:
     case wait_result::abandoned:
@@ -125,6 +126,16 @@ public:
         } else if (started != wait_start::queued) {
             reject(pointer{published}, default_executor, result_of(started));
         }
+    }
+
+    // The same for a call that never waits. `delivery.take()` takes a permit, with its reference, and returns
+    // wait_result::granted; or it returns why there is none.
+    static void start_at_once(Handler handler, const Executor& default_executor, Delivery delivery) {
+        pointer op{create(handler, default_executor, delivery, 1, without_deadline{})};
+        if (const wait_result result = delivery.take(); result != wait_result::granted)
+            return reject(std::move(op), default_executor, result);
+        op->result = wait_result::granted;
+        op.release()->complete_immediately(default_executor);
     }
 
     // With a deadline, there is always a context: the timer's.
