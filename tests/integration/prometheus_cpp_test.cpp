@@ -26,6 +26,8 @@ TEST_CASE("prometheus-cpp writes the same text as the text writer") {
     s.waiting_by_priority = {0, 3, 0, 12};
     s.succeeded = 1234;
     s.shed_from_full = 4;
+    s.long_lived = 6;
+    s.long_lived_admitted = 7;
     s.rtt_p99 = 2s;
     const std::vector<named_stats> guards{{"database", s}, {"a \"b\" \\ c", guard_stats{}}};
     const flowguard::prometheus_collectable collectable([&] { return guards; });

@@ -29,6 +29,8 @@ TEST_CASE("Stats are written in Prometheus' text format") {
     s.succeeded = 12'345'678'901;
     s.shed_from_full = 4;
     s.timed_out = 5;
+    s.long_lived = 6;
+    s.long_lived_admitted = 7;
     s.rtt_mean = 1500us;
     s.rtt_p99 = 2s;
     s.baseline_rtt = 250ns;
@@ -45,6 +47,9 @@ TEST_CASE("Stats are written in Prometheus' text format") {
     CHECK(has_line(text, "flowguard_tasks_total{guard=\"database\",outcome=\"success\"} 12345678901"));
     CHECK(has_line(text, "flowguard_rejected_total{guard=\"database\",reason=\"queue_full\"} 4"));
     CHECK(has_line(text, "flowguard_rejected_total{guard=\"database\",reason=\"timed_out\"} 5"));
+    CHECK(has_line(text, "# TYPE flowguard_long_lived gauge"));
+    CHECK(has_line(text, "flowguard_long_lived{guard=\"database\"} 6"));
+    CHECK(has_line(text, "flowguard_long_lived_admitted_total{guard=\"database\"} 7"));
     CHECK(has_line(text, "flowguard_window_rtt_seconds{guard=\"database\",percentile=\"99\"} 2"));
     CHECK(has_line(text, "flowguard_window_rtt_mean_seconds{guard=\"database\"} 0.0015"));
     CHECK(has_line(text, "flowguard_baseline_rtt_seconds{guard=\"database\"} 2.5e-07"));
@@ -58,8 +63,8 @@ TEST_CASE("Each metric is described once, and each line is a comment or a sample
     std::size_t comments = 0;
     for (std::size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1)
         ++(text[begin] == '#' ? comments : samples);
-    CHECK(comments == 2 * 10);
-    CHECK(samples == 3 * (6 + 4 + 3 + 6 + 2));
+    CHECK(comments == 2 * 12);
+    CHECK(samples == 3 * (8 + 4 + 3 + 6 + 2));
     CHECK(prometheus_text({}).find("{") == std::string::npos);
 }
 

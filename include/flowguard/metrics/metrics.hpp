@@ -57,6 +57,10 @@ void visit_metrics(Visit visit) {
           });
     visit(metric{"flowguard.bypassed", counter, "{call}", "Calls that went past the guard."},
           [](const guard_stats& s, auto add) { add(s.bypassed); });
+    visit(metric{"flowguard.long_lived", gauge, "{task}", "Long-lived tasks that run beside the limit."},
+          [](const guard_stats& s, auto add) { add(s.long_lived); });
+    visit(metric{"flowguard.long_lived.admitted", counter, "{call}", "Long-lived calls that were admitted."},
+          [](const guard_stats& s, auto add) { add(s.long_lived_admitted); });
     visit(metric{"flowguard.windows", counter, "{window}", "Updates of the strategy."},
           [](const guard_stats& s, auto add) { add(s.windows); });
     visit(metric{"flowguard.window.rtt", gauge, "s", "RTT in the latest window."}, [](const guard_stats& s, auto add) {
