@@ -294,6 +294,25 @@ TEST_CASE("A layer lets a request with bypass through") {
     CHECK(healthy->value->status == 200);
 }
 
+TEST_CASE("A layer runs long-lived requests beside the limit, up to their bound") {
+    server s{1, {.max_waiters = 0, .max_long_lived = 1}};
+    const http_layer guarded{s.guard, s.handler(), http{},
+                             http_layer_options{.long_lived = [](const request& r) { return r.target == "/watch"; }}};
+    const auto served = start(s.context, guarded(request{"/a"}));
+    const auto watching = start(s.context, guarded(request{"/watch"}));
+    const auto beyond_bound = start(s.context, guarded(request{"/watch"}));
+    poll(s.context);
+    CHECK(beyond_bound->value->status == 503);
+    CHECK(s.guard.in_flight() == 1);
+    CHECK(s.guard.stats().long_lived == 1);
+    s.held.let_all();
+    poll(s.context);
+    CHECK(served->value->status == 200);
+    CHECK(watching->value->status == 200);
+    CHECK(s.guard.stats().long_lived == 0);
+    CHECK(s.guard.stats().succeeded == 1);
+}
+
 TEST_CASE("A layer forwards further arguments: lvalues as they are, rvalues kept until the handler is called") {
     server s{1};
     struct connection {

@@ -33,7 +33,8 @@ namespace flowguard {
 
 namespace detail {
 
-struct no_bypass {
+// Chooses no request.
+struct no_request {
     template <class Request>
     constexpr bool operator()(const Request&) const noexcept {
         return false;
@@ -56,7 +57,7 @@ concept http_adapter =
     };
 
 /// The options of a layer.
-template <class Bypass = detail::no_bypass>
+template <class Bypass = detail::no_request, class LongLived = detail::no_request>
 struct http_layer_options {
     /// The header that tells how long the client will wait for the answer from now on, in milliseconds or in the form
     /// of grpc-timeout. A request that cannot be started by then is not started. The default is the header that Envoy
@@ -75,6 +76,10 @@ struct http_layer_options {
 
     /// `bool(const Request&)`: whether a request runs without a permit, such as a health check.
     Bypass bypass = {};
+
+    /// `bool(const Request&)`: whether a request is long-lived, such as a watch or a long poll. Until its handler
+    /// returns, it runs beside the limit: see run_options::long_lived.
+    LongLived long_lived = {};
 };
 
 /// Middleware: puts a guard in front of any coroutine that answers HTTP requests. A layer is such a coroutine itself.
@@ -92,8 +97,8 @@ struct http_layer_options {
 /// alive, as for any coroutine. Rvalues are kept until the handler is called. For handlers that are callbacks, use
 /// tickets: see docs/http.md.
 ///
-/// *Thread safety.* Calls may run at the same time if the handler, the adapter and the bypass may; they are called as
-/// const.
+/// *Thread safety.* Calls may run at the same time if the handler, the adapter and the predicates in the options may.
+/// They are called as const.
 ///
 /// *Lifetime.* The guard must outlive the layer, and the layer its calls.
 ///
@@ -101,12 +106,13 @@ struct http_layer_options {
 ///
 /// *Memory.* A call allocates the frames of its coroutines. If it is rejected, an exception is thrown and caught
 /// inside.
-template <class Guard, class Handler, class Adapter, class Bypass = detail::no_bypass>
+template <class Guard, class Handler, class Adapter, class Bypass = detail::no_request,
+          class LongLived = detail::no_request>
 class http_layer {
 public:
     /// Throws what moving its arguments throws. If the options name a partition or priority that the guard does not
     /// have, each call throws std::invalid_argument.
-    http_layer(Guard& guard, Handler handler, Adapter adapter, http_layer_options<Bypass> options = {})
+    http_layer(Guard& guard, Handler handler, Adapter adapter, http_layer_options<Bypass, LongLived> options = {})
         : guard_(&guard), handler_(std::move(handler)), adapter_(std::move(adapter)), options_(std::move(options)) {}
 
     /// The handler's response, or a 503.
@@ -155,6 +161,7 @@ private:
         run_options<by_status, clock> how{.priority = options_.priority,
                                           .partition = options_.partition,
                                           .bypass = options_.bypass(request),
+                                          .long_lived = options_.long_lived(request),
                                           .classify = {&adapter_}};
         if (!options_.deadline_header.empty())
             if (const auto timeout = detail::parse_timeout(adapter_.header(request, options_.deadline_header)))
@@ -168,7 +175,7 @@ private:
     Guard* guard_;
     Handler handler_;
     Adapter adapter_;
-    http_layer_options<Bypass> options_;
+    http_layer_options<Bypass, LongLived> options_;
 };
 
 } // namespace flowguard
