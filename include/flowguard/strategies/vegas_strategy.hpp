@@ -18,6 +18,7 @@
 #include "flowguard/strategies/vegas/experiment.hpp"
 #include "flowguard/strategies/vegas/growth.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
+#include "flowguard/strategies/vegas/natural_experiment.hpp"
 #include "flowguard/strategies/vegas/options.hpp"
 #include "flowguard/strategies/vegas/outage_memory.hpp"
 #include "flowguard/strategies/vegas/probe_schedule.hpp"
@@ -31,14 +32,15 @@ namespace flowguard {
 ///
 ///     queue = in flight × (1 − baseline / RTT)         of what is in flight, only queues: Little's law [2]
 ///     busy  = limit − queue                            is served
-///     slack = (1 − v) + v (3 + 0.6 √busy + busy / 20)  may queue on purpose, but no more than 0.4 × in flight
+///     slack = (1 − v) + v (3 + 0.6 √busy + busy / 10)  may queue on purpose, but no more than 0.5 × in flight
 ///     queue > slack:                                   limit −= (queue − slack) / 2, at most 30 %
 ///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
 ///       three times running hardly any queue:          limit += max(slack, limit / 4)
 ///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds; × 4 below initial_limit
 ///     drops > 5 % beyond the usual, luck aside:        limit × (1 − drops), at most quartered
 ///     a window without any success, in an outage:      the same; with the next success, half of the limit from before
-///                                                      the outage comes back, and the start begins again
+///                                                      the outage comes back, and the rest in steps of × 2
+///     in flight fell to half, and the RTT did not:     nothing had queued, and the limit goes back in steps of × 2
 ///
 /// Drops are a share of the requests or of the time for which permits were held, whichever is less. A permit that meets
 /// many prompt refusals is still one permit.
@@ -46,12 +48,17 @@ namespace flowguard {
 /// Here v is the coefficient of variation of the service times, 1 at most: work that always takes the same time
 /// needs next to no queue to keep the resource busy.
 ///
-/// This is TCP Vegas [1] for concurrency instead of bytes. Service times that vary do not mislead it: its
-/// RTTs are means of whole cohorts, and its baseline is not the shortest RTT ever seen but the mean at low
-/// concurrency. Varying demand shows that one for free. Where demand pins the limit, the strategy *probes*: it
-/// lowers the limit to a third for a moment. A probe also tells a queue, whose RTT falls with the concurrency,
-/// from a service that became slower, whose RTT stays; so it comes before any big cut. A probe has a bound in time, for
-/// calls that run on and on may hold all of its permits; where it saw too little by then, it changes nothing.
+/// This is TCP Vegas [1] for concurrency instead of bytes, with both inputs measured in another way. Service times that
+/// vary do not mislead it: its RTTs are means of whole cohorts, and its baseline is not the shortest RTT ever seen but
+/// the mean at low concurrency. Varying demand shows that one for free. Where demand pins the limit, the strategy
+/// *probes*: it lowers the limit to a third for a moment. A probe also tells a queue, whose RTT falls with the
+/// concurrency, from a service that became slower, whose RTT stays; so it comes before any big cut. A probe has a bound
+/// in time, for calls that run on and on may hold all of its permits; where it saw too little by then, it changes
+/// nothing.
+///
+/// Whenever the concurrency falls to half, by a cut or by less demand, the strategy compares the RTTs before and after.
+/// The RTT of a queue falls as well. If the RTT did not fall, the strategy had taken a slower service for a queue: the
+/// RTT becomes the baseline, and the limit goes back to what it was.
 ///
 /// A guard that has a small share of its service learns little from probes, because the other clients keep the queue
 /// up. A wait behind their requests raises the mean of the RTTs, but hardly the spread; a slower service raises both.
@@ -119,8 +126,10 @@ private:
         if (says_nothing)
             return {next_window(), "no request was measured"};
         const measurement now = detail::vegas::measure(w);
-        if (was_probe)
+        if (was_probe && now.has_rtt())
             return after_probe(now, probed);
+        if (was_probe) // an outage began in it
+            probes_.fail(now.length);
 
         learn(w, now);
         if (now.has_rtt() && outage_.is_on())
@@ -130,14 +139,14 @@ private:
         const bool too_many_drops = drops_.excess(now) > 0;
         if (too_many_drops)
             cut_for_drops(now);
-        if (drops_.excess(now) > 0.5)
-            return in_heavy_overload(now);
+        if (!now.has_rtt() || drops_.excess(now) > detail::vegas::heavy_drops)
+            return in_heavy_overload(now, too_many_drops ? "too many drops" : "no request succeeded");
         if (wants_probe(now, too_many_drops))
             return probe(now);
         if (too_many_drops)
             return {next_window(), "too many drops"};
-        if (!now.has_rtt())
-            return {next_window(), "no request was measured"};
+        if (const auto found = experiment_.learn(now); found && baseline_.is_refuted_by(found->low))
+            return after_experiment(*found, now);
         return adjust(now);
     }
 
@@ -191,9 +200,10 @@ private:
     // Whether an RTT, as the baseline, would make much of a difference. If not, the rise may be the queue of other
     // clients.
     bool is_significant(const measurement& m) const noexcept {
-        const double enough = 3 * wanted_queue();
+        const double enough = detail::vegas::significant_slacks * wanted_queue();
         return limit_ * (1 - baseline_.rtt() / m.rtt) >=
-               (baseline_.looks_like_foreign_queue(m) ? enough : std::min(enough, limit_ / 4));
+               (baseline_.looks_like_foreign_queue(m) ? enough
+                                                      : std::min(enough, detail::vegas::significant_share * limit_));
     }
 
     double wanted_queue() const noexcept {
@@ -215,17 +225,32 @@ private:
 
     // No probe now, and a small window, because a big window of time-outs would take long. A window without a success
     // only says that the outage goes on.
-    decision in_heavy_overload(const measurement& now) const noexcept {
+    decision in_heavy_overload(const measurement& now, const char* reason) const noexcept {
         const std::size_t limit = current_limit();
-        return {{limit, std::max<std::size_t>(limit, now.has_rtt() ? 10 : 2)}, "too many drops"};
+        return {{limit, std::max<std::size_t>(limit, now.has_rtt() ? 10 : 2)}, reason};
     }
 
     // Something succeeded again. Half of the limit from before the outage comes back at once, and the quick start finds
     // the rest.
     decision after_outage() noexcept {
-        growth_.start_quickly();
-        set_limit(std::max(limit_, outage_.end() / 2));
+        const double before = outage_.end();
+        growth_.start_quickly_up_to(before);
+        probes_.end_pause();
+        set_limit(std::max(limit_, detail::vegas::left_by_outage * before));
         return {next_window(), "an outage ended: half of the limit before it"};
+    }
+
+    // The concurrency fell, and the RTT did not. So nothing queued before, and the quick start goes back to the limit
+    // from then.
+    decision after_experiment(const detail::vegas::natural_experiment::finding& found,
+                              const measurement& now) noexcept {
+        baseline_.start_over(found.low);
+        baseline_.confirm();
+        queue_ = queue_in(now, baseline_);
+        growth_.start_quickly_up_to(found.limit_before);
+        set_limit(std::max(limit_, std::min(2 * limit_, found.limit_before)));
+        experiment_.forget();
+        return {next_window(), "the RTT did not follow the limit: nothing queued"};
     }
 
     void set_limit(double limit) noexcept {
@@ -262,7 +287,7 @@ private:
         if (now.bound &&
             (growth_.is_quick() ? start_needs_probe(now) : probes_.is_due(probe_length(now), now, baseline_)))
             return true;
-        const bool is_big = too_many_drops || queue_ > 2 * wanted_queue() + limit_ / 10;
+        const bool is_big = too_many_drops || queue_ > detail::vegas::early_probe * wanted_queue() + limit_ / 10;
         return is_big && probes_.cooldown_is_over(probe_length(now));
     }
 
@@ -298,7 +323,7 @@ private:
         drops_.set(low.drops);
         if (can_go_deeper && only_queued(high, low)) {
             growth_.end_quick_start();
-            set_limit(std::min(limit_, 1.3 * static_cast<double>(reached)));
+            set_limit(std::min(limit_, detail::vegas::above_knee * static_cast<double>(reached)));
             return probe(low);
         }
         // If the RTT fell in the probe, it may fall more in a deeper one. A first or a higher baseline is taken only
@@ -341,6 +366,7 @@ private:
     detail::vegas::probe_schedule probes_;
     detail::vegas::usual_drops drops_;
     detail::vegas::outage_memory outage_;
+    detail::vegas::natural_experiment experiment_;
 
     std::size_t probe_limit_ = 0; // of the probe whose window is next; 0 when that is an ordinary one
     measurement before_probe_;

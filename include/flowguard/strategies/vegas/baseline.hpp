@@ -58,7 +58,8 @@ public:
     // Whether an RTT is above the baseline because of a wait behind other clients' requests. Such a wait raises the
     // mean of the RTTs, but hardly their spread; a slower service raises both.
     bool looks_like_foreign_queue(const measurement& m) const noexcept {
-        return is_known() && m.rtt > rtt_ && m.variation < variation_ * std::pow(rtt_ / m.rtt, 0.25);
+        return is_known() && m.rtt > rtt_ && variation_ > telling_spread &&
+               m.variation < variation_ * std::pow(rtt_ / m.rtt, foreign_spread);
     }
 
     // ---- Where it comes from ----
@@ -74,16 +75,21 @@ public:
 
     // Whether the same RTT is known from no higher concurrency: then nothing queues in this measurement.
     bool confirms(const measurement& low) const noexcept {
-        return is_known() && is_from_at_most(low.in_flight) && std::abs(low.rtt - rtt_) <= 0.1 * rtt_;
+        return is_known() && is_from_at_most(low.in_flight) && std::abs(low.rtt - rtt_) <= same_rtt * rtt_;
     }
 
     // ---- Doubt ----
+
+    // Whether an RTT that nothing queued for shows that the service became slower.
+    bool is_refuted_by(const measurement& m) const noexcept {
+        return m.rtt > (1 + same_rtt) * rtt_ && !looks_like_foreign_queue(m);
+    }
 
     // A window in which the limit was bound and the RTT clear of the baseline speaks against it.
     void suspect() noexcept { ++windows_above_; }
 
     // Lowers the count, but not to 0 at once: RTTs that vary come near a wrong baseline now and then.
-    void trust() noexcept { windows_above_ = std::max(0, windows_above_ - distrust_after / 10); }
+    void trust() noexcept { windows_above_ = std::max(0.0, windows_above_ - distrust_after / 10); }
 
     bool is_doubtful() const noexcept { return windows_above_ >= distrust_after; }
 
@@ -107,7 +113,7 @@ private:
     double in_flight_ = 0; // mean; an upper bound of it when demand set it
     double variation_ = 0;
     bool is_confirmed_ = false;
-    int windows_above_ = 0; // less what speaks for it
+    double windows_above_ = 0; // less what speaks for it
 };
 
 } // namespace flowguard::detail::vegas

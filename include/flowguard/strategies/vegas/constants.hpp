@@ -5,33 +5,53 @@
 #ifndef FLOWGUARD_STRATEGIES_VEGAS_CONSTANTS_HPP
 #define FLOWGUARD_STRATEGIES_VEGAS_CONSTANTS_HPP
 
-// What vegas_strategy takes for given.
+// What vegas_strategy takes for given. docs/control.md has what halving and doubling them does in the control lab.
 namespace flowguard::detail::vegas {
 
 // ---- The baseline ----
 inline constexpr double flat_ratio = 1.25; // an RTT of at most so many baselines shows no queue
+inline constexpr double same_rtt = 0.1; // RTTs that differ by no more of them are the same
 inline constexpr double replace_errors = 3.5; // standard errors: the service has changed, and the baseline with it
 inline constexpr double baseline_memory = 2000; // samples
 inline constexpr double least_low_samples = 10; // in a window, to say something of the baseline
-inline constexpr int distrust_after = 100; // windows above the baseline
+inline constexpr double distrust_after = 100; // windows above the baseline
+inline constexpr double telling_spread = 0.1; // a smaller spread of the RTTs says nothing of waits
+inline constexpr double foreign_spread = 0.25; // a wait changes the spread of the RTTs by less than this power of them
 
 // ---- The limit ----
 inline constexpr double most_unproven = 20; // limit before anything was measured
-inline constexpr double max_decrease = 0.3; // share of the limit, because of a queue
-inline constexpr double most_slack =
-    0.4; // of what is in flight: keeps many small guards from queueing three requests each
+inline constexpr double linear_slack = 0.1; // of what is busy
+inline constexpr double most_slack = 0.5; // of what is in flight: small guards do not queue three requests each
 inline constexpr double least_slack = 1.2; // requests, however little is in flight
+inline constexpr double step = 0.5; // of what the queue has too much or too little
+inline constexpr double max_decrease = 0.3; // share of the limit, because of a queue
 inline constexpr double idle_ratio = 1.06; // an RTT of at most so many baselines shows that the resource has room
-inline constexpr int idle_windows = 3; // running, before the limit grows by a quarter: one is easily lucky
+inline constexpr double idle_windows = 3; // running, before a big step: one is easily lucky
+inline constexpr double big_step = 0.25; // share of the limit
 
 // ---- Drops ----
+inline constexpr double heavy_drops = 0.5; // share: no time for measuring
 inline constexpr double most_usual_drops = 0.5; // share; more is overload, even if less concurrency is no cure yet
 inline constexpr double least_left_by_drops = 0.25; // share of the limit, after a window of drops
+inline constexpr double left_by_outage = 0.5; // share of the limit from before it
 
 // ---- Probes ----
+inline constexpr double probe_depth = 3; // times less than the concurrency
 inline constexpr double probe_cooldown = 8; // lengths of a probe, before an early one
+inline constexpr double early_probe = 2; // slacks in the queue, and a tenth of the limit
 inline constexpr double queued_exponent = 0.65; // above it, only queue was taken away
 inline constexpr double flat_exponent = 0.15; // below it, there was no queue
+inline constexpr double above_knee = 1.3; // limit over that of a probe which only queued
+inline constexpr double significant_slacks = 3; // that a higher baseline must explain,
+inline constexpr double significant_share = 0.25; // or so much of the limit, unless it looks like a foreign queue
+
+// ---- Natural experiments ----
+inline constexpr double same_concurrency = 1.4; // up to this factor
+inline constexpr double did_not_follow = 0.2; // below it, the RTT did not follow the concurrency
+inline constexpr double least_experiment = 200; // samples after the fall
+inline constexpr double most_experiment = 4000; // by then the exponent is taken as it is
+inline constexpr double experiment_error = 0.15; // of the exponent, at most
+inline constexpr double experiment_memory = 500; // samples before the fall: older ones tell of another time
 
 } // namespace flowguard::detail::vegas
 

@@ -6,6 +6,7 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_GROWTH_HPP
 
 #include <algorithm>
+#include <limits>
 
 #include "flowguard/strategies/vegas/baseline.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
@@ -25,8 +26,13 @@ class growth {
 public:
     // The quick start doubles the limit while it binds and nothing queues.
     bool is_quick() const noexcept { return quick_start_; }
-    void start_quickly() noexcept { quick_start_ = true; }
     void end_quick_start() noexcept { quick_start_ = false; }
+
+    // Another one, up to a limit that is known to be good.
+    void start_quickly_up_to(double limit) noexcept {
+        quick_start_ = true;
+        known_limit_ = limit;
+    }
 
     // What was seen before says nothing of the time after a cut.
     void cut() noexcept {
@@ -36,20 +42,21 @@ public:
 
     limit_change next(double limit, const measurement& now, double queue, double wanted, const baseline& base,
                       const vegas_options& o) noexcept {
-        quick_start_ = quick_start_ && base.is_near(now);
+        quick_start_ = quick_start_ && base.is_near(now) && limit < known_limit_;
         if (quick_start_ && now.bound)
-            return {std::max(2 * limit, std::min(4 * limit, static_cast<double>(o.initial_limit))),
-                    "quick start: no queue yet"};
+            return {
+                std::min(known_limit_, std::max(2 * limit, std::min(4 * limit, static_cast<double>(o.initial_limit)))),
+                "quick start: no queue yet"};
         if (quick_start_)
             return {limit, no_reason};
         const bool is_idle = now.bound && queue < wanted / 3 && now.rtt <= idle_ratio * base.rtt();
         idle_windows_ = is_idle ? idle_windows_ + 1 : 0;
         if (queue > o.beta * wanted)
-            return {limit - std::clamp((queue - wanted) / 2, 0.0, max_decrease * limit),
+            return {limit - std::clamp(step * (queue - wanted), 0.0, max_decrease * limit),
                     "more requests queue than wanted"};
         if (now.bound && queue < o.alpha * wanted)
-            return {limit + (idle_windows_ >= idle_windows ? std::max(wanted, limit / 4)
-                                                           : std::max(0.0, (wanted - queue) / 2)),
+            return {limit + (idle_windows_ >= idle_windows ? std::max(wanted, big_step * limit)
+                                                           : std::max(0.0, step * (wanted - queue))),
                     "fewer requests queue than wanted"};
         return {limit, no_reason};
     }
@@ -58,6 +65,7 @@ private:
     static constexpr const char* no_reason = "no reason to change the limit";
 
     bool quick_start_ = true;
+    double known_limit_ = std::numeric_limits<double>::infinity(); // where the quick start ends
     int idle_windows_ = 0; // running, in which hardly anything queued
 };
 

@@ -16,7 +16,8 @@ namespace flowguard::detail::vegas {
 
 // A window in numbers that are safe to calculate with. Times are in nanoseconds.
 struct measurement {
-    double rtt = 0; // mean
+    double rtt = 0; // mean; a drop that took longer than the successes counts as a lower bound of its RTT
+    double success_rtt = 0; // mean, of the successes alone
     double count = 0; // of RTTs; 0 when nothing succeeded, so that the RTT is unknown
     double variation = 0; // standard deviation of the RTTs over their mean
     double ended = 0; // successes and drops
@@ -35,7 +36,7 @@ inline double share_of_drops(const window& w) noexcept {
     const double by_number = drop_share(w);
     const double dropped = static_cast<double>(w.dropped) * nanoseconds(w.dropped_mean_rtt);
     const double succeeded = static_cast<double>(w.all.samples) * nanoseconds(w.all.mean);
-    return dropped < succeeded ? std::min(by_number, dropped / (dropped + succeeded)) : by_number;
+    return dropped + succeeded > 0 ? std::min(by_number, dropped / (dropped + succeeded)) : by_number;
 }
 
 inline measurement measure(const window& w) noexcept {
@@ -45,8 +46,8 @@ inline measurement measure(const window& w) noexcept {
     if (w.all.samples > 0) {
         // The RTT of a call that timed out would have been at least as long; a prompt refusal says nothing about the
         // RTT.
-        const double rtt = nanoseconds(w.all.mean);
-        m.rtt = rtt + m.drops * std::max(0.0, nanoseconds(w.dropped_mean_rtt) - rtt);
+        m.success_rtt = nanoseconds(w.all.mean);
+        m.rtt = m.success_rtt + m.drops * std::max(0.0, nanoseconds(w.dropped_mean_rtt) - m.success_rtt);
         m.count = m.ended;
         m.variation = w.all.variation();
     }

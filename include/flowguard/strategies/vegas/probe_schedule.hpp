@@ -27,9 +27,8 @@ public:
 
     // ---- How low, and for how long ----
 
-    // A third of the concurrency.
     std::size_t limit_at(double concurrency) const noexcept {
-        return std::max(min_limit_, static_cast<std::size_t>(concurrency / 3));
+        return std::max(min_limit_, static_cast<std::size_t>(concurrency / probe_depth));
     }
 
     // A probe must at least halve the concurrency, or it would show too little.
@@ -45,10 +44,10 @@ public:
     double length(std::size_t limit, const baseline& base) const noexcept { return base.rtt() * rounds(limit); }
 
     // Three times what the admissions of a probe should take at the present RTT, and ten RTTs for the calls in flight
-    // to end; at least what a guard grants stragglers. An RTT of more than ten baselines does not count: calls hung, or
-    // the machine stood still.
+    // to end; at least what a guard grants stragglers. Time-outs do not count, and an RTT of more than ten baselines
+    // neither: calls hung, or the machine stood still.
     duration longest(std::size_t limit, const measurement& now, const baseline& base) const noexcept {
-        const double rtt = std::clamp(now.rtt, base.rtt(), 10 * base.rtt());
+        const double rtt = std::clamp(now.success_rtt, base.rtt(), 10 * base.rtt());
         return duration{static_cast<duration::rep>(std::clamp((3 * rounds(limit) + 10) * rtt, 1e6, 1e18))};
     }
 
@@ -93,6 +92,9 @@ public:
         rest();
         pause_ = 0;
     }
+
+    // The service is another one than that of the probe that failed.
+    void end_pause() noexcept { pause_ = 0; }
 
     void ask_again_soon() noexcept { since_ = std::numeric_limits<double>::infinity(); }
 

@@ -25,7 +25,7 @@ inline double queue_in(const measurement& m, const baseline& base) noexcept {
 inline double wanted_queue(double limit, double queue, double in_flight, const baseline& base,
                            const vegas_options& o) noexcept {
     const double busy = std::max(0.0, limit - queue);
-    const double varying = o.slack_floor + o.slack_factor * std::sqrt(busy) + busy / 20;
+    const double varying = o.slack_floor + o.slack_factor * std::sqrt(busy) + linear_slack * busy;
     const double v = base.is_known() ? std::min(1.0, base.variation()) : 1;
     const double used = in_flight > 0 ? std::min(in_flight, limit) : limit;
     return std::min((1 - v) + v * varying, std::max(most_slack * used, std::min(most_slack * limit, least_slack)));

@@ -1,0 +1,85 @@
+// natural_experiment.hpp
+// ~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#ifndef FLOWGUARD_STRATEGIES_VEGAS_NATURAL_EXPERIMENT_HPP
+#define FLOWGUARD_STRATEGIES_VEGAS_NATURAL_EXPERIMENT_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "flowguard/strategies/vegas/constants.hpp"
+#include "flowguard/strategies/vegas/measurement.hpp"
+
+namespace flowguard::detail::vegas {
+
+// Ordinary windows are an experiment as well. When the concurrency fell to half or less, for whatever reason, and the
+// RTT did not follow, nothing had queued: so the fall was of no use, and the RTT is what the service takes by itself.
+class natural_experiment {
+public:
+    struct finding {
+        measurement low; // after the fall
+        double limit_before;
+    };
+
+    // Adds a window. Returns a finding once there are enough samples from both sides of a fall, and the RTT did not
+    // follow.
+    std::optional<finding> learn(const measurement& m) noexcept {
+        if (!m.has_rtt() || m.in_flight <= 0)
+            return std::nullopt;
+        if (m.in_flight > same_concurrency * level_) {
+            begin_at(m);
+        } else if (m.in_flight >= level_ / same_concurrency) {
+            add(high_, m);
+            high_.count = std::min(high_.count, experiment_memory);
+            low_ = {};
+        } else if (2 * m.in_flight <= high_.in_flight) {
+            if (2 * m.in_flight < low_.in_flight)
+                low_ = {};
+            add(low_, m);
+            return judge();
+        }
+        return std::nullopt;
+    }
+
+    void forget() noexcept { *this = {}; }
+
+private:
+    void begin_at(const measurement& m) noexcept {
+        high_ = m;
+        high_.count = std::min(m.count, experiment_memory);
+        level_ = m.in_flight;
+        low_ = {};
+    }
+
+    std::optional<finding> judge() noexcept {
+        const double fall = std::log(high_.in_flight / low_.in_flight);
+        const double error = std::max(high_.variation, low_.variation) * std::sqrt(1 / high_.count + 1 / low_.count) /
+                             fall; // of the exponent
+        if (low_.count < least_experiment || (error > experiment_error && low_.count < most_experiment))
+            return std::nullopt;
+        const double exponent = std::log(high_.rtt / low_.rtt) / fall;
+        const finding f{low_, high_.limit};
+        begin_at(low_); // which may fall again
+        return exponent < did_not_follow ? std::optional(f) : std::nullopt;
+    }
+
+    static void add(measurement& sum, const measurement& m) noexcept {
+        sum.count += m.count;
+        const double share = m.count / sum.count;
+        sum.rtt += (m.rtt - sum.rtt) * share;
+        sum.variation += (m.variation - sum.variation) * share;
+        sum.in_flight += (m.in_flight - sum.in_flight) * share;
+        sum.limit = std::max(sum.limit, m.limit);
+    }
+
+    measurement high_; // before the fall
+    measurement low_; // after it
+    double level_ = 0; // the concurrency of high_, when it began
+};
+
+} // namespace flowguard::detail::vegas
+
+#endif

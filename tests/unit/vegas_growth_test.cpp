@@ -1,0 +1,240 @@
+// vegas_growth_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/strategies/vegas/growth.hpp" // first: the header is self-contained
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "flowguard/strategies/vegas/baseline.hpp"
+#include "flowguard/strategies/vegas/measurement.hpp"
+#include "flowguard/strategies/vegas/options.hpp"
+
+namespace {
+
+using flowguard::detail::vegas::baseline;
+using flowguard::detail::vegas::growth;
+using flowguard::detail::vegas::limit_change;
+using flowguard::detail::vegas::measurement;
+using flowguard::vegas_options;
+
+// A baseline of 10.
+baseline ten() {
+    baseline base;
+    base.learn({.rtt = 10, .count = 100, .in_flight = 1});
+    return base;
+}
+
+// A window in which the limit was used.
+measurement bound(double rtt = 10) {
+    return {.rtt = rtt, .count = 100, .bound = true};
+}
+
+// A window in which it was not.
+measurement idle(double rtt = 10) {
+    return {.rtt = rtt, .count = 100};
+}
+
+double next(growth& g, double limit, const measurement& m, double queue, double wanted, const vegas_options& o = {}) {
+    return g.next(limit, m, queue, wanted, ten(), o).limit;
+}
+
+growth after_start() {
+    growth g;
+    g.end_quick_start();
+    return g;
+}
+
+// ---- Quick start ----
+
+TEST_CASE("The quick start doubles the limit, or quadruples it as far as the hint") {
+    struct row {
+        double limit;
+        std::size_t hint;
+        double next;
+    };
+    for (const row& r : std::vector<row>{{1, 20, 4},
+                                         {20, 20, 40},
+                                         {20, 1000, 80},
+                                         {320, 1000, 1000}, // not 1280
+                                         {80, 100, 160}, // doubled where that leads beyond the hint
+                                         {1000, 1000, 2000}}) {
+        CAPTURE(r.limit, r.hint);
+        growth g;
+        const limit_change change = g.next(r.limit, bound(), 0, 5, ten(), {.initial_limit = r.hint});
+        CHECK(change.limit == r.next);
+        CHECK(change.reason == std::string("quick start: no queue yet"));
+        CHECK(g.is_quick());
+    }
+}
+
+TEST_CASE("The quick start keeps the limit while demand is low") {
+    growth g;
+    CHECK(next(g, 20, idle(), 0, 5) == 20.0);
+    CHECK(next(g, 20, idle(12.5), 9, 5) == 20.0); // whatever queues
+    CHECK(g.is_quick());
+    CHECK(next(g, 20, bound(), 0, 5) == 40.0);
+}
+
+TEST_CASE("The quick start goes on while the RTT is near the baseline, and does not begin again") {
+    growth g;
+    CHECK(next(g, 20, bound(12.5), 4, 5) == 40.0);
+    CHECK(next(g, 40, {.bound = true}, 0, 5) == 80.0); // no RTT
+    CHECK(next(g, 80, bound(12.6), 16, 12) == 78.0); // 80 − (16 − 12) / 2
+    CHECK_FALSE(g.is_quick());
+    CHECK(next(g, 78, bound(), 0, 12) == 84.0);
+}
+
+TEST_CASE("The quick start ends at once after a cut") {
+    growth g;
+    g.cut();
+    CHECK_FALSE(g.is_quick());
+    CHECK(next(g, 20, bound(), 0, 5) == 22.5);
+}
+
+TEST_CASE("Another quick start ends at the limit that is known") {
+    growth g = after_start();
+    g.start_quickly_up_to(100);
+    CHECK(g.is_quick());
+    CHECK(next(g, 30, bound(), 0, 10) == 60.0);
+    CHECK(next(g, 60, bound(), 0, 10) == 100.0); // not 120
+    CHECK(g.is_quick());
+    CHECK(next(g, 100, bound(), 0, 10) == 105.0); // the whole limit is back: half of the wanted queue
+    CHECK_FALSE(g.is_quick());
+
+    g.start_quickly_up_to(100);
+    CHECK(next(g, 30, bound(), 0, 10, {.initial_limit = 1000}) == 100.0); // 120 with the hint alone
+    g.start_quickly_up_to(100);
+    CHECK(next(g, 150, bound(), 0, 10) == 155.0); // the limit never falls by it
+}
+
+TEST_CASE("Another quick start ends if the RTT rises") {
+    growth g = after_start();
+    g.start_quickly_up_to(100);
+    CHECK(next(g, 50, bound(20), 25, 9) == 42.0); // 50 − (25 − 9) / 2
+    CHECK_FALSE(g.is_quick());
+}
+
+// ---- Steps ----
+
+TEST_CASE("The limit moves by half of what the queue has too much or too little") {
+    struct row {
+        double queue; // at a limit of 100, if 20 are wanted
+        bool bound;
+        double next;
+    };
+    for (const row& r : std::vector<row>{{0, true, 110},
+                                         {8, true, 106},
+                                         {13.9, true, 103.05},
+                                         {14, true, 100}, // 0.7 of them is enough
+                                         {20, true, 100},
+                                         {20.5, true, 99.75},
+                                         {60, true, 80},
+                                         {80, true, 70},
+                                         {90, true, 70}, // by 30 % at most
+                                         {0, false, 100}, // it grows only if it was used
+                                         {60, false, 80}}) {
+        CAPTURE(r.queue, r.bound);
+        growth g = after_start();
+        // An RTT of 11 is 10 % above the baseline, so that no window counts as idle.
+        CHECK(next(g, 100, r.bound ? bound(11) : idle(11), r.queue, 20) == Approx(r.next));
+    }
+}
+
+TEST_CASE("The limit tells why it moves") {
+    growth g = after_start();
+    const auto why = [&](const measurement& m, double queue) {
+        return std::string(g.next(100, m, queue, 20, ten(), {}).reason);
+    };
+    CHECK(why(bound(), 0) == "fewer requests queue than wanted");
+    CHECK(why(bound(), 15) == "no reason to change the limit");
+    CHECK(why(idle(), 0) == "no reason to change the limit");
+    CHECK(why(bound(), 20) == "no reason to change the limit"); // as many as wanted
+    CHECK(why(bound(), 25) == "more requests queue than wanted");
+}
+
+TEST_CASE("alpha and beta move the thresholds") {
+    struct row {
+        double alpha;
+        double beta;
+        double queue; // if 20 are wanted
+        double next;
+    };
+    for (const row& r : std::vector<row>{{0.9, 1, 17, 101.5},
+                                         {0.9, 1, 18, 100},
+                                         {0.7, 3, 59, 100},
+                                         {0.7, 3, 61, 79.5}, // 100 − (61 − 20) / 2
+                                         {0, 1, 0, 100}, // never grows
+                                         {2, 3, 30, 100}, // more than wanted is no reason to fall as it grows,
+                                         {0, 0.5, 15, 100}, // nor to rise as it shrinks
+                                         {0, 0, 0, 100}}) {
+        CAPTURE(r.alpha, r.beta, r.queue);
+        growth g = after_start();
+        CHECK(next(g, 100, bound(11), r.queue, 20, {.alpha = r.alpha, .beta = r.beta}) == Approx(r.next));
+    }
+}
+
+// ---- Big steps ----
+
+// A window that leaves the limit at 100 grows by half of 12, or in a big step by 25.
+double step_of(growth& g, const measurement& m = bound(), double queue = 0) {
+    return next(g, 100, m, queue, 12) - 100;
+}
+
+growth after_two_idle_windows() {
+    growth g = after_start();
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 6.0);
+    return g;
+}
+
+TEST_CASE("The limit grows by a quarter from the third idle window running on") {
+    growth g = after_two_idle_windows();
+    CHECK(step_of(g) == 25.0);
+    CHECK(step_of(g, bound(10.6), 3.9) == 25.0); // a queue below 12 / 3, and an RTT of up to 1.06 baselines
+    CHECK(step_of(g, bound(1)) == 25.0);
+}
+
+TEST_CASE("The limit grows by the slack when that is more than a quarter") {
+    growth g = after_two_idle_windows();
+    CHECK(next(g, 100, bound(), 0, 30) == 130.0);
+    CHECK(next(g, 100, bound(), 0, 24) == 125.0);
+}
+
+TEST_CASE("The count of windows in which nothing queues starts again when the limit did not bind") {
+    growth g = after_two_idle_windows();
+    CHECK(step_of(g, idle()) == 0.0);
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 25.0);
+}
+
+TEST_CASE("The count of windows in which nothing queues starts again when a third of the slack did") {
+    growth g = after_two_idle_windows();
+    CHECK(step_of(g, bound(), 4) == 4.0); // half of 12 − 4
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 25.0);
+}
+
+TEST_CASE("The count of windows in which nothing queues starts again when the RTT rose by more than 6 %") {
+    growth g = after_two_idle_windows();
+    CHECK(step_of(g, bound(10.61)) == 6.0);
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 25.0);
+}
+
+TEST_CASE("The count of windows in which nothing queues starts again with a cut") {
+    growth g = after_two_idle_windows();
+    g.cut();
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 6.0);
+    CHECK(step_of(g) == 25.0);
+}
+
+} // namespace

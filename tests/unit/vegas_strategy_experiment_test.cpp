@@ -1,0 +1,136 @@
+// vegas_strategy_experiment_test.cpp
+// ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+#include "flowguard/strategies/vegas_strategy.hpp" // first: the header is self-contained
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "flowguard/limits.hpp"
+#include "flowguard/window.hpp"
+#include "support/vegas_windows.hpp"
+#include "support/windows.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using flowguard::duration;
+using flowguard::vegas_strategy;
+using flowguard::window;
+using support::bound_window;
+using support::idle_window;
+using support::settled;
+using support::wide;
+using support::with_drops;
+
+const std::string found_out = "the RTT did not follow the limit: nothing queued";
+
+// Windows are so short that no probe is due: the strategy learns from ordinary windows alone.
+constexpr duration no_time = 1us;
+
+// Feeds windows in which the limit is used, until the strategy finds out that nothing queued. Returns how many it took;
+// 0 if it does not, within fifty. `window_at(limit)` is such a window.
+template <class WindowAt>
+int windows_until_found_out(vegas_strategy& strategy, WindowAt window_at) {
+    for (int n = 1; n <= 50; ++n) {
+        strategy.update(window_at(strategy.current_limit()));
+        if (strategy.reason() == found_out)
+            return n;
+    }
+    return 0;
+}
+
+TEST_CASE("A service that becomes 1.9 times slower by itself gets its limit back after the cut") {
+    vegas_strategy strategy = settled();
+    const auto slower = [](std::size_t limit) { return wide(bound_window(limit, 19ms, no_time)); };
+    // The strategy takes 47 % of what is in flight for a queue, and cuts the limit to half in a few windows.
+    std::size_t lowest = 100;
+    const int windows = windows_until_found_out(strategy, [&](std::size_t limit) {
+        lowest = std::min(lowest, limit);
+        return slower(limit);
+    });
+    CHECK(windows > 0);
+    CHECK(windows <= 10);
+    CHECK(lowest <= 50);
+    CHECK(lowest >= 20);
+    CHECK(strategy.baseline() == 19ms);
+    CHECK(strategy.queue_estimate() == Approx(0).margin(1e-9));
+    // It comes back in steps of two,
+    CHECK(strategy.current_limit() >= 2 * lowest - 1); // of a limit that was rounded
+    CHECK(strategy.current_limit() <= 2 * lowest + 1);
+    strategy.update(slower(strategy.current_limit()));
+    CHECK(strategy.reason() == std::string("quick start: no queue yet"));
+    CHECK(strategy.current_limit() == 100);
+    // and then grows as ever, by half of 3 + 0.6 · √100 + 10 = 19.
+    strategy.update(slower(100));
+    CHECK(strategy.current_limit() == 110);
+    CHECK(windows_until_found_out(strategy, slower) == 0);
+    CHECK(strategy.current_limit() > 110);
+}
+
+TEST_CASE("The limit goes back to that from before the fall, and not to twice the present one") {
+    vegas_strategy strategy = settled();
+    strategy.update(wide(bound_window(100, 10ms, no_time))); // 109.5
+    strategy.update(with_drops(wide(bound_window(110, 10ms, no_time)), 40, 10ms));
+    REQUIRE(strategy.current_limit() == 66); // 109.5 · 0.6 = 65.7
+    // Of 66, 40 are in flight, less than half of 80 to 100. What they take is a fifth longer. The limit goes back to
+    // 100, for the window at 110 had too many drops to be compared with.
+    const int windows =
+        windows_until_found_out(strategy, [](std::size_t) { return wide(idle_window(66, 40, 12ms, no_time)); });
+    CHECK(windows > 0);
+    CHECK(strategy.current_limit() == 100);
+}
+
+TEST_CASE("A wait of 9 ms at other clients' requests does not give the limit back") {
+    vegas_strategy strategy = settled();
+    // The spread is that of 10 ms, of which a fifth take 42 ms and the others 2 ms.
+    const auto waiting = [](std::size_t limit) {
+        window w = bound_window(limit, 19ms, no_time);
+        w.all.histogram = {};
+        w.all.histogram.add(11ms, 80);
+        w.all.histogram.add(51ms, 20);
+        return w;
+    };
+    CHECK(windows_until_found_out(strategy, waiting) == 0);
+    CHECK(strategy.current_limit() < 20);
+    CHECK(strategy.baseline() == 10ms);
+}
+
+TEST_CASE("A queue, whose RTT falls with the limit, does not give the limit back") {
+    vegas_strategy strategy = settled();
+    // Thirty workers, which take 10 ms.
+    const auto thirty = [](std::size_t limit) {
+        const auto in_flight = static_cast<duration::rep>(std::max<std::size_t>(limit, 30));
+        return wide(bound_window(limit, 10ms * in_flight / 30, no_time));
+    };
+    CHECK(windows_until_found_out(strategy, thirty) == 0);
+    CHECK(strategy.current_limit() < 50);
+    CHECK(strategy.baseline() == 10ms);
+}
+
+TEST_CASE("Less demand shows that nothing queued as well as a cut does") {
+    vegas_strategy strategy = settled();
+    strategy.update(wide(bound_window(100, 10ms, no_time)));
+    const std::size_t before = strategy.current_limit();
+    // A third is in flight, and takes 14 ms. The strategy takes 29 % of it for a queue, which is less than it wants.
+    const int windows = windows_until_found_out(
+        strategy, [](std::size_t limit) { return wide(idle_window(limit, 33, 14ms, no_time)); });
+    CHECK(windows > 0);
+    CHECK(strategy.current_limit() == before);
+    CHECK(strategy.baseline() == 14ms);
+}
+
+TEST_CASE("The same RTT with less in flight changes nothing") {
+    vegas_strategy strategy = settled();
+    const auto less = [](std::size_t limit) { return wide(idle_window(limit, 33, 10'900us, no_time)); };
+    CHECK(windows_until_found_out(strategy, less) == 0);
+    CHECK(strategy.current_limit() == 100);
+    CHECK(strategy.baseline() == 10ms);
+}
+
+} // namespace
