@@ -5,7 +5,7 @@
 #ifndef FLOWGUARD_STRATEGIES_VEGAS_CONSTANTS_HPP
 #define FLOWGUARD_STRATEGIES_VEGAS_CONSTANTS_HPP
 
-// What vegas_strategy takes for given. docs/control.md has what halving and doubling them does in the control lab.
+// What vegas_strategy takes for given.
 namespace flowguard::detail::vegas {
 
 // ---- The baseline ----
