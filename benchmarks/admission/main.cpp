@@ -36,8 +36,8 @@ void print_row(const char* name, setup s, const guard_options& options, bool cli
 }
 
 void print_service(const setup& s) {
-    std::printf("%zu workers, tasks of %g ms, clients with a patience of %g ms\n", s.workers, 1000 * s.service,
-                1000 * s.patience);
+    std::printf("%zu workers, tasks of %g ms, clients with a timeout of %g ms\n", s.workers, 1000 * s.service,
+                1000 * s.timeout);
     std::printf("  %-32s", "");
     for (const double load : loads)
         std::printf("  %4g x", load);
@@ -60,8 +60,8 @@ int main() {
     std::printf("Answers in time, over the capacity, by load; and, at 2 x, the mean time until a shed caller is told.\n"
                 "A client that gives up does not tell the guard, except in the rows \"clients cancel\".\n\n");
     print_service({});
-    print_service({.patience = 0.03});
-    print_service({.workers = 100, .service = 0.1, .patience = 1});
-    print_service({.workers = 2, .service = 1, .patience = 5, .length = 6000});
+    print_service({.timeout = 0.03});
+    print_service({.workers = 100, .service = 0.1, .timeout = 1});
+    print_service({.workers = 2, .service = 1, .timeout = 5, .length = 6000});
     return 0;
 }

@@ -30,7 +30,7 @@ struct setup {
     std::size_t workers = 10;
     double service = 0.010;      ///< mean of a task's time, which is exponential; seconds
     double load = 2;             ///< the offered load, divided by the capacity
-    double patience = 0.1;       ///< for how long after its request a client can use an answer; seconds
+    double timeout = 0.1;       ///< for how long after its request a client can use an answer; seconds
     bool clients_cancel = false; ///< whether a client then cancels its call
     double length = 60;          ///< seconds
     std::uint64_t seed = 1;
@@ -101,14 +101,14 @@ private:
                     reject(*r, e);
             })));
         if (setup_.clients_cancel)
-            schedule(lab::seconds(setup_.patience), [r] { r->gives_up.emit(asio::cancellation_type::terminal); });
+            schedule(lab::seconds(setup_.timeout), [r] { r->gives_up.emit(asio::cancellation_type::terminal); });
     }
 
     void serve(const std::shared_ptr<request>& r, ticket t) {
         auto held = std::make_shared<ticket>(std::move(t));
         schedule(lab::seconds(setup_.service * random_.exponential()), [this, r, held] {
             held->success();
-            ++(time_of(*r) <= setup_.patience ? result_.in_time : result_.late);
+            ++(time_of(*r) <= setup_.timeout ? result_.in_time : result_.late);
         });
     }
 

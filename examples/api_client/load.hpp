@@ -47,14 +47,14 @@ template <class Guard>
 class load {
 public:
     load(asio::io_context& context, client<Guard>& sender, flaky_api& api, std::function<std::size_t()> limit,
-         const std::vector<arrival>& plan, seconds phase_length, clock::duration patience)
+         const std::vector<arrival>& plan, seconds phase_length, clock::duration timeout)
         : context_(context),
           sender_(sender),
           api_(api),
           limit_(std::move(limit)),
           plan_(plan),
           phase_length_(phase_length),
-          patience_(patience) {
+          timeout_(timeout) {
         seen_.records.resize(plan.size()); // each is written by its own request alone
         seen_.limits.resize(phases.size());
     }
@@ -99,7 +99,7 @@ private:
     asio::awaitable<void> send(std::size_t i) {
         const auto due = time(plan_[i].due);
         record& r = seen_.records[i];
-        r.outcome = co_await sender_.get("/things/" + std::to_string(i), due + patience_);
+        r.outcome = co_await sender_.get("/things/" + std::to_string(i), due + timeout_);
         r.latency = clock::now() - due;
         ++r.ends;
     }
@@ -122,7 +122,7 @@ private:
     const std::function<std::size_t()> limit_;
     const std::vector<arrival>& plan_;
     const seconds phase_length_;
-    const clock::duration patience_;
+    const clock::duration timeout_;
     clock::time_point start_{};
     observations seen_;
 };

@@ -26,7 +26,7 @@ namespace api_client {
 using namespace std::chrono_literals;
 
 constexpr double load_factor = 0.7; // of the healthy API's capacity
-constexpr auto patience = 1500ms;   // how long a user waits
+constexpr auto timeout = 1500ms;   // how long a user waits
 constexpr double budget_share = 0.15;
 constexpr unsigned budget_minimum = 5, budget_saved = 20;
 
@@ -71,7 +71,7 @@ public:
           plan_(arrivals(load_factor * conditions{}.capacity(), phase_length_, chosen.seed)) {
         std::printf("%.0f requests/s, of users who wait for %.0f ms at most; the API: %zu workers, %.0f requests/s "
                     "when healthy\n\n",
-                    load_factor * conditions{}.capacity(), seconds(patience).count() * 1000, conditions{}.workers,
+                    load_factor * conditions{}.capacity(), seconds(timeout).count() * 1000, conditions{}.workers,
                     conditions{}.capacity());
         print_header();
     }
@@ -102,7 +102,7 @@ private:
         flaky_api api(phases.front().api, phases.size(), seed_);
         asio::io_context context(2);
         client<Guard> sender(context, api.endpoint(), guard, how, seed_);
-        const observations seen = load<Guard>(context, sender, api, limit, plan_, phase_length_, patience).run();
+        const observations seen = load<Guard>(context, sender, api, limit, plan_, phase_length_, timeout).run();
         print_phases(name, seen, plan_, api, phase_length_);
 
         audit a(name);

@@ -43,8 +43,8 @@ namespace beast_server {
 /// answer to be taken.
 class connection : public std::enable_shared_from_this<connection> {
 public:
-    connection(asio::ip::tcp::socket socket, site& pages, std::chrono::seconds patience)
-        : stream_(std::move(socket)), site_(pages), patience_(patience) {
+    connection(asio::ip::tcp::socket socket, site& pages, std::chrono::seconds timeout)
+        : stream_(std::move(socket)), site_(pages), timeout_(timeout) {
         ++site_.counts().opened;
     }
 
@@ -96,7 +96,7 @@ private:
 
     asio::awaitable<error_code> read(http::request_parser<http::string_body>& parser) {
         error_code error;
-        stream_.expires_after(patience_);
+        stream_.expires_after(timeout_);
         idle_ = true;
         co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
         idle_ = false;
@@ -126,7 +126,7 @@ private:
         if (only_head)
             answer.body().clear(); // the header tells its length all the same
         error_code error;
-        stream_.expires_after(patience_);
+        stream_.expires_after(timeout_);
         co_await http::async_write(stream_, answer, asio::redirect_error(asio::use_awaitable, error));
         co_return !error;
     }
@@ -149,14 +149,14 @@ private:
         head.keep_alive(false);
         http::response_serializer<http::empty_body> serializer(head);
         error_code error;
-        stream_.expires_after(patience_);
+        stream_.expires_after(timeout_);
         idle_ = true;
         co_await http::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
 
         asio::steady_timer timer(stream_.get_executor());
         for (std::uint64_t seen = 0; !error && !stop_.stop_requested();) {
             const std::string events = site_.events().since(seen);
-            stream_.expires_after(patience_);
+            stream_.expires_after(timeout_);
             co_await asio::async_write(stream_, asio::buffer(events), asio::redirect_error(asio::use_awaitable, error));
             timer.expires_after(std::chrono::milliseconds(100));
             co_await timer.async_wait(asio::use_awaitable);
@@ -181,7 +181,7 @@ private:
     beast::tcp_stream stream_;
     beast::flat_buffer buffer_;
     site& site_;
-    const std::chrono::seconds patience_;
+    const std::chrono::seconds timeout_;
     bool idle_ = false; // no request is open
     std::stop_token stop_;
     std::optional<stop_callback> on_closing_;

@@ -19,14 +19,14 @@ struct options {
     std::string address = "127.0.0.1";
     unsigned short port = 8080;
     unsigned threads = 2;
-    std::chrono::seconds patience{15};
+    std::chrono::seconds timeout{15};
     unsigned workers = 16;
     unsigned latency_ms = 20;
     unsigned load = 0;
 };
 
 inline constexpr std::string_view help_text =
-    R"(usage: beast_server [--port N] [--address A] [--threads N] [--patience SECONDS]
+    R"(usage: beast_server [--port N] [--address A] [--threads N] [--timeout SECONDS]
                     [--workers N] [--latency_ms N] [--load N]
 
 An HTTP server in front of a simulated service, guarded by FlowGuard. Its page shows how the limit
@@ -42,7 +42,7 @@ follows the capacity of the service. You can change the capacity on the page.
   --port N            where to listen, 0 for any free port; default: 8080
   --address A         an IP address of this machine; default: 127.0.0.1
   --threads N         threads that serve, from 1 to 64; default: 2
-  --patience SECONDS  how long to wait for a request to come, and for a client to take an answer,
+  --timeout SECONDS   how long to wait for a request to come, and for a client to take an answer,
                       from 1 to 600; default: 15
   --workers N         how many tasks the service works on at once, from 1 to 64; default: 16
   --latency_ms N      how long a worker takes for a task, on average, from 1 to 500; default: 20
@@ -67,8 +67,8 @@ inline options parse_options(int argc, char** argv) {
             result.port = line.number_in<unsigned short>(0, 65535);
         else if (option == "--threads")
             result.threads = line.number_in<unsigned>(1, 64);
-        else if (option == "--patience")
-            result.patience = std::chrono::seconds(line.number_in<unsigned>(1, 600));
+        else if (option == "--timeout")
+            result.timeout = std::chrono::seconds(line.number_in<unsigned>(1, 600));
         else if (option == "--workers")
             result.workers = workers_knob.value_of(line.value());
         else if (option == "--latency_ms")

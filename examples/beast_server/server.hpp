@@ -39,7 +39,7 @@ public:
         : context_(context),
           acceptor_(asio::make_strand(context), {asio::ip::make_address(chosen.address), chosen.port}),
           endpoint_(acceptor_.local_endpoint()),
-          patience_(chosen.patience),
+          timeout_(chosen.timeout),
           site_(context, chosen) {
         asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
         asio::co_spawn(acceptor_.get_executor(), end_on_signal(), asio::detached);
@@ -58,7 +58,7 @@ private:
                 asio::make_strand(context_), asio::redirect_error(asio::use_awaitable, error));
             if (!error) {
                 socket.set_option(asio::ip::tcp::no_delay(true), error);
-                std::make_shared<connection>(std::move(socket), site_, patience_)
+                std::make_shared<connection>(std::move(socket), site_, timeout_)
                     ->start(closing_.get_token(), aborting_.get_token());
             } else if (!closing_.stop_requested()) { // for example, too many files are open
                 timer.expires_after(std::chrono::milliseconds(50));
@@ -86,7 +86,7 @@ private:
     asio::ip::tcp::acceptor acceptor_;
     const asio::ip::tcp::endpoint endpoint_;
     asio::signal_set signals_{acceptor_.get_executor(), SIGINT, SIGTERM};
-    const std::chrono::seconds patience_;
+    const std::chrono::seconds timeout_;
     std::stop_source closing_;
     std::stop_source aborting_;
     site site_;

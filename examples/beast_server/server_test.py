@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 
-PATIENCE = 60  # seconds to wait for what takes a moment: sanitizers and busy machines are slow
+TIMEOUT = 60  # seconds to wait for what takes a moment: sanitizers and busy machines are slow
 
 
 class Skipped(Exception):
@@ -35,14 +35,14 @@ def equal(found, wanted, what):
     check(found == wanted, f"{what}: {found!r} instead of {wanted!r}")
 
 
-def wait_for(condition, what, patience=PATIENCE):
+def wait_for(condition, what, timeout=TIMEOUT):
     """Waits until the condition holds, and returns its result."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while True:
         result = condition()
         if result:
             return result
-        check(time.monotonic() < end, f"still not so after {patience} s: {what}")
+        check(time.monotonic() < end, f"still not so after {timeout} s: {what}")
         time.sleep(0.05)
 
 
@@ -72,15 +72,15 @@ class Server:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-        text, _ = self.process.communicate(timeout=PATIENCE)
+        text, _ = self.process.communicate(timeout=TIMEOUT)
         equal(self.process.returncode, 0, "the exit code")
         check(re.fullmatch(r"stopped: .* 0 still open; .*\n", text), f"the last line is {text!r}")
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
 
     def client(self):
-        return contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE))
+        return contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT))
 
     def ask(self, method, path, body=None, headers={}):
         with self.client() as client:
@@ -165,11 +165,11 @@ def in_parallel(*tasks):
 
 def test_program(program):
     for arguments, code in (["--help"], 0), (["--wrong"], 2), (["--workers", "65"], 2), (["--port"], 2):
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=TIMEOUT)
         equal(done.returncode, code, f"the exit code of {arguments}")
         check(done.stdout if code == 0 else "see --help" in done.stderr, f"what {arguments} prints")
     with Server(program) as server:
-        done = subprocess.run([program, "--port", str(server.port)], capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run([program, "--port", str(server.port)], capture_output=True, text=True, timeout=TIMEOUT)
         equal(done.returncode, 1, "the exit code with a port that is taken")
 
 
@@ -277,7 +277,7 @@ def test_stop(program):
         wait_for(lambda: server.sum("http_guarded_answers_total") > 0, "load")
         start = time.monotonic()
         server.stop()
-        check(time.monotonic() - start < PATIENCE / 2, "it took too long to stop")
+        check(time.monotonic() - start < TIMEOUT / 2, "it took too long to stop")
         check(working.recv(100).startswith(b"HTTP/1.1 "), "a request in progress is answered")
         for connection in idle, halfway, working, watching:
             connection.close()
@@ -325,10 +325,10 @@ def slow(server, alone=False):
     checks that the server closes both connections."""
     with server.connect() as writer, socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        reader.settimeout(PATIENCE)
+        reader.settimeout(TIMEOUT)
         reader.connect(("127.0.0.1", server.port))
         reader.setblocking(False)
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         closed = False
         with contextlib.suppress(ConnectionError):
             while not closed:
@@ -370,7 +370,7 @@ def test_cut(program):
 
 
 def test_slow(program):
-    with Server(program, "--patience", "1") as server:
+    with Server(program, "--timeout", "1") as server:
         before = server.descriptors()
         with server.connect() as idle:
             equal(idle.recv(1), b"", "what an idle client gets in the end")
@@ -382,7 +382,7 @@ def test_slow(program):
 def soak(program, seconds):
     """Runs all kinds of clients at once, for a long time."""
     failures, counts = [], {}
-    with Server(program, "--patience", "2", "--load", "300", "--latency_ms", "10") as server:
+    with Server(program, "--timeout", "2", "--load", "300", "--latency_ms", "10") as server:
         before = server.descriptors()
         end = time.monotonic() + seconds
 
@@ -448,7 +448,7 @@ class Page:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-        self.driver.set_page_load_timeout(PATIENCE)
+        self.driver.set_page_load_timeout(TIMEOUT)
         self.show(1440, 900)
         self.driver.get(server.url)
 
@@ -508,7 +508,7 @@ def test_browser(program, screenshots=None):
             check(before != after, "a chart moves under load")
         # Both must hold for a second: on a busy machine, the service is slow at moments.
         steady = "return points.slice(-4).every(p => p.workers === 16 && p.limit >= 12)"
-        wait_for(lambda: page.run(steady), "a limit that fits 16 workers", 3 * PATIENCE)
+        wait_for(lambda: page.run(steady), "a limit that fits 16 workers", 3 * TIMEOUT)
         time.sleep(18 if screenshots else 0)
 
         knob = page.find("workers")
@@ -516,7 +516,7 @@ def test_browser(program, screenshots=None):
         knob.send_keys("\ue011" + "\ue014" * 3)  # Home, and three to the right
         wait_for(lambda: server.turn(load=1600)["workers"] == 4, "the knob is turned down")
         fallen = "return points.slice(-4).every(p => p.workers === 4 && p.limit <= 10)"
-        wait_for(lambda: page.run(fallen), "the limit has fallen", 3 * PATIENCE)
+        wait_for(lambda: page.run(fallen), "the limit has fallen", 3 * TIMEOUT)
         wait_for(lambda: page.number("limit") <= 10, "the limit is shown")
         check(page.run("return document.querySelectorAll('#changes li b').length") > 0, "the reason is shown")
 

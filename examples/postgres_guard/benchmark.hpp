@@ -145,7 +145,7 @@ public:
           work_(work),
           length_(chosen.seconds),
           warm_up_(chosen.quick ? 0.2 : 1),
-          patience_(chosen.patience) {}
+          timeout_(chosen.timeout) {}
 
     template <class Guard>
     summary operator()(pool<Guard>& connections) {
@@ -153,7 +153,7 @@ public:
         summary best;
         for (;;) {
             const auto start = clock::now();
-            for (usage idle = now(); patience_ > clock::now() - start; idle = now()) {
+            for (usage idle = now(); timeout_ > clock::now() - start; idle = now()) {
                 std::this_thread::sleep_for(300ms);
                 if (share_of_others(idle, now()) <= bearable)
                     break;
@@ -167,8 +167,8 @@ public:
             }
             if (least <= bearable)
                 break;
-            patience_ -= clock::now() - start;
-            if (patience_ <= seconds(0))
+            timeout_ -= clock::now() - start;
+            if (timeout_ <= seconds(0))
                 break;
             ++repeated_;
         }
@@ -201,7 +201,7 @@ private:
     asio::io_context& context_;
     const server& postgres_;
     const workload& work_;
-    seconds length_, warm_up_, patience_;
+    seconds length_, warm_up_, timeout_;
     double most_ = 0;
     int repeated_ = 0;
 };

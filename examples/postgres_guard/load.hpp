@@ -96,10 +96,10 @@ private:
     bool stopped_ = false;
 };
 
-/// Runs the context until it has no work left. Throws if that takes longer than `patience`.
-inline void finish(asio::io_context& context, std::chrono::seconds patience) {
+/// Runs the context until it has no work left. Throws if that takes longer than `timeout`.
+inline void finish(asio::io_context& context, std::chrono::seconds timeout) {
     context.restart();
-    context.run_for(patience);
+    context.run_for(timeout);
     if (!context.stopped())
         throw std::runtime_error("the queries did not end in time");
 }

@@ -17,19 +17,19 @@ struct options {
     bool quick = false;
     double seconds = 3;
     int rounds = 5;
-    double patience = 120;
+    double timeout = 120;
     std::string postgres{};
 };
 
 inline constexpr std::string_view help_text =
-    R"(usage: postgres_guard [--seconds S] [--rounds N] [--patience S] [--quick] [--postgres DIR]
+    R"(usage: postgres_guard [--seconds S] [--rounds N] [--timeout S] [--quick] [--postgres DIR]
 
 Measures a pool of connections to a real PostgreSQL server. A guard finds the size of the pool. First the pool is
 compared with static pools of 1 to 128 connections. Then the server is killed and started again.
 
   --seconds S      length of each measurement, from 0.2 to 600; default: 3
   --rounds N       measurements of each pool, in turns, from 1 to 100; default: 5
-  --patience S     how long to wait, for each of the two queries, while other programs use more than 5 % of the
+  --timeout S      how long to wait, for each of the two queries, while other programs use more than 5 % of the
                    processors, and to repeat measurements that they disturbed; from 0 to 3600; default: 120
   --quick          takes about 25 seconds in all instead of 10 minutes: 1 round of 0.3 s, which says little
   --postgres DIR   the folder of initdb and postgres; default: in the PATH, or the newest in /usr/lib/postgresql
@@ -63,13 +63,13 @@ inline options parse_options(int argc, char** argv) {
             chosen.quick = true;
             chosen.seconds = 0.3;
             chosen.rounds = 1;
-            chosen.patience = 0;
+            chosen.timeout = 0;
         } else if (option == "--seconds") {
             chosen.seconds = line.number_in<double>(0.2, 600);
         } else if (option == "--rounds") {
             chosen.rounds = line.number_in<int>(1, 100);
-        } else if (option == "--patience") {
-            chosen.patience = line.number_in<double>(0, 3600);
+        } else if (option == "--timeout") {
+            chosen.timeout = line.number_in<double>(0, 3600);
         } else if (option == "--postgres") {
             chosen.postgres = line.value();
         } else {

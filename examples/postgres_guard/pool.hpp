@@ -56,7 +56,7 @@ public:
     std::size_t idle() const noexcept { return idle_.size(); }
 
 private:
-    static constexpr auto patience = std::chrono::seconds(10);
+    static constexpr auto timeout = std::chrono::seconds(10);
 
     struct idle_connection {
         connection link;
@@ -89,7 +89,7 @@ private:
     void keep(connection link) {
         const auto now = clock::now();
         idle_.push_back({std::move(link), now});
-        while (now - idle_.front().since > patience)
+        while (now - idle_.front().since > timeout)
             idle_.pop_front();
     }
 

@@ -113,9 +113,9 @@ public:
         return code_;
     }
 
-    /// The same, but waits for the end of the program, at most `patience`.
-    std::optional<int> wait_for(std::chrono::milliseconds patience) {
-        const auto latest = std::chrono::steady_clock::now() + patience;
+    /// The same, but waits for the end of the program, at most `timeout`.
+    std::optional<int> wait_for(std::chrono::milliseconds timeout) {
+        const auto latest = std::chrono::steady_clock::now() + timeout;
         std::optional<int> code = ended();
         for (; !code && std::chrono::steady_clock::now() < latest; code = ended())
             std::this_thread::sleep_for(std::chrono::milliseconds(2));

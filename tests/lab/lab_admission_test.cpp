@@ -42,7 +42,7 @@ TEST_CASE("At twice the capacity, an adaptive queue answers most calls in time, 
 
 TEST_CASE("An adaptive queue keeps the workers busy, however long the tasks are") {
     const outcome slow =
-        simulation({.options = adaptive, .workers = 2, .service = 1, .patience = 5, .length = 600}).run();
+        simulation({.options = adaptive, .workers = 2, .service = 1, .timeout = 5, .length = 600}).run();
     check_sum(slow);
     CHECK(slow.goodput >= 0.85);
 }

@@ -35,7 +35,7 @@ enum class wish { rows, nothing, health };
 
 struct request {
     wish what = wish::rows;
-    std::string patience{};
+    std::string timeout{};
     std::string priority{};
 };
 
@@ -45,7 +45,7 @@ struct response {
 
 struct http {
     std::string_view header(const request& r, std::string_view name) const {
-        return name == "patience" ? r.patience : r.priority;
+        return name == "timeout" ? r.timeout : r.priority;
     }
     unsigned status(const response& r) const { return r.status; }
     auto unavailable(const request&) const {
@@ -126,9 +126,9 @@ private:
         const double kind = uniform();
         r.what = kind < 0.02 ? wish::health : kind < 0.05 ? wish::nothing : wish::rows;
         if (uniform() < 0.3)
-            r.patience = std::to_string(static_cast<int>(200 * uniform()));
+            r.timeout = std::to_string(static_cast<int>(200 * uniform()));
         if (uniform() < 0.1)
-            r.patience = "for ever";
+            r.timeout = "for ever";
         r.priority = uniform() < 0.5 ? "sheddable" : uniform() < 0.5 ? "critical_plus" : "";
         return r;
     }
@@ -177,7 +177,7 @@ private:
         return {guard_,
                 service{this},
                 http{},
-                {.deadline_header = "patience",
+                {.deadline_header = "timeout",
                  .priority_header = "priority",
                  .partition = partition,
                  .bypass = &is_health}};

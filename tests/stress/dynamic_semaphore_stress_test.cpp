@@ -162,8 +162,8 @@ public:
 
     // Waits for a permit, and returns it as soon as it is granted.
     void wait(std::size_t who) { semaphore.async_acquire_permit(handler_of(who)); }
-    void wait_for(std::size_t who, std::chrono::microseconds patience) {
-        semaphore.async_acquire_permit_for(patience, handler_of(who));
+    void wait_for(std::size_t who, std::chrono::microseconds timeout) {
+        semaphore.async_acquire_permit_for(timeout, handler_of(who));
     }
     void wait_bare(std::size_t who) {
         waiter& w = waiters_[who];
@@ -309,8 +309,8 @@ private:
                 break;
             case 7: {
                 ++waits;
-                const std::chrono::microseconds patience{m.random() % 300};
-                const permit p = co_await semaphore_.async_acquire_permit_for(patience, token());
+                const std::chrono::microseconds timeout{m.random() % 300};
+                const permit p = co_await semaphore_.async_acquire_permit_for(timeout, token());
                 found_.count(error);
                 if (p)
                     co_await hold(m);
@@ -503,9 +503,9 @@ TEST_CASE("A semaphore that is closed during acquires, releases and cancellation
         auto round = std::make_shared<round_of_waits>(all, found, pool, 1);
         permit held = round->semaphore.try_acquire_permit();
         for (std::size_t who = 0; who < round_of_waits::most_waiters; ++who)
-            round->on_strand(who, [who, patience = std::chrono::microseconds(i % 50)](round_of_waits& r) {
+            round->on_strand(who, [who, timeout = std::chrono::microseconds(i % 50)](round_of_waits& r) {
                 if (who == 0)
-                    r.wait_for(who, patience);
+                    r.wait_for(who, timeout);
                 else if (who == 2)
                     r.wait(who);
                 else
