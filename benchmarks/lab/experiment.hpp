@@ -82,7 +82,7 @@ private:
         result r{.of = s, .scores = {who.size(), std::vector<score>(seeds)}, .runs = {}, .oracle_run = {}};
         oracle limits(s);
         for (std::size_t seed = 0; seed < seeds; ++seed) {
-            yardstick by = limits.all(seed + 1);
+            yardstick by = limits.yardstick_for(seed + 1);
             for (std::size_t c = 0; c < who.size(); ++c) {
                 const double share = who[c].oracle_share;
                 record run = share > 0 ? limits.smallest_run(seed + 1, share) : run_contender(s, who[c], seed + 1);

@@ -68,7 +68,7 @@ public:
     }
 
     /// What a run with these arrivals is compared with.
-    yardstick all(std::uint64_t seed) {
+    yardstick yardstick_for(std::uint64_t seed) {
         return {best_run(seed), smallest_run(seed), in_time(punctuality::twice_p99, seed),
                 in_time(punctuality::p99_and_mean, seed)};
     }

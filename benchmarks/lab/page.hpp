@@ -85,12 +85,10 @@ beforehand, and sets the best static limit for each of its phases.</p>
         out << "<h2 id=\"summary\">Summary of " << results_.size()
             << " scenarios</h2>\n<p>Geometric means of S, Q, min(1, G) and max(1, P).</p>\n";
         write_table(out, table_of(summaries));
-        out << "<p>S by family.</p>\n";
-        write_table(out, families_of(summaries, &summary::in_time_by_family));
-        out << "<p>Strict S by family.</p>\n";
-        write_table(out, families_of(summaries, &summary::in_time_strict_by_family));
-        out << "<p>Q by family.</p>\n";
-        write_table(out, families_of(summaries, &summary::quality_by_family));
+        for (const family_measure& m : family_measures) {
+            out << "<p>" << m.name << " by family.</p>\n";
+            write_table(out, families_of(summaries, m.of));
+        }
         out << "<pre>" << support::escaped(legend) << "</pre>\n";
     }
 

@@ -6,6 +6,7 @@
 #define LAB_TABLE_HPP
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <iomanip>
 #include <map>
@@ -103,6 +104,15 @@ inline table families_of(const std::vector<summary>& summaries,
     return t;
 }
 
+/// A measure that is shown for each family, and its name.
+struct family_measure {
+    const char* name;
+    std::map<std::string, geometric_mean> summary::* of;
+};
+inline constexpr std::array family_measures{family_measure{"S", &summary::in_time_by_family},
+                                            family_measure{"Strict S", &summary::in_time_strict_by_family},
+                                            family_measure{"Q", &summary::quality_by_family}};
+
 /// What the columns mean.
 inline constexpr const char* legend =
     "S: answers in time, within twice the p99 of one request at a time, over those of the oracle with the most.\n"
@@ -141,12 +151,10 @@ inline void print_scores(std::ostream& out, const std::vector<result>& results,
 inline void print_summary(std::ostream& out, const std::vector<summary>& summaries, std::size_t scenarios) {
     out << "All " << scenarios << " scenarios: geometric means of S, Q, min(1, G) and max(1, P)\n";
     print(out, table_of(summaries));
-    out << "\nS by family\n";
-    print(out, families_of(summaries, &summary::in_time_by_family));
-    out << "\nStrict S by family\n";
-    print(out, families_of(summaries, &summary::in_time_strict_by_family));
-    out << "\nQ by family\n";
-    print(out, families_of(summaries, &summary::quality_by_family));
+    for (const family_measure& m : family_measures) {
+        out << '\n' << m.name << " by family\n";
+        print(out, families_of(summaries, m.of));
+    }
     out << '\n' << legend;
 }
 

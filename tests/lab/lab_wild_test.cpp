@@ -151,7 +151,7 @@ TEST_CASE("An answer is in time within twice the p99 of a request that is alone"
 TEST_CASE("The static limits with the most answers in time score 1, and others less") {
     const scenario s = server(10, 2, 60);
     lab::oracle knows(s);
-    const lab::yardstick by = knows.all(1);
+    const lab::yardstick by = knows.yardstick_for(1);
     CHECK(lab::score_of(s, by.twice_p99.most, by).in_time == 1);
     CHECK(lab::score_of(s, by.p99_and_mean.most, by).in_time_strict == 1);
     CHECK(lab::score_of(s, run(s, 10'000).run, by).in_time < 0.1); // the queue is far too long
@@ -161,7 +161,7 @@ TEST_CASE("The static limits with the most answers in time score 1, and others l
 TEST_CASE("Where the load is light, to refuse nothing scores 1") {
     const scenario s = server(40, 0.3, 60);
     lab::oracle knows(s);
-    const lab::yardstick by = knows.all(1);
+    const lab::yardstick by = knows.yardstick_for(1);
     CHECK(lab::score_of(s, run(s).run, by).in_time == Approx(1).epsilon(0.001));
 }
 

@@ -17,49 +17,47 @@ namespace flowguard::detail::vegas {
 // The RTT without queueing, as a mean over many samples, and how far it is to be trusted.
 class baseline {
 public:
-    bool is_known() const noexcept { return samples_ > 0; }
-    double rtt() const noexcept { return rtt_; } // nanoseconds; 0 while unknown
-    double samples() const noexcept { return samples_; } // that it is the mean of
-    double variation() const noexcept { return variation_; } // of these
+    bool is_known() const noexcept { return mean_.has_rtt(); }
+    double rtt() const noexcept { return mean_.rtt; } // nanoseconds; 0 while unknown
+    double samples() const noexcept { return mean_.count; } // that it is the mean of
+    double variation() const noexcept { return mean_.variation; } // of these
 
     // Averages, unless the new samples say that the service has changed.
     void learn(const measurement& m) noexcept {
         if (!m.has_rtt())
             return;
-        if (!is_known() || errors_from(m) > replace_errors)
-            forget();
-        const double samples = samples_ + m.count;
-        rtt_ += (m.rtt - rtt_) * (m.count / samples);
-        in_flight_ += (m.in_flight - in_flight_) * (m.count / samples);
-        variation_ += (m.variation - variation_) * (m.count / samples);
-        samples_ = std::min(samples, baseline_memory);
+        if (errors_from(m) > replace_errors)
+            mean_ = {};
+        add(mean_, m);
+        mean_.count = std::min(mean_.count, baseline_memory);
     }
 
     // How far a mean is from the baseline, in standard errors of their difference.
     double errors_from(const measurement& m) const noexcept {
-        const double distance = std::abs(m.rtt - rtt_);
-        const double error = m.variation * std::hypot(m.rtt / std::sqrt(m.count), rtt_ / std::sqrt(samples_));
+        const double distance = std::abs(m.rtt - mean_.rtt);
+        const double error = m.variation * std::hypot(m.rtt / std::sqrt(m.count), mean_.rtt / std::sqrt(mean_.count));
         return distance <= 0 ? 0 : error > 0 ? distance / error : std::numeric_limits<double>::infinity();
     }
 
     // Whether an RTT is clearly above the baseline.
     bool is_exceeded_by(const measurement& m) const noexcept {
-        return is_known() && m.has_rtt() && m.rtt > rtt_ && errors_from(m) > replace_errors;
+        return is_known() && m.has_rtt() && m.rtt > mean_.rtt && errors_from(m) > replace_errors;
     }
 
     // Whether an RTT shows no queue at all.
-    bool is_met_by(const measurement& m) const noexcept { return m.rtt <= flat_ratio * rtt_; }
+    bool is_met_by(const measurement& m) const noexcept { return m.rtt <= flat_ratio * mean_.rtt; }
 
     // Whether an RTT is not clearly above the baseline. One far above it is no bad luck, however much the RTTs vary.
     bool is_near(const measurement& m) const noexcept {
-        return !m.has_rtt() || is_met_by(m) || (m.rtt <= 2 * flat_ratio * rtt_ && errors_from(m) <= replace_errors);
+        return !m.has_rtt() || is_met_by(m) ||
+               (m.rtt <= 2 * flat_ratio * mean_.rtt && errors_from(m) <= replace_errors);
     }
 
     // Whether an RTT is above the baseline because of a wait behind other clients' requests. Such a wait raises the
     // mean of the RTTs, but hardly their spread; a slower service raises both.
     bool looks_like_foreign_queue(const measurement& m) const noexcept {
-        return is_known() && m.rtt > rtt_ && variation_ > telling_spread &&
-               m.variation < variation_ * std::pow(rtt_ / m.rtt, foreign_spread);
+        return is_known() && m.rtt > mean_.rtt && mean_.variation > telling_spread &&
+               m.variation < mean_.variation * std::pow(mean_.rtt / m.rtt, foreign_spread);
     }
 
     // ---- Where it comes from ----
@@ -70,19 +68,19 @@ public:
     // Whether it is from no more in flight than this. If it is from the start, it must be from less: the same RTT with
     // as much in flight says nothing.
     bool is_from_at_most(double in_flight) const noexcept {
-        return (is_confirmed_ ? 1 : 1.5) * in_flight_ <= in_flight;
+        return (is_confirmed_ ? 1 : 1.5) * mean_.in_flight <= in_flight;
     }
 
     // Whether the same RTT is known from no higher concurrency: then nothing queues in this measurement.
     bool confirms(const measurement& low) const noexcept {
-        return is_known() && is_from_at_most(low.in_flight) && std::abs(low.rtt - rtt_) <= same_rtt * rtt_;
+        return is_known() && is_from_at_most(low.in_flight) && std::abs(low.rtt - mean_.rtt) <= same_rtt * mean_.rtt;
     }
 
     // ---- Doubt ----
 
     // Whether an RTT that nothing queued for shows that the service became slower.
     bool is_refuted_by(const measurement& m) const noexcept {
-        return m.rtt > (1 + same_rtt) * rtt_ && !looks_like_foreign_queue(m);
+        return m.rtt > (1 + same_rtt) * mean_.rtt && !looks_like_foreign_queue(m);
     }
 
     // A window in which the limit was bound and the RTT clear of the baseline speaks against it.
@@ -95,7 +93,7 @@ public:
 
     // Gives it up for this measurement.
     void start_over(const measurement& m) noexcept {
-        forget();
+        mean_ = {};
         windows_above_ = 0;
         learn(m);
     }
@@ -106,12 +104,7 @@ public:
     }
 
 private:
-    void forget() noexcept { rtt_ = samples_ = in_flight_ = variation_ = 0; }
-
-    double rtt_ = 0; // nanoseconds
-    double samples_ = 0;
-    double in_flight_ = 0; // mean; an upper bound of it when demand set it
-    double variation_ = 0;
+    measurement mean_; // of what it learnt; in_flight is an upper bound when demand set it
     bool is_confirmed_ = false;
     double windows_above_ = 0; // less what speaks for it
 };

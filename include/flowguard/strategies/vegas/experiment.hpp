@@ -14,12 +14,16 @@
 // What two measurements say, one with more in flight than the other.
 namespace flowguard::detail::vegas {
 
-// The RTT as a power of the concurrency: 0 where nothing queues, 1 where everything does. NaN, which is on no side
-// of any bound, if the two concurrencies are too close to tell.
+// The RTT as a power of the concurrency: 0 where nothing queues, 1 where everything does.
+inline double measured_exponent(const measurement& high, const measurement& low) noexcept {
+    return std::log(high.rtt / low.rtt) / std::log(high.in_flight / low.in_flight);
+}
+
+// The same; NaN, which is on no side of any bound, if the two concurrencies are too close to tell.
 inline double rtt_exponent(const measurement& high, const measurement& low) noexcept {
     if (high.rtt <= 0 || low.rtt <= 0 || low.in_flight <= 0 || high.in_flight < 1.5 * low.in_flight)
         return std::numeric_limits<double>::quiet_NaN();
-    return std::log(high.rtt / low.rtt) / std::log(high.in_flight / low.in_flight);
+    return measured_exponent(high, low);
 }
 
 // Whether the RTT fell nearly in proportion to the concurrency: then throughput did not fall, and only queue was taken

@@ -68,12 +68,20 @@ inline measurement measure_low(const window& w) noexcept {
             .in_flight = static_cast<double>(std::max<std::size_t>(w.limit / 3, 1))};
 }
 
-// Two of the same RTT, as one.
+// Takes the samples of another measurement into the means.
+inline void add(measurement& sum, const measurement& m) noexcept {
+    sum.count += m.count;
+    const double share = m.count / sum.count;
+    sum.rtt += (m.rtt - sum.rtt) * share;
+    sum.variation += (m.variation - sum.variation) * share;
+    sum.in_flight += (m.in_flight - sum.in_flight) * share;
+}
+
+// Two of the same RTT, as one with the lower concurrency.
 inline measurement pooled(const measurement& high, const measurement& low) noexcept {
     measurement both = low;
-    both.count += high.count;
-    both.rtt += (high.rtt - low.rtt) * (high.count / both.count);
-    both.variation += (high.variation - low.variation) * (high.count / both.count);
+    add(both, high);
+    both.in_flight = low.in_flight;
     return both;
 }
 

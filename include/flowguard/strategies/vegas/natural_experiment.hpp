@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <utility>
 
 #include "flowguard/strategies/vegas/constants.hpp"
+#include "flowguard/strategies/vegas/experiment.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
 
 namespace flowguard::detail::vegas {
@@ -32,13 +32,13 @@ public:
         if (m.in_flight > same_concurrency * level_) {
             begin_at(m);
         } else if (m.in_flight >= level_ / same_concurrency) {
-            add(high_, m);
+            add_window(high_, m);
             high_.count = std::min(high_.count, experiment_memory);
             low_ = {};
         } else if (2 * m.in_flight <= high_.in_flight) {
             if (2 * m.in_flight < low_.in_flight)
                 low_ = {};
-            add(low_, m);
+            add_window(low_, m);
             return judge();
         }
         return std::nullopt;
@@ -60,18 +60,14 @@ private:
                              fall; // of the exponent
         if (low_.count < least_experiment || (error > experiment_error && low_.count < most_experiment))
             return std::nullopt;
-        const double exponent = std::log(high_.rtt / low_.rtt) / fall;
+        const double exponent = measured_exponent(high_, low_);
         const finding f{low_, high_.limit};
         begin_at(low_); // which may fall again
         return exponent < did_not_follow ? std::optional(f) : std::nullopt;
     }
 
-    static void add(measurement& sum, const measurement& m) noexcept {
-        sum.count += m.count;
-        const double share = m.count / sum.count;
-        sum.rtt += (m.rtt - sum.rtt) * share;
-        sum.variation += (m.variation - sum.variation) * share;
-        sum.in_flight += (m.in_flight - sum.in_flight) * share;
+    static void add_window(measurement& sum, const measurement& m) noexcept {
+        add(sum, m);
         sum.limit = std::max(sum.limit, m.limit);
     }
 
