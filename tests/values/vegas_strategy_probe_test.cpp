@@ -70,6 +70,21 @@ TEST_CASE("A probe in which the RTT falls with the concurrency only queued, and 
     CHECK(strategy.update(bound_window(11, 10ms)) == plan{43, 100});
 }
 
+TEST_CASE("A probe with a higher throughput than the window before it shows that the service had paused") {
+    vegas_strategy strategy = settled();
+    CHECK(strategy.update(wide(bound_window(100, 10ms))) == plan{110, 165}); // calm
+    CHECK(strategy.update(wide(bound_window(110, 60ms, 250ms))) == a_probe{36, 108, 110});
+    CHECK(strategy.update(wide(bound_window(36, 10ms))) == plan{110, 165}); // ln(60 / 10) / ln(110 / 36) = 1.60
+    CHECK(strategy.reason() == std::string("probe ended: the service had paused"));
+}
+
+TEST_CASE("A second such window in a row is no pause") {
+    vegas_strategy strategy = settled();
+    CHECK(strategy.update(wide(bound_window(100, 60ms, 10ms))) == plan{70, 105}); // no probe so soon
+    CHECK(strategy.update(wide(bound_window(70, 60ms, 400ms))) == a_probe{23, 69, 70});
+    CHECK(strategy.update(wide(bound_window(23, 10ms))) == a_probe{7, 60, 30}); // 1.3 × 23
+}
+
 TEST_CASE("A probe in which the RTT stays shows that the service became slower, and costs no concurrency") {
     vegas_strategy strategy = settled();
     CHECK(strategy.update(wide(bound_window(100, 40ms, 250ms))) == a_probe{33, 99, 100});

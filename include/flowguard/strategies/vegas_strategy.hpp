@@ -159,6 +159,7 @@ private:
         judge_baseline(now);
         queue_ = queue_in(now, baseline_);
         in_flight_ = now.in_flight;
+        calm_before_ = std::exchange(calm_, queue_ <= detail::vegas::calm_queue * wanted_queue() ? now.limit : 0);
         drops_.learn(now);
     }
 
@@ -321,6 +322,10 @@ private:
         const bool can_go_deeper = probes_.is_possible_at(concurrency(low)) && !baseline_.confirms(low);
         probes_.succeed();
         drops_.set(low.drops);
+        if (calm_before_ >= detail::vegas::same_limit * high.limit && detail::vegas::was_paused(high, low)) {
+            learn_from_probe(high, low);
+            return {next_window(), "probe ended: the service had paused"};
+        }
         if (can_go_deeper && only_queued(high, low)) {
             growth_.end_quick_start();
             set_limit(std::min(limit_, detail::vegas::above_knee * static_cast<double>(reached)));
@@ -361,6 +366,8 @@ private:
     double limit_ = 0; // not rounded, so that small steps add up
     double queue_ = 0; // in the latest window that was no probe
     double in_flight_ = 0; // mean, in the same
+    double calm_ = 0; // the limit of the same, if little queued; else 0
+    double calm_before_ = 0; // the same of the window before it
     detail::vegas::baseline baseline_;
     detail::vegas::growth growth_;
     detail::vegas::probe_schedule probes_;
