@@ -20,6 +20,7 @@ set(build "${PROJECT_BINARY_DIR}/clang")
 add_test(NAME clang.configure
          COMMAND "${CMAKE_COMMAND}" -S "${PROJECT_SOURCE_DIR}" -B "${build}" -G "${CMAKE_GENERATOR}" #
                  "-DCMAKE_CXX_COMPILER=${FLOWGUARD_CLANG}" -DCMAKE_BUILD_TYPE=Debug
+                 -DFLOWGUARD_JOIN_TESTS=ON
                  "-DFETCHCONTENT_BASE_DIR=${FETCHCONTENT_BASE_DIR}")
 add_test(NAME clang.build COMMAND "${CMAKE_COMMAND}" --build "${build}" --parallel 2)
 add_test(NAME clang.unit_tests COMMAND "${CMAKE_CTEST_COMMAND}" --test-dir "${build}" --output-on-failure #

@@ -19,12 +19,6 @@
 #include "flowguard/error.hpp"
 #include "support/asio.hpp"
 
-#if defined(FLOWGUARD_USE_BOOST_ASIO)
-#include <boost/asio/experimental/parallel_group.hpp>
-#else
-#include <asio/experimental/parallel_group.hpp>
-#endif
-
 namespace {
 
 using flowguard::error_code;
