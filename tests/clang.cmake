@@ -19,7 +19,7 @@ endif()
 set(build "${PROJECT_BINARY_DIR}/clang")
 add_test(NAME clang.configure
          COMMAND "${CMAKE_COMMAND}" -S "${PROJECT_SOURCE_DIR}" -B "${build}" -G "${CMAKE_GENERATOR}" #
-                 "-DCMAKE_CXX_COMPILER=${FLOWGUARD_CLANG}" -DCMAKE_BUILD_TYPE=Debug
+                 "-DCMAKE_CXX_COMPILER=${FLOWGUARD_CLANG}" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=
                  -DFLOWGUARD_JOIN_TESTS=ON
                  "-DFETCHCONTENT_BASE_DIR=${FETCHCONTENT_BASE_DIR}")
 add_test(NAME clang.build COMMAND "${CMAKE_COMMAND}" --build "${build}" --parallel 2)
