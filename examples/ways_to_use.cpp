@@ -82,6 +82,13 @@ asio::awaitable<void> by_importance() {
     co_await guard.run(query_database(), {.priority = flowguard::priority::sheddable, .partition = batch_jobs});
 }
 
+asio::awaitable<void> of_different_cost() {
+    enum kind { lookups, reports };
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}};
+    co_await guard.run(query, std::string("select 1")); // of kind 0, as lookups
+    co_await guard.run({.kind = reports}, query, std::string("select * from orders"));
+}
+
 asio::awaitable<void> beside_the_limit() {
     flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.max_long_lived = 1000}};
     co_await guard.run(watch_for_changes(), {.long_lived = true});
@@ -110,6 +117,7 @@ int main() {
     asio::co_spawn(context, with_arguments(), asio::detached);
     asio::co_spawn(context, bounded(), asio::detached);
     asio::co_spawn(context, by_importance(), asio::detached);
+    asio::co_spawn(context, of_different_cost(), asio::detached);
     asio::co_spawn(context, beside_the_limit(), asio::detached);
 
     context.restart();

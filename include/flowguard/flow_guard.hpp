@@ -30,6 +30,7 @@
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/limit_decision.hpp"
 #include "flowguard/limit_strategy.hpp"
+#include "flowguard/limits.hpp"
 #include "flowguard/outcome.hpp"
 #include "flowguard/priority.hpp"
 #include "flowguard/rejection.hpp"
@@ -184,8 +185,8 @@ public:
         void withdraw() noexcept { std::exchange(state_, nullptr)->withdraw(membership_); }
 
         // Takes over a permit, with a reference.
-        ticket(detail::guard_state<Strategy, Clock>& state, std::size_t partition) noexcept
-            : state_(&state), membership_(state.admit(partition)) {}
+        ticket(detail::guard_state<Strategy, Clock>& state, std::size_t partition, std::size_t kind) noexcept
+            : state_(&state), membership_(state.admit(partition, kind)) {}
 
         // Takes over the place of a long-lived task, with a reference.
         explicit ticket(detail::guard_state<Strategy, Clock>& state) noexcept
@@ -300,8 +301,8 @@ public:
     /// - before a callable with arguments, as in `run({.deadline = d}, query, text)`.
     ///
     /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`;
-    /// a try_run() has no result, as if it were shed. Throws std::invalid_argument for a partition or a priority that
-    /// does not exist.
+    /// a try_run() has no result, as if it were shed. Throws std::invalid_argument for a partition, a priority or a
+    /// kind that does not exist.
     ///
     /// A long-lived call (see run_options::long_lived) never waits. If guard_options::max_long_lived such tasks run,
     /// run() ends with `error::shed`, and try_run() has no result. The place comes back when the task ends, in whatever
@@ -349,7 +350,7 @@ public:
     /// As above, with options. `classify` is ignored: the ticket reports the outcome. The deadline only ends the wait:
     /// a permit that is free is taken even after it, and a permit that was granted in time may be delivered later. A
     /// long-lived call never waits: it gets its ticket at once, or one of run()'s errors, `error::wait_timeout` if its
-    /// deadline has passed. Throws std::invalid_argument for a partition or a priority that does not exist.
+    /// deadline has passed. Throws std::invalid_argument for a partition, a priority or a kind that does not exist.
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(run_options<default_classifier, Clock> options,
@@ -363,11 +364,12 @@ public:
     /// throws std::invalid_argument.
     [[nodiscard]] ticket try_acquire() noexcept { return take_or_shed(plain_call{}); }
     [[nodiscard]] ticket try_acquire(std::size_t partition) {
-        return take_or_shed(call{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical)});
+        return take_or_shed(
+            call{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical), .kind = 0});
     }
 
     /// The same with options. `classify` is ignored. The ticket is also empty if the deadline has passed. Throws
-    /// std::invalid_argument for a partition or a priority that does not exist.
+    /// std::invalid_argument for a partition, a priority or a kind that does not exist.
     [[nodiscard]] ticket try_acquire(run_options<default_classifier, Clock> options) {
         const call how = call_of(options);
         if (options.long_lived)
@@ -414,19 +416,23 @@ private:
     struct plain_call {
         static constexpr time_point deadline = time_point::max();
         static constexpr detail::lane_number lane{};
+        static constexpr std::uint8_t kind = 0;
 
         static bool is_over() noexcept { return false; }
     };
     struct call {
         time_point deadline;
         detail::lane_number lane;
+        std::uint8_t kind;
 
         bool is_over() const noexcept { return deadline != time_point::max() && deadline <= Clock::now(); }
     };
 
     template <class Classifier>
     call call_of(const run_options<Classifier, Clock>& options) const {
-        return {.deadline = options.deadline, .lane = lane_of(options.partition, options.priority)};
+        return {.deadline = options.deadline,
+                .lane = lane_of(options.partition, options.priority),
+                .kind = static_cast<std::uint8_t>(detail::check_range("the kind", options.kind, 0, max_kinds - 1))};
     }
 
     detail::lane_number lane_of(std::size_t partition, priority p) const {
@@ -439,6 +445,7 @@ private:
     struct delivery {
         detail::guard_state<Strategy, Clock>* of;
         detail::lane_number waits_in;
+        std::uint8_t kind;
 
         detail::semaphore_state& state() const noexcept { return *of; }
         detail::lane_number lane() const noexcept { return waits_in; }
@@ -456,7 +463,7 @@ private:
 
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits) const {
-            std::move(handler)(error, permits != 0 ? ticket(*of, waits_in.partition()) : ticket());
+            std::move(handler)(error, permits != 0 ? ticket(*of, waits_in.partition(), kind) : ticket());
         }
     };
 
@@ -467,19 +474,20 @@ private:
         executor_type get_executor() const noexcept { return self->executor_; }
 
         template <class Handler>
-        void operator()(Handler&& handler, time_point deadline, detail::lane_number lane) const {
+        void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind) const {
             const time_point end = self->state_->end_of_wait(deadline);
+            const delivery d{self->state_, lane, kind};
             if (end == time_point::max())
-                start(std::forward<Handler>(handler), lane, detail::without_deadline{});
+                start(std::forward<Handler>(handler), d, detail::without_deadline{});
             else
-                start(std::forward<Handler>(handler), lane, detail::until<Clock>{end});
+                start(std::forward<Handler>(handler), d, detail::until<Clock>{end});
         }
 
     private:
         template <class Handler, class Timing>
-        void start(Handler&& handler, detail::lane_number lane, const Timing& timing) const {
+        void start(Handler&& handler, const delivery& d, const Timing& timing) const {
             detail::wait_operation<std::decay_t<Handler>, executor_type, delivery, Timing>::start(
-                std::forward<Handler>(handler), self->executor_, delivery{self->state_, lane}, 1, timing);
+                std::forward<Handler>(handler), self->executor_, d, 1, timing);
         }
     };
 
@@ -504,7 +512,7 @@ private:
         template <class Handler>
         void operator()(Handler&& handler, const call& how, bool long_lived) const {
             if (!long_lived)
-                return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane);
+                return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane, how.kind);
             const flow_guard& guard = *this->self;
             detail::wait_operation<std::decay_t<Handler>, asio::any_io_executor, long_lived_delivery>::start_at_once(
                 std::forward<Handler>(handler), guard.executor_, long_lived_delivery{guard.state_, how.is_over()});
@@ -535,10 +543,11 @@ private:
         }
 
         // Returns a ticket if a permit is free. The permit then takes over this reference.
-        ticket take(detail::lane_number lane) noexcept {
-            if (!state_->take(lane, false))
+        template <class Call>
+        ticket take(const Call& how) noexcept {
+            if (!state_->take(how.lane, false))
                 return ticket();
-            return ticket(*std::exchange(state_, nullptr), lane.partition());
+            return ticket(*std::exchange(state_, nullptr), how.lane.partition(), how.kind);
         }
 
         // For a long-lived task that has got its place. The place takes over this reference.
@@ -579,7 +588,7 @@ private:
             else
                 co_return typename Traits::attempt::value_type();
         }
-        ticket t = self.take(how.lane);
+        ticket t = self.take(how);
         if (!t) {
             self.expect_guard();
             if constexpr (waits) {
@@ -671,16 +680,17 @@ private:
     template <class Call, class Token>
     auto acquire(const Call& how, Token& token) {
         return asio::async_initiate<Token, void(error_code, ticket)>(initiate_acquire{this}, token, how.deadline,
-                                                                     how.lane);
+                                                                     how.lane, how.kind);
     }
 
-    ticket take(detail::lane_number lane) noexcept {
-        return state_->take(lane) ? ticket(*state_, lane.partition()) : ticket();
+    template <class Call>
+    ticket take(const Call& how) noexcept {
+        return state_->take(how.lane) ? ticket(*state_, how.lane.partition(), how.kind) : ticket();
     }
 
     template <class Call>
     ticket take_or_shed(const Call& how) noexcept {
-        ticket t = take(how.lane);
+        ticket t = take(how);
         if (!t)
             state_->reject(rejection::no_permit);
         return t;

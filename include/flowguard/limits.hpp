@@ -17,6 +17,9 @@ using duration = std::chrono::nanoseconds;
 /// Even if several threads add or take as many at once, the count does not overflow.)
 inline constexpr std::size_t max_limit = (std::size_t{1} << 28) - 1;
 
+/// How many kinds of calls a guard tells apart: see run_options::kind.
+inline constexpr std::size_t max_kinds = 16;
+
 } // namespace flowguard
 
 #endif

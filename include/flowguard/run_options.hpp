@@ -29,9 +29,15 @@ struct run_options {
     /// The partition whose share of the limit this call uses: an index into guard_options::partitions.
     std::size_t partition = 0;
 
+    /// The kind of the call, if calls of different cost share the guard: an index that the caller chooses for each
+    /// endpoint, query or batch size, less than max_kinds. Each kind has an expected RTT of its own. So if the mix of
+    /// kinds changes, a strategy such as vegas_strategy does not take that for a change of the service. Calls of about
+    /// the same cost may share a kind. It has no effect on which waiter is served first.
+    std::size_t kind = 0;
+
     /// Whether to run the task at once, whatever the load: without a permit, and without being a sample. For health
-    /// checks and the like. Priority, partition and deadline are then ignored. async_acquire() and try_acquire() ignore
-    /// this option.
+    /// checks and the like. Priority, partition, kind and deadline are then ignored. async_acquire() and try_acquire()
+    /// ignore this option.
     ///
     /// A call inside an admitted task of the same guard needs it, too: the outer call's permit counts for both. Without
     /// it, such calls wait for each other when outer calls hold all the permits.
@@ -40,8 +46,8 @@ struct run_options {
     /// Whether the task is a watch, a stream, a long poll, or other work whose length says nothing about the load. It
     /// runs beside the limit: it takes no permit and is no sample, and `classify` is not called. It has a count of its
     /// own, in guard_stats::long_lived, and a bound, guard_options::max_long_lived. A call beyond that bound never
-    /// waits: it is shed at once. Priority and partition have no effect, but must exist. If `bypass` is set as well, it
-    /// wins.
+    /// waits: it is shed at once. Priority, partition and kind have no effect, but must exist. If `bypass` is set as
+    /// well, it wins.
     ///
     /// Since it holds no permit, a long-lived task may make ordinary calls of the same guard, such as a query for each
     /// event of a stream.

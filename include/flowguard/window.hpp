@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_WINDOW_HPP
 #define FLOWGUARD_WINDOW_HPP
 
+#include <array>
 #include <cstddef>
 
 #include "flowguard/limits.hpp"
@@ -12,11 +13,18 @@
 
 namespace flowguard {
 
+/// The RTTs of the successes of one kind: see run_options::kind.
+struct kind_summary {
+    std::size_t samples = 0;
+    duration mean{}; ///< exact; 0 without samples
+};
+
 /// The RTTs of one group of successes.
 struct rtt_summary {
     std::size_t samples = 0;
     duration mean{}; ///< exact, not taken from the histogram; 0 without samples
     rtt_histogram histogram;
+    std::array<kind_summary, max_kinds> kinds{}; ///< the same successes by their kind
 
     /// The shortest RTT, within 7 %; 0 without samples. Complexity: as quantile().
     duration min() const noexcept { return quantile(0); }

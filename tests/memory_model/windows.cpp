@@ -256,7 +256,7 @@ private:
         if (!guard->take(flowguard::detail::lane_number()) && !(may_wait && wait()))
             return false;
         current_is_admitting() = true;
-        c.membership = guard->admit(0);
+        c.membership = guard->admit(0, choose(2));
         current_is_admitting() = false;
         c.in_flight = true;
         memory_model::count("admitted");

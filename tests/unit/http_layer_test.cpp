@@ -277,6 +277,28 @@ TEST_CASE("A layer takes the permits of its partition") {
     CHECK_THROWS_AS(std::rethrow_exception(rejected->exception), std::invalid_argument);
 }
 
+TEST_CASE("A layer tells the kind of a request") {
+    asio::io_context context;
+    const scripted_strategy strategy{1, {flowguard::plan(1, 1)}};
+    manual_guard guard{strategy};
+    while (strategy.windows().empty())
+        guard.try_acquire().success();
+    const auto kind = [](const request& r) -> std::size_t { return r.target == "/report" ? 3 : 0; };
+    const http_layer guarded{guard, echo, http{}, http_layer_options{.kind = kind}};
+    start(context, guarded(request{"/report"}));
+    poll(context);
+    CHECK(strategy.windows().back().all.kinds[3].samples == 1);
+    start(context, guarded(request{"/a"}));
+    poll(context);
+    CHECK(strategy.windows().back().all.kinds[0].samples == 1);
+
+    const http_layer wrong{guard, echo, http{},
+                           http_layer_options{.kind = [](const request&) { return flowguard::max_kinds; }}};
+    const auto rejected = start(context, wrong(request{}));
+    poll(context);
+    CHECK_THROWS_AS(std::rethrow_exception(rejected->exception), std::invalid_argument);
+}
+
 TEST_CASE("A layer lets a request with bypass through") {
     server s{1, {.max_waiters = 0}};
     const http_layer guarded{s.guard, s.handler(), http{},

@@ -41,6 +41,14 @@ struct no_request {
     }
 };
 
+// All requests are of the first kind.
+struct one_kind {
+    template <class Request>
+    constexpr std::size_t operator()(const Request&) const noexcept {
+        return 0;
+    }
+};
+
 } // namespace detail
 
 /// What a layer needs of an adapter, which handles one kind of HTTP messages.
@@ -57,7 +65,7 @@ concept http_adapter =
     };
 
 /// The options of a layer.
-template <class Bypass = detail::no_request, class LongLived = detail::no_request>
+template <class Bypass = detail::no_request, class LongLived = detail::no_request, class Kind = detail::one_kind>
 struct http_layer_options {
     /// The header that tells how long the client will wait for the answer from now on, in milliseconds or in the form
     /// of grpc-timeout. A request that cannot be started by then is not started. The default is the header that Envoy
@@ -80,6 +88,10 @@ struct http_layer_options {
     /// `bool(const Request&)`: whether a request is long-lived, such as a watch or a long poll. Until its handler
     /// returns, it runs beside the limit: see run_options::long_lived.
     LongLived long_lived = {};
+
+    /// `std::size_t(const Request&)`: the kind of a request, if requests of different cost share the guard: see
+    /// run_options::kind.
+    Kind kind = {};
 };
 
 /// Middleware: puts a guard in front of any coroutine that answers HTTP requests. A layer is such a coroutine itself.
@@ -97,7 +109,7 @@ struct http_layer_options {
 /// alive, as for any coroutine. Rvalues are kept until the handler is called. For handlers that are callbacks, use
 /// tickets: see docs/http.md.
 ///
-/// *Thread safety.* Calls may run at the same time if the handler, the adapter and the predicates in the options may.
+/// *Thread safety.* Calls may run at the same time if the handler, the adapter and the functions in the options may.
 /// They are called as const.
 ///
 /// *Lifetime.* The guard must outlive the layer, and the layer its calls.
@@ -107,12 +119,12 @@ struct http_layer_options {
 /// *Memory.* A call allocates the frames of its coroutines. If it is rejected, an exception is thrown and caught
 /// inside.
 template <class Guard, class Handler, class Adapter, class Bypass = detail::no_request,
-          class LongLived = detail::no_request>
+          class LongLived = detail::no_request, class Kind = detail::one_kind>
 class http_layer {
 public:
-    /// Throws what moving its arguments throws. If the options name a partition or priority that the guard does not
-    /// have, each call throws std::invalid_argument.
-    http_layer(Guard& guard, Handler handler, Adapter adapter, http_layer_options<Bypass, LongLived> options = {})
+    /// Throws what moving its arguments throws. If the options name a partition, priority or kind that does not
+    /// exist, each call throws std::invalid_argument.
+    http_layer(Guard& guard, Handler handler, Adapter adapter, http_layer_options<Bypass, LongLived, Kind> options = {})
         : guard_(&guard), handler_(std::move(handler)), adapter_(std::move(adapter)), options_(std::move(options)) {}
 
     /// The handler's response, or a 503.
@@ -160,6 +172,7 @@ private:
     run_options<by_status, clock> how_to_run(const Request& request) const {
         run_options<by_status, clock> how{.priority = options_.priority,
                                           .partition = options_.partition,
+                                          .kind = options_.kind(request),
                                           .bypass = options_.bypass(request),
                                           .long_lived = options_.long_lived(request),
                                           .classify = {&adapter_}};
@@ -175,7 +188,7 @@ private:
     Guard* guard_;
     Handler handler_;
     Adapter adapter_;
-    http_layer_options<Bypass, LongLived> options_;
+    http_layer_options<Bypass, LongLived, Kind> options_;
 };
 
 } // namespace flowguard

@@ -76,9 +76,10 @@ public:
     }
 
     // Called for a task that has got its permit.
-    membership admit(std::size_t partition) noexcept {
+    membership admit(std::size_t partition, std::size_t kind) noexcept {
         membership m = loop_.admit();
         m.partition = static_cast<std::uint8_t>(partition);
+        m.kind = static_cast<std::uint8_t>(kind);
         return m;
     }
 

@@ -22,6 +22,7 @@
 #include "flowguard/detail/base/clock_time.hpp"
 #include "flowguard/detail/base/retirable.hpp"
 #include "flowguard/detail/control/decision_trace.hpp"
+#include "flowguard/detail/control/kind_rtts.hpp"
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
 #include "flowguard/detail/control/window_size.hpp"
@@ -45,6 +46,7 @@ struct membership {
     std::uint32_t generation = 0; // of the window
     bool low = false;
     std::uint8_t partition = 0;
+    std::uint8_t kind = 0;
 };
 
 // The loop that finds the limit: calls record samples in a window, the closed window goes to the strategy, and the
@@ -149,6 +151,8 @@ public:
     void end(const membership& m, outcome how) noexcept {
         if (m.window != nullptr) {
             const auto done_at = now();
+            if ((m.kind != 0 || kinds_.are_used()) && how == outcome::success)
+                record_kind(m, done_at);
             record(m, how, done_at);
             if (current_.load(std::memory_order_acquire)->needs_a_look())
                 settle_if_overdue(done_at);
@@ -221,6 +225,15 @@ private:
         sample_window& w = *current_.load(std::memory_order_acquire);
         end_if_overdue(w, at);
         after_leaving(w, w.settle(at), at);
+    }
+
+    // For successes, if there are kinds. It is apart from record(), so that the compiler inlines that one.
+    void record_kind(const membership& m, std::chrono::nanoseconds done_at) noexcept {
+        const auto rtt = saturated_difference(done_at, m.admitted_at);
+        if (!m.window->is_open(m.generation))
+            kinds_.see_straggler(m.kind, rtt);
+        else if (m.kind != 0)
+            m.window->succeed_of_kind(rtt, m.low, m.kind);
     }
 
     void record(const membership& m, outcome how, std::chrono::nanoseconds done_at) noexcept {
@@ -332,8 +345,12 @@ private:
             with_ignored(next.admissions != 0 ? std::min(next.admissions, max_limit) : usual, before);
         if (before.all.samples > 0)
             expected_rtt_ = before.all.mean;
-        sample_window::opening o{
-            .size = size, .limit = limit, .long_running = long_running(), .expected_rtt = expected_rtt_};
+        kinds_.see(before.all);
+        sample_window::opening o{.size = size,
+                                 .limit = limit,
+                                 .long_running = long_running(),
+                                 .expected_rtt = expected_rtt_,
+                                 .slowest_kind = kinds_.slowest()};
         if (next.then != 0) {
             o.limit_after = std::min(next.then, max_limit);
             o.within = next.within > duration{} ? next.within : usual_bound(size, limit, before.all.quantile(0.9));
@@ -371,7 +388,7 @@ private:
         const std::function<void(const limit_decision&)> on_decision;
     };
 
-    // How many windows there are, of 2.7 KB each. There are several, so that a window that is opened again with
+    // How many windows there are, of 3.2 KB each. There are several, so that a window that is opened again with
     // stragglers was closed some windows ago: see sample_window.
     static constexpr std::size_t pool = 4;
 
@@ -380,6 +397,7 @@ private:
     mutable retirable<control> control_;
     std::array<sample_window, pool> windows_;
     duration expected_rtt_{}; // of the latest window that had a success; the closer's
+    kind_rtts kinds_;
     std::array<std::uint64_t, pool> closed_as_{}; // the number of the update that closed each one last; for the closer
     std::atomic<sample_window*> current_{nullptr};
     probe_watch watch_;

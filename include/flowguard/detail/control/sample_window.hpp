@@ -12,8 +12,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/limits.hpp"
 #include "flowguard/rtt_histogram.hpp"
 #include "flowguard/window.hpp"
 
@@ -62,6 +64,7 @@ public:
         std::size_t limit_after = 0; // the limit once all slots are taken; 0: the same
         std::size_t long_running = 0; // calls in flight that do not count
         time expected_rtt{}; // of earlier windows; 0: not known
+        time slowest_kind{}; // RTT of the slowest kind, if there are several; 0: there are not
         time within = unbounded; // when it is over, another thread may take the remaining slots
     };
 
@@ -76,6 +79,7 @@ public:
         long_running_.store(o.long_running, std::memory_order_relaxed);
         low_threshold_.store(std::max<std::size_t>(o.limit / 3, 1), std::memory_order_relaxed);
         expected_rtt_.store(std::clamp(o.expected_rtt, time{}, longest_rtt).count(), std::memory_order_relaxed);
+        slowest_kind_.store(std::clamp(o.slowest_kind, time{}, longest_rtt).count(), std::memory_order_relaxed);
         most_rtt_.store(most_rtt_of(o.size).count(), std::memory_order_relaxed);
         size_.store(static_cast<std::int64_t>(o.size), std::memory_order_relaxed);
         untaken_.store(0, std::memory_order_relaxed);
@@ -88,6 +92,11 @@ public:
         dropped_sum_.store(0, std::memory_order_relaxed);
         for (tally& t : successes_)
             t.reset();
+        if (has_kinds_.load(std::memory_order_relaxed)) {
+            has_kinds_.store(false, std::memory_order_relaxed);
+            for (kind_tally& t : kinds_)
+                t.reset();
+        }
         const std::uint32_t generation = next(generation_of(state_.load(std::memory_order_relaxed)));
         state_.store(generation * generation_unit | o.size, std::memory_order_release);
         slots_.store(slots(generation, static_cast<std::int64_t>(o.size)), std::memory_order_release);
@@ -176,6 +185,13 @@ public:
     }
 
     void succeed(time rtt, bool low) noexcept { successes_[low ? 1 : 0].add(within_reach(rtt)); }
+
+    // Called besides, for a success of another kind than 0. Kind 0 is the rest, so that it costs nothing.
+    void succeed_of_kind(time rtt, bool low, std::size_t kind) noexcept {
+        kinds_[low ? 1 : 0].add(within_reach(rtt), kind);
+        if (!has_kinds_.load(std::memory_order_relaxed)) // a load is cheaper
+            has_kinds_.store(true, std::memory_order_relaxed);
+    }
     void drop(time rtt) noexcept {
         dropped_.fetch_add(1, std::memory_order_relaxed);
         dropped_sum_.fetch_add(within_reach(rtt).count(), std::memory_order_relaxed);
@@ -201,7 +217,9 @@ public:
     // Closes the window early if all slots are taken and the remaining members take absurdly long: ten times the mean
     // RTT of the members that were timed, and as much again for each per cent of the window that remains. (If many
     // remain, they are not stragglers but slower requests, and belong in the mean.) If no member was timed, because all
-    // that are done were ignored, the RTT of earlier windows counts. At least 1 ms, and a second if no RTT is known.
+    // that are done were ignored, the RTT of earlier windows counts. If there are several kinds of calls, the RTT of
+    // the slowest counts instead, unless it is more than a thousand times as long: then it is work that no window can
+    // wait for. At least 1 ms, and a second if no RTT is known.
     // Returns the number of remaining members to one caller, and 0 to any other.
     [[nodiscard]] std::size_t close_if_straggling(time now) noexcept {
         // Acquire: what is read next belongs to this opening, or the last step fails.
@@ -226,8 +244,9 @@ public:
         const std::int64_t total =
             successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
         const std::int64_t expected = expected_rtt_.load(std::memory_order_relaxed);
-        const std::int64_t usual =
-            timed > 0 ? std::clamp<std::int64_t>(total / timed, 0, longest_rtt.count()) : expected;
+        std::int64_t usual = timed > 0 ? std::clamp<std::int64_t>(total / timed, 0, longest_rtt.count()) : expected;
+        if (const std::int64_t slowest = slowest_kind_.load(std::memory_order_relaxed); slowest / 1000 <= usual)
+            usual = std::max(usual, slowest);
         const std::int64_t least = timed > 0 || expected > 0 ? 1'000'000 : 1'000'000'000;
         const time straggler_timeout{std::max<std::int64_t>(10 * usual + 1000 * usual / size * left, least)};
         if (saturated_difference(now, time{last}) <= straggler_timeout)
@@ -258,14 +277,20 @@ public:
         w.ignored = static_cast<std::size_t>(ignored_.load(std::memory_order_relaxed));
         w.max_in_flight = max_in_flight_.load(std::memory_order_relaxed);
 
+        const auto& [high_kinds, low_kinds] = kinds_;
         const std::int64_t low_sum = successes_[1].summarize(w.low.histogram);
-        w.low.samples = static_cast<std::size_t>(w.low.histogram.total());
-        w.low.mean = mean(low_sum, w.low.samples);
+        summarize(
+            low_sum, [&](std::size_t kind) { return std::pair(low_kinds.samples(kind), low_kinds.sum(kind)); }, w.low);
 
         w.all.histogram = w.low.histogram;
         const std::int64_t sum = low_sum + successes_[0].summarize(w.all.histogram);
-        w.all.samples = static_cast<std::size_t>(w.all.histogram.total());
-        w.all.mean = mean(sum, w.all.samples);
+        summarize(
+            sum,
+            [&](std::size_t kind) {
+                return std::pair(high_kinds.samples(kind) + low_kinds.samples(kind),
+                                 high_kinds.sum(kind) + low_kinds.sum(kind));
+            },
+            w.all);
 
         const std::int64_t dropped_sum = dropped_sum_.load(std::memory_order_relaxed);
         w.dropped = static_cast<std::size_t>(dropped_.load(std::memory_order_relaxed));
@@ -362,6 +387,56 @@ private:
         std::array<std::atomic<std::uint32_t>, rtt_buckets::count> counts_{};
     };
 
+    // The successes of each kind but kind 0. Kind 0 is the rest, so that calls without a kind cost nothing.
+    class kind_tally {
+    public:
+        void reset() noexcept {
+            for (counter& k : counters_) {
+                k.samples.store(0, std::memory_order_relaxed);
+                k.sum.store(0, std::memory_order_relaxed);
+            }
+        }
+
+        void add(time rtt, std::size_t kind) noexcept {
+            counters_[kind - 1].sum.fetch_add(rtt.count(), std::memory_order_relaxed);
+            counters_[kind - 1].samples.fetch_add(1, std::memory_order_relaxed);
+        }
+
+        std::int64_t samples(std::size_t kind) const noexcept {
+            return counters_[kind - 1].samples.load(std::memory_order_relaxed);
+        }
+        std::int64_t sum(std::size_t kind) const noexcept {
+            return counters_[kind - 1].sum.load(std::memory_order_relaxed);
+        }
+
+    private:
+        struct counter {
+            std::atomic<std::int64_t> samples{0};
+            std::atomic<std::int64_t> sum{0}; // ns
+        };
+
+        std::array<counter, max_kinds - 1> counters_{};
+    };
+
+    // Completes a summary that has its histogram. `sum` is that of its RTTs. `counted(kind)` returns the samples of a
+    // kind and the sum of their RTTs. A sample that was just being recorded may be in only one of the counters; so
+    // the rest may be less than nothing.
+    template <class Counted>
+    void summarize(std::int64_t sum, Counted counted, rtt_summary& s) const noexcept {
+        s.samples = static_cast<std::size_t>(s.histogram.total());
+        s.mean = mean(sum, s.samples);
+        auto rest = static_cast<std::int64_t>(s.samples);
+        if (has_kinds_.load(std::memory_order_relaxed))
+            for (std::size_t kind = 1; kind < max_kinds; ++kind) {
+                const auto [samples, of_kind] = counted(kind);
+                s.kinds[kind] = {static_cast<std::size_t>(samples), mean(of_kind, static_cast<std::size_t>(samples))};
+                rest -= samples;
+                sum -= of_kind;
+            }
+        const auto samples = static_cast<std::size_t>(std::max<std::int64_t>(rest, 0));
+        s.kinds[0] = {samples, mean(sum, samples)};
+    }
+
     static time mean(std::int64_t sum, std::size_t count) noexcept {
         return time{count > 0 ? std::max<std::int64_t>(sum / static_cast<std::int64_t>(count), 0) : 0};
     }
@@ -390,6 +465,7 @@ private:
     std::atomic<std::size_t> long_running_{0};
     std::atomic<std::int64_t> most_rtt_{0};
     std::atomic<std::int64_t> expected_rtt_{0};
+    std::atomic<std::int64_t> slowest_kind_{0};
     std::size_t limit_ = 0;
     std::size_t limit_after_ = 0;
     time opened_at_{};
@@ -399,6 +475,8 @@ private:
     std::atomic<std::int64_t> dropped_{0};
     std::atomic<std::int64_t> dropped_sum_{0}; // ns
     std::array<tally, 2> successes_; // [1]: admitted while few were in flight
+    std::array<kind_tally, 2> kinds_; // the same successes
+    std::atomic<bool> has_kinds_{false}; // a success was of another kind than 0
 };
 
 } // namespace flowguard::detail
