@@ -83,6 +83,8 @@ inline flowguard::window hostile_window(std::mt19937_64& random, std::size_t lim
                             -infinity, std::numeric_limits<double>::quiet_NaN()});
     w.length = rtt();
     w.admitting = rtt();
+    for (flowguard::kind_summary& k : w.all.kinds)
+        k = {some(), rtt()};
     return w;
 }
 

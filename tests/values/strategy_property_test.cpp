@@ -87,6 +87,8 @@ TEMPLATE_LIST_TEST_CASE("A strategy survives a window with one impossible field"
         [](window& w) { w.mean_in_flight = denormal; },
         [](window& w) { w.all.histogram = {}; },
         [](window& w) { w.low.samples = SIZE_MAX; },
+        [](window& w) { w.all.kinds[3] = {SIZE_MAX, duration::max()}; },
+        [](window& w) { w.all.kinds[0] = w.all.kinds[3] = {1, -1ns}; },
     };
     for (std::size_t i = 0; i < spoil.size(); ++i) {
         watched<TestType> strategy(limits{2, 500, 20});

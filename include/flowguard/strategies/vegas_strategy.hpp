@@ -17,6 +17,7 @@
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/experiment.hpp"
 #include "flowguard/strategies/vegas/growth.hpp"
+#include "flowguard/strategies/vegas/kind_weights.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
 #include "flowguard/strategies/vegas/natural_experiment.hpp"
 #include "flowguard/strategies/vegas/options.hpp"
@@ -65,6 +66,9 @@ namespace flowguard {
 /// So a higher baseline is taken from a probe only if it makes a difference, and a big one if it looks like such a
 /// wait. A baseline is given up after a hundred windows of which hardly one came near it.
 ///
+/// If calls differ in cost, and their kinds are told (run_options::kind), the RTTs in these formulas are what the same
+/// service would have shown with the mix of the first window. What each kind costs is learnt while nothing queues.
+///
 /// [1] L. Brakmo, L. Peterson: TCP Vegas: End to End Congestion Avoidance on a Global Internet.
 ///     IEEE Journal on Selected Areas in Communications 13(8), 1995.
 /// [2] J. Little: A Proof for the Queuing Formula L = λW. Operations Research 9(3), 1961.
@@ -90,7 +94,8 @@ public:
     /// The limit, in [min_limit, max_limit]; during a probe, the limit after it. Complexity: O(1).
     std::size_t current_limit() const noexcept { return static_cast<std::size_t>(limit_ + 0.5); }
 
-    /// The RTT without queueing at the guarded resource; 0 while unknown. Complexity: O(1).
+    /// The RTT without queueing at the guarded resource; 0 while unknown. If there are kinds of calls, it is that of
+    /// the mix in the first window. Complexity: O(1).
     duration baseline() const noexcept { return duration{static_cast<duration::rep>(std::min(baseline_.rtt(), 9e18))}; }
 
     /// How many requests queued at the guarded resource, by the latest window that was no probe; at least 0.
@@ -125,7 +130,9 @@ private:
             return after_failed_probe(w);
         if (says_nothing)
             return {next_window(), "no request was measured"};
-        const measurement now = detail::vegas::measure(w);
+        kinds_.meet(w.all);
+        const measurement now = kinds_.normalised(detail::vegas::measure(w), w.all, baseline_.rtt());
+        kinds_.learn(w.all, baseline_.rtt());
         if (was_probe && now.has_rtt())
             return after_probe(now, probed);
         if (was_probe) // an outage began in it
@@ -166,7 +173,7 @@ private:
     // A rise is believed only if the low concurrency was one request, and the rise is significant: a third of a limit
     // that is far too high queues as well. Otherwise the rise shows in the queue estimate, and a probe decides.
     void learn_from_low(const window& w) noexcept {
-        const measurement low = detail::vegas::measure_low(w);
+        const measurement low = kinds_.normalised(detail::vegas::measure_low(w), w.low, baseline_.rtt());
         if (low.count < detail::vegas::least_low_samples)
             return;
         if (baseline_.is_exceeded_by(low) && (w.limit >= 6 || !is_significant(low)))
@@ -275,7 +282,9 @@ private:
 
     std::size_t probe_limit(const measurement& m) const noexcept { return probes_.limit_at(concurrency(m)); }
 
-    double probe_length(const measurement& m) const noexcept { return probes_.length(probe_limit(m), baseline_); }
+    double probe_length(const measurement& m) const noexcept {
+        return probes_.length(probe_limit(m), baseline_) * m.cost;
+    }
 
     bool may_probe(const measurement& now) const noexcept {
         return probes_.pause_is_over() && probes_.is_possible_at(concurrency(now));
@@ -369,6 +378,7 @@ private:
     double calm_ = 0; // the limit of the same, if little queued; else 0
     double calm_before_ = 0; // the same of the window before it
     detail::vegas::baseline baseline_;
+    detail::vegas::kind_weights kinds_;
     detail::vegas::growth growth_;
     detail::vegas::probe_schedule probes_;
     detail::vegas::usual_drops drops_;

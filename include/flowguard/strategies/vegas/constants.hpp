@@ -18,6 +18,10 @@ inline constexpr double distrust_after = 100; // windows above the baseline
 inline constexpr double telling_spread = 0.1; // a smaller spread of the RTTs says nothing of waits
 inline constexpr double foreign_spread = 0.25; // a wait changes the spread of the RTTs by less than this power of them
 
+// ---- Kinds of calls ----
+inline constexpr double weight_memory = 500; // samples of a kind: 2000 are as good, and slower to follow
+inline constexpr double most_weight = 1e6; // of a kind; the least is the reciprocal
+
 // ---- The limit ----
 inline constexpr double most_unproven = 20; // limit before anything was measured
 inline constexpr double linear_slack = 0.1; // of what is busy

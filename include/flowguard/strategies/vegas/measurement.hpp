@@ -26,6 +26,7 @@ struct measurement {
     double in_flight = 0; // mean
     bool bound = false; // the limit, not demand, set what was in flight
     double length = 0;
+    double cost = 1; // RTTs are over so much, if there are kinds of calls: see kind_weights
 
     bool has_rtt() const noexcept { return count > 0; }
 };

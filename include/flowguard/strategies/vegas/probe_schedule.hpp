@@ -48,7 +48,7 @@ public:
     // neither: calls hung, or the machine stood still.
     duration longest(std::size_t limit, const measurement& now, const baseline& base) const noexcept {
         const double rtt = std::clamp(now.success_rtt, base.rtt(), 10 * base.rtt());
-        return duration{static_cast<duration::rep>(std::clamp((3 * rounds(limit) + 10) * rtt, 1e6, 1e18))};
+        return duration{static_cast<duration::rep>(std::clamp((3 * rounds(limit) + 10) * rtt * now.cost, 1e6, 1e18))};
     }
 
     // ---- When ----
