@@ -35,6 +35,9 @@ public:
     /// Admits a request and returns a name for it, valid until finish(); returns nothing if it rejects the request.
     virtual std::optional<std::size_t> try_acquire() = 0;
 
+    /// Tells the kind of the requests that try_acquire() is asked for next. Only few limiters can use it.
+    virtual void tell_kind(std::size_t /*kind*/) {}
+
     /// To be called once for each admitted request.
     virtual void finish(std::size_t request, outcome how) = 0;
 
@@ -55,10 +58,11 @@ public:
     explicit guard_limiter(Strategy strategy) : guard_(std::move(strategy)) {}
 
     std::optional<std::size_t> try_acquire() override {
-        if (auto ticket = guard_.try_acquire())
+        if (auto ticket = guard_.try_acquire({.kind = kind_}))
             return tickets_.put(std::move(ticket));
         return std::nullopt;
     }
+    void tell_kind(std::size_t kind) override { kind_ = kind; }
     void finish(std::size_t request, outcome how) override { tickets_.take(request).finish(how); }
 
     std::size_t limit() const override { return guard_.current_limit(); }
@@ -69,6 +73,7 @@ private:
 
     guard guard_;
     slots<typename guard::ticket> tickets_;
+    std::size_t kind_ = 0; // of the next request
 };
 
 /// A limiter that admits a request while fewer than the limit are in flight, and learns from each request as soon as it

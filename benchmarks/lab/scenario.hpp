@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <numbers>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,7 @@ struct phase {
     double workers = 0;   // of a queue
     double slowdown = 1;  // of all service times
     std::size_t guards = 1; // how many guards offer requests, all alike
+    std::vector<double> shares{}; // of the requests that each of scenario::kinds has; their sum is 1
 };
 
 /// A server, its callers, and what happens to them.
@@ -76,6 +78,11 @@ struct scenario {
 
     double service = 0.01; // mean service time, seconds
     spread services = spread::exponential;
+
+    // Kinds of requests: how long each takes, relative to the others. In each phase, the mean of all requests is the
+    // mean service time, `service` × phase::slowdown, whatever the shares of the kinds. Empty: there is one kind.
+    std::vector<double> kinds;
+    bool kinds_are_told = true; // to limiters
 
     // If both are 0, requests queue for `workers`, first come, first served. Otherwise all requests in service share
     // the server and slow each other down, after N. Gunther's Universal Scalability Law: with n of them, each takes
@@ -147,6 +154,11 @@ struct scenario {
         const double parallel =
             coherence > 0 ? n / (1 + contention * (n - 1) + coherence * n * (n - 1)) : 1 / contention;
         return parallel / (service * slowdown);
+    }
+
+    /// How long a request of that kind takes in that phase, over the mean of all requests.
+    double cost(const phase& p, std::size_t kind) const {
+        return kinds[kind] / std::inner_product(kinds.begin(), kinds.end(), p.shares.begin(), 0.0);
     }
 
     /// The load that is offered at a time, over the rate of its phase.

@@ -87,14 +87,15 @@ private:
     static constexpr std::size_t most_attempts = 4;
 
     /// Only requests are counted. See scenario::ignored and scenario::watches.
-    enum class kind : std::uint8_t { request, ignored, watch };
+    enum class purpose : std::uint8_t { request, ignored, watch };
 
     struct caller {
         std::size_t guard = 0;
         double service = 0;
         double enqueued_at = 0;
         std::size_t attempts = 1;
-        kind what = kind::request;
+        purpose what = purpose::request;
+        std::size_t kind = 0; // of scenario::kinds
     };
     struct request {
         std::size_t guard = 0;
@@ -102,7 +103,7 @@ private:
         double admitted_at = 0;
         std::uint64_t number = 0;
         bool given_up = false;
-        kind what = kind::request;
+        purpose what = purpose::request;
     };
     struct sent_answer {
         std::size_t request;
@@ -169,7 +170,21 @@ private:
             return;
         ++now_bin().offered;
         const std::size_t guard = now_phase().guards > 1 ? arrivals_.below(now_phase().guards) : 0;
-        ask({guard, draw(scenario_.services, services_) * scenario_.service * now_phase().slowdown, now_});
+        caller who{guard, draw(scenario_.services, services_) * scenario_.service * now_phase().slowdown, now_};
+        if (!scenario_.kinds.empty()) {
+            who.kind = draw_kind();
+            who.service *= scenario_.cost(now_phase(), who.kind);
+        }
+        ask(who);
+    }
+
+    std::size_t draw_kind() {
+        const std::vector<double>& shares = now_phase().shares;
+        double rest = services_.uniform();
+        std::size_t kind = 0;
+        while (kind + 1 < shares.size() && rest >= shares[kind])
+            rest -= shares[kind++];
+        return kind;
     }
 
     double next_of_ignored() {
@@ -178,7 +193,7 @@ private:
     }
 
     void arrive_to_be_ignored() {
-        ask({.enqueued_at = now_, .what = kind::ignored});
+        ask({.enqueued_at = now_, .what = purpose::ignored});
         next_ignored_ = next_of_ignored();
     }
 
@@ -187,7 +202,7 @@ private:
     }
 
     void arrive_to_watch() {
-        ask({.enqueued_at = now_, .what = kind::watch});
+        ask({.enqueued_at = now_, .what = purpose::watch});
         next_watch_ = next_of_watches();
     }
 
@@ -195,7 +210,7 @@ private:
         auto& line = lines_[who.guard % lines_.size()];
         if (line.empty() && admit(who))
             return;
-        if (who.what != kind::request)
+        if (who.what != purpose::request)
             return;
         if (scenario_.rejected == rejected_callers::wait)
             line.push_back(who);
@@ -226,6 +241,8 @@ private:
     bool admit(const caller& who) {
         limiter& l = *limiters_[who.guard % limiters_.size()];
         const std::size_t before = l.in_flight();
+        if (scenario_.kinds_are_told)
+            l.tell_kind(who.kind);
         const std::optional<std::size_t> name = l.try_acquire();
         in_flight_ += static_cast<double>(l.in_flight()) - static_cast<double>(before);
         if (!name)
@@ -233,11 +250,11 @@ private:
         ++unfinished_;
         admitted_at_sum_ += now_;
         const std::size_t r = requests_.put({who.guard, *name, now_, ++admitted_, false, who.what});
-        if (who.what == kind::ignored) {
+        if (who.what == purpose::ignored) {
             send(r, outcome::ignored, scenario_.ignored_time);
             return true;
         }
-        if (who.what == kind::watch) {
+        if (who.what == purpose::watch) {
             send(r, outcome::success, scenario_.watch_time);
             return true;
         }
@@ -292,7 +309,7 @@ private:
         requests_[r].number = 0;
         if (done.given_up)
             return;
-        if (done.what == kind::request && how == outcome::success) {
+        if (done.what == purpose::request && how == outcome::success) {
             ++now_bin().succeeded;
             if (now_ >= 0.75 * record_.length)
                 ++record_.succeeded_by_guard[done.guard];
@@ -313,7 +330,7 @@ private:
     void end(const request& r, outcome how) {
         const double rtt = now_ - r.admitted_at;
         const bool is_refused = how == outcome::dropped && !r.given_up; // neither an answer, nor a wait in vain
-        if (r.what == kind::request && !is_refused)
+        if (r.what == purpose::request && !is_refused)
             now_bin().rtts.push_back(static_cast<float>(rtt));
         record_.time_in_flight += rtt;
         --unfinished_;

@@ -161,6 +161,26 @@ inline scenario quiet(support::random_numbers& random) {
     return s;
 }
 
+/// Short and long calls, whose shares of the requests change again and again.
+inline scenario kinds(support::random_numbers& random) {
+    scenario s = one_phase(random, 1);
+    const double ratio = random.between(5, 500);
+    const double few = random.between(0.02, 0.1); // the share of long calls
+    const double many = random.between(0.3, 0.9);
+    s.kinds = {1, ratio};
+    phase& calm = s.phases[0];
+    calm.shares = {1 - few, few};
+    const double longest = s.service * s.cost(calm, 1);
+    s.time_out = std::max(1.0, 20 * longest);
+    calm = like(calm, std::max(60.0, 150 * longest), random.between(0.5, 1.5));
+    phase busy = calm;
+    busy.shares = {1 - many, many};
+    busy.slowdown = s.cost(calm, 1) / s.cost(busy, 1);
+    busy.rate = random.between(0.5, 1.5) * s.capacity(busy.workers, busy.slowdown);
+    s.phases = {calm, busy, calm, busy};
+    return s;
+}
+
 } // namespace detail
 
 /// Scenarios in which users of adaptive limiters got into trouble: at least one family for each kind of report. Their
@@ -183,6 +203,7 @@ inline std::vector<scenario> wild_scenarios(std::size_t of_each = 4, std::uint64
         named_family{"quota", detail::quota},
         named_family{"batches", detail::batches},
         named_family{"quiet", detail::quiet},
+        named_family{"kinds", detail::kinds},
     };
     std::vector<scenario> all;
     for (const named_family& f : families) {

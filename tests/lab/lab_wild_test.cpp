@@ -17,6 +17,7 @@
 #include <cmath>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -136,6 +137,51 @@ TEST_CASE("One of a hundred service times of a tail is two hundred times as long
     CHECK(static_cast<double>(longer) / count == Approx(0.01).epsilon(0.03));
 }
 
+TEST_CASE("The mean service time of a mix of kinds is that of the scenario") {
+    scenario s = server(100, 0.5, 200);
+    s.kinds = {1, 100};
+    s.phases[0].shares = {0.75, 0.25};
+    CHECK(s.cost(s.phases[0], 0) == Approx(1 / 25.75));
+    CHECK(s.cost(s.phases[0], 1) == Approx(100 / 25.75));
+    // Little's law: half of a hundred workers.
+    CHECK(run(s).run.in_flight_integral / 200 == Approx(50).epsilon(0.03));
+}
+
+TEST_CASE("A limiter is told the kind of each request, in the shares of the phase") {
+    class counting_limiter final : public lab::limiter {
+    public:
+        explicit counting_limiter(std::vector<std::size_t>& counts) : counts_(counts) {}
+        std::optional<std::size_t> try_acquire() override {
+            ++counts_.at(kind_);
+            return std::nullopt;
+        }
+        void tell_kind(std::size_t kind) override { kind_ = kind; }
+        void finish(std::size_t, outcome) override {}
+        std::size_t limit() const override { return 1; }
+        std::size_t in_flight() const override { return 0; }
+
+    private:
+        std::vector<std::size_t>& counts_;
+        std::size_t kind_ = 0;
+    };
+    scenario s = server(100, 0.5, 4); // 20,000 requests
+    s.kinds = {1, 10, 3};
+    s.phases[0].shares = {0.5, 0.2, 0.3};
+    for (const bool told : {true, false}) {
+        s.kinds_are_told = told;
+        std::vector<std::size_t> counts(3);
+        std::vector<std::unique_ptr<lab::limiter>> one;
+        one.push_back(std::make_unique<counting_limiter>(counts));
+        lab::simulation(s, std::move(one), 1).run();
+        const auto all = static_cast<double>(counts[0] + counts[1] + counts[2]);
+        for (std::size_t k = 0; k < 3; ++k)
+            CHECK(static_cast<double>(counts[k]) / all == Approx(told     ? s.phases[0].shares[k]
+                                                                 : k == 0 ? 1
+                                                                          : 0)
+                                                              .margin(0.02));
+    }
+}
+
 // ---- Answers in time ----
 
 TEST_CASE("An answer is in time within twice the p99 of a request that is alone") {
@@ -180,7 +226,35 @@ TEST_CASE("Wild scenarios are the same every time, and have names of their own")
     }
     CHECK(names.size() == all.size());
     CHECK(2 * families.size() == all.size());
-    CHECK(families.size() >= 12);
+    CHECK(families.size() >= 13);
+}
+
+// The geometric mean of S in the scenarios of that family.
+double mean_in_time(const std::string& family, bool kinds_are_told) {
+    double sum = 0;
+    double count = 0;
+    for (scenario s : lab::wild_scenarios(6)) {
+        if (s.family != family)
+            continue;
+        s.kinds_are_told = kinds_are_told;
+        lab::oracle knows(s);
+        const lab::yardstick by = knows.yardstick_for(1);
+        lab::virtual_clock::set({});
+        std::vector<std::unique_ptr<lab::limiter>> one;
+        one.push_back(std::make_unique<lab::guard_limiter<flowguard::vegas_strategy>>(
+            flowguard::vegas_strategy(flowguard::vegas_options{.initial_limit = s.initial_limit})));
+        sum += std::log(lab::score_of(s, lab::simulation(s, std::move(one), 1).run(), by).in_time);
+        ++count;
+    }
+    return std::exp(sum / count);
+}
+
+TEST_CASE("A mix of kinds that shifts is controlled as well as one kind, if the kinds are told") {
+    const double told = mean_in_time("kinds", true);
+    const double not_told = mean_in_time("kinds", false);
+    CAPTURE(told, not_told);
+    CHECK(told > 0.94);
+    CHECK(told > not_told + 0.03);
 }
 
 } // namespace
