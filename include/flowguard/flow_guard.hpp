@@ -91,9 +91,10 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// A call is admitted when a permit is free; waiting calls are served first come, first served. The guard times each
 /// call from its admission to its end. A *window* of such samples goes to the strategy, which answers with a new limit.
 /// All of this happens inside the calls. The guard has no thread, and an idle guard costs nothing. It has at most one
-/// timer, on the executor of a caller that waits, and only while a strategy has lowered the limit for a bounded time:
-/// see plan::within. An admitted call costs one compare-and-swap, a clock read, the task, a clock read, a few relaxed
-/// atomic additions, and one compare-and-swap. It allocates nothing, and does not suspend if a permit is free.
+/// timer, on the executor of a caller that waits, and only while a strategy has lowered the limit for a bounded time,
+/// or below one: see plan::within and plan::spacing. An admitted call costs one compare-and-swap, a clock read, the
+/// task, a clock read, a few relaxed atomic additions, and one compare-and-swap. It allocates nothing, and does not
+/// suspend if a permit is free.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
 /// lock-free. Short locks are taken as for dynamic_semaphore, and once or twice for each time that a strategy lowers
@@ -131,7 +132,7 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// the time that callers have waited are in its time, too. So a test can make the guard's behaviour reproducible by a
 /// clock that it sets by hand, if that goes only forward and has `is_steady = true`. If the clock is not steady, as
 /// std::chrono::system_clock, std::chrono::steady_clock measures them instead: a clock that may be set does not tell
-/// how long something took.
+/// how long something took. window::closed_at is in the time of `Clock::shared_clock`, if the Clock names one.
 template <limit_strategy Strategy = vegas_strategy, class Clock = std::chrono::steady_clock>
 class flow_guard {
 public:
@@ -384,7 +385,8 @@ public:
     /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
     std::size_t current_limit() const noexcept { return state_->limit(); }
 
-    /// The limit minus what is in flight; 0 while a caller waits, or while more is in flight than the limit.
+    /// The limit minus what is in flight; 0 while a caller waits, while more is in flight than the limit, or until the
+    /// next turn: see plan::spacing.
     std::size_t available_permits() const noexcept { return state_->available(); }
 
     /// How many tasks are admitted and not done, without the long-lived ones.

@@ -17,6 +17,7 @@ namespace flowguard {
 /// What flow_guard::stats() returns. Every call is counted, but the values are not all of the same instant.
 struct guard_stats {
     std::size_t limit = 0;
+    duration spacing{}; ///< of admissions, if the limit is below one: see plan::spacing; 0: none
     const char* limit_reason = ""; ///< why the limit is that, as in limit_decision; a string that is never destroyed
     std::size_t available_permits = 0;
     std::size_t in_flight = 0;

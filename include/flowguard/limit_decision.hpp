@@ -21,6 +21,7 @@ struct limit_decision {
     std::size_t before = 0; ///< the limit of the window
     std::size_t limit = 0;  ///< the new limit; for a probe, the limit after it
     std::size_t probe = 0;    ///< the limit of the probe that comes first; 0 if there is none
+    duration spacing{};       ///< with the new limit: see plan::spacing; 0: none
     const char* reason = ""; ///< the strategy's `reason()`, if it has one
 
     // The window that the strategy was asked about.
@@ -33,18 +34,21 @@ struct limit_decision {
 };
 
 /// One line: "12.345 s: 20 -> 40, quick start; 100 samples, 0 dropped, 0 ignored, 19.2 in flight, RTT 10.100 ms,
-/// baseline 10.000 ms".
+/// baseline 10.000 ms". A limit below one reads "1 every 25.000 ms".
 inline std::string to_string(const limit_decision& d) {
     const auto milliseconds = [](duration t) { return static_cast<double>(t.count()) * 1e-6; };
     std::array<char, 320> text{};
     std::array<char, 48> probe{};
     if (d.probe != 0)
         std::snprintf(probe.data(), probe.size(), " after a probe to %zu", d.probe);
+    std::array<char, 48> spacing{};
+    if (d.spacing > duration{})
+        std::snprintf(spacing.data(), spacing.size(), " every %.3f ms", milliseconds(d.spacing));
     std::snprintf(text.data(), text.size(),
-                  "%.3f s: %zu -> %zu%s, %s; %zu samples, %zu dropped, %zu ignored, %.1f in flight, RTT %.3f ms, "
+                  "%.3f s: %zu -> %zu%s%s, %s; %zu samples, %zu dropped, %zu ignored, %.1f in flight, RTT %.3f ms, "
                   "baseline %.3f ms",
-                  milliseconds(d.at) * 1e-3, d.before, d.limit, probe.data(), d.reason, d.samples, d.dropped, d.ignored,
-                  d.mean_in_flight, milliseconds(d.mean_rtt), milliseconds(d.baseline_rtt));
+                  milliseconds(d.at) * 1e-3, d.before, d.limit, spacing.data(), probe.data(), d.reason, d.samples,
+                  d.dropped, d.ignored, d.mean_in_flight, milliseconds(d.mean_rtt), milliseconds(d.baseline_rtt));
     return text.data();
 }
 

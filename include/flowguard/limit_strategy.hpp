@@ -13,6 +13,17 @@
 
 namespace flowguard {
 
+/// A probe that begins at an instant, without a question to the strategy: see plan::scheduled.
+struct scheduled_probe {
+    duration begins_in{}; ///< from now; 0: there is no such probe
+    std::size_t limit = 0; ///< as in plan
+    std::size_t admissions = 0; ///< as in plan
+    duration within{}; ///< as in plan
+    duration spacing{}; ///< as in plan
+
+    friend constexpr bool operator==(const scheduled_probe&, const scheduled_probe&) = default;
+};
+
 /// What a strategy wants next. A plain limit converts to a plan.
 struct plan {
     std::size_t limit = 0; ///< from now on; clamped to [1, max_limit]
@@ -33,6 +44,23 @@ struct plan {
     /// perhaps none: see window::admitted. 0 leaves the bound to the guard: ten times what `admissions` should take by
     /// the 90th percentile of the RTTs in the window before, and at least a second. duration::max() means no bound.
     duration within{};
+
+    /// The least mean time between two admissions while `limit` is 1; 0: none. A limit of one with a spacing is a limit
+    /// below one: on average, RTT ÷ spacing requests are in flight. After an admission, the next one has its *turn*
+    /// 0.5 to 1.5 spacings later, at random, so that guards of one server do not fall in step. A call before its turn
+    /// waits, or is shed, as if a permit were missing. A call that is late, by a spacing at most, does not delay the
+    /// turns after it. Has no effect for a higher limit.
+    duration spacing{};
+
+    /// The spacing that goes with `then`; only for a probe.
+    duration then_spacing{};
+
+    /// A probe that begins at an instant, so that several guards of one server can probe together. If the window is
+    /// still open when `begins_in` has passed, the next admission *discards* it: its calls are no samples any more, and
+    /// end as usual. The limit and the spacing are lowered for the probe, and come back after it. The strategy is asked
+    /// again when the probe's window is closed. If this window is closed before that instant, the strategy is asked as
+    /// usual, and plans again. Has no effect in a plan that is a probe itself. See window::closed_at.
+    scheduled_probe scheduled{};
 
     constexpr plan(std::size_t new_limit) noexcept : limit(new_limit) {} // NOLINT(google-explicit-constructor)
     constexpr plan(std::size_t new_limit, std::size_t next_admissions, std::size_t limit_after = 0,
@@ -59,8 +87,9 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// *Requirements.* Movable. `current_limit()` is the limit before any window, in [1, max_limit].
 /// `update(w)` returns a new limit, or a `plan`.
 ///
-/// A strategy may have two more members. `duration baseline() const` is the RTT without queueing, for guard_stats.
-/// `const char* reason() const` is a string that is never destroyed, for limit_decision.
+/// A strategy may have three more members. `duration baseline() const` is the RTT without queueing, for guard_stats.
+/// `const char* reason() const` is a string that is never destroyed, for limit_decision. `plan first_plan() const` is
+/// the plan before any window; without it, that is `plan{current_limit()}`. It is called once, when the guard is made.
 ///
 /// *Thread safety.* None is needed. Each call happens before the next one, though not always on the same thread.
 ///

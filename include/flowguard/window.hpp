@@ -66,6 +66,14 @@ struct window {
     std::size_t max_in_flight = 0; ///< the most permits held at an admission of the cohort, its own included
     double mean_in_flight = 0; ///< by Little's law: rate of admission × mean time in flight
 
+    duration spacing{}; ///< that of the plan under which the cohort was admitted; 0 if it had none: see plan::spacing
+
+    /// When the window was closed: the time since the epoch of a clock that hosts share. That is
+    /// std::chrono::system_clock if the guard's Clock is std::chrono::steady_clock, `Clock::shared_clock` if the Clock
+    /// names one, and otherwise the Clock itself. Guards that plan probes for the same instants of that clock probe
+    /// together: see plan::scheduled.
+    duration closed_at{};
+
     duration length{}; ///< from opening to closing
     duration admitting{}; ///< from the first admission of the cohort to its last
 };

@@ -61,7 +61,7 @@ weaken windows $window relaxed 'static_cast<std::int64_t>(o.size)), std::memory_
 weaken windows $window relaxed 'slots_.fetch_sub(1, std::memory_order_acquire'
 weaken windows $window acquire 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
 weaken windows $window release 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
-weaken windows $window relaxed 'state_.store(generation * generation_unit | o.size, std::memory_order_release'
+weaken windows $window relaxed 'state_.exchange(generation * generation_unit | o.size, std::memory_order_release'
 weaken windows $window relaxed 'last_at_.store(now.count(), std::memory_order_release'
 weaken windows $window relaxed 'std::uint64_t found = slots_.load(std::memory_order_acquire'
 weaken windows $window relaxed 'ends_at_.store(unsettled, std::memory_order_release'

@@ -92,6 +92,20 @@ FLOWGUARD_DETAIL_VISIBLE std::chrono::nanoseconds time_now() noexcept {
 template <class Clock>
 using measuring_clock = std::conditional_t<Clock::is_steady, Clock, std::chrono::steady_clock>;
 
+// The clock whose time is the same on all hosts, more or less: the clock itself, unless it counts from the start of its
+// host, as steady_clock does. A clock may name another one.
+template <class Clock>
+struct shared_clock {
+    using type = std::conditional_t<std::is_same_v<Clock, std::chrono::steady_clock>, std::chrono::system_clock, Clock>;
+};
+template <class Clock>
+    requires requires { typename Clock::shared_clock; }
+struct shared_clock<Clock> {
+    using type = typename Clock::shared_clock;
+};
+template <class Clock>
+using shared_clock_of = typename shared_clock<Clock>::type;
+
 } // namespace flowguard::detail
 
 #endif

@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -25,6 +27,7 @@
 #include "flowguard/detail/control/kind_rtts.hpp"
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
+#include "flowguard/detail/control/turns.hpp"
 #include "flowguard/detail/control/window_size.hpp"
 #include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
@@ -54,7 +57,8 @@ struct membership {
 // and lives as long.
 //
 // One window is open at a time. The thread that closes it, the *closer*, is the only one to touch the strategy and the
-// unused windows, until it opens the next one. The window itself makes one thread the closer.
+// unused windows, until it opens the next one. The window itself makes one thread the closer. A thread that discards a
+// window, since a scheduled probe is due, is its closer, too; but it does not ask the strategy.
 //
 // *Windows* come from a pool that is made with the guard. A window that was closed early is not opened again until its
 // stragglers have left. If all windows have stragglers, the one that was closed first is opened again; its stragglers
@@ -71,15 +75,21 @@ struct membership {
 //   - A full window is closed by its last member, or, once a member is done and the others straggle, by the next
 //     admission. If no member is done, or no call is admitted, the limit stays as it is.
 //   - If calls that never end hold all permits of an ordinary limit, no other call is admitted until one of them ends.
+//   - If a plan has a spacing, the semaphore is barred until the next turn. look() ends that, as it ends a probe: any
+//     call that fails to get a permit looks, and so does the timer for callers that wait. See turns.
+//   - A scheduled probe begins with an admission. Without demand there is nothing to probe.
 template <class Strategy, class Clock>
 class limit_loop {
 public:
     limit_loop(semaphore_state& semaphore, Strategy strategy, guard_options& options)
         : semaphore_(semaphore),
+          turns_(semaphore),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
           control_(std::in_place, std::move(strategy), check_range("guard_options::trace", options.trace, 0, 1'000'000),
                    std::move(options.on_decision)) {
-        open(windows_.front(), plan(semaphore_.limit()), semaphore_.limit(), window{});
+        const plan first = first_plan();
+        set_limit(first);
+        open(windows_.front(), first, now());
     }
 
     // Called when the guard is destroyed: destroys the strategy and the observer of decisions. If another thread is
@@ -89,19 +99,21 @@ public:
         control_.retire();
     }
 
-    // Ends a probe that has lasted for plan::within. Returns true if this call ended it, and so raised the limit. Any
-    // thread may call it at any time. It calls no observer. If there is no probe, it only loads atomics.
+    // Ends a probe that has lasted for plan::within, and the wait for a turn that has come. Returns true if this call
+    // did so, and permits may be free now. Any thread may call it at any time. It calls no observer. If there is no
+    // probe and no turn, it only loads atomics.
     bool look() noexcept {
         sample_window& w = *current_.load(std::memory_order_acquire);
-        return w.needs_a_look() && end_if_overdue(w, now());
+        if (!w.needs_a_look() && !turns_.is_pending())
+            return false;
+        return look_at(w, now());
     }
 
-    // Called by the queue's owner, through the first waiter: starts a timer on that waiter's executor, which ends the
-    // probe as look() does. Throws what a timer throws.
+    // Called by the queue's owner, through the first waiter: starts a timer on that waiter's executor, which looks as
+    // look() does. Throws what a timer throws.
     template <class Executor>
     void watch(const Executor& executor) {
-        const sample_window& w = *current_.load(std::memory_order_acquire);
-        if (const auto left = w.time_left(now()))
+        if (const auto left = time_left())
             watch_.start<measuring>(executor,
                                     after<measuring>(saturated_cast<typename measuring::duration>(*left)).time,
                                     end_of_watch(*this));
@@ -115,9 +127,10 @@ public:
             probe_watch::prepare<Clock>(executor); // for deadlines of later waits
     }
 
-    // Called in place of watch() if no timer can be had: ends the probe at once, since nothing else might ever end it.
+    // Called in place of watch() if no timer can be had: ends the probe, or the wait for a turn, at once, since nothing
+    // else might ever end it.
     void watch_in_vain() noexcept {
-        end_if_overdue(*current_.load(std::memory_order_acquire), std::chrono::nanoseconds::max());
+        look_at(*current_.load(std::memory_order_acquire), std::chrono::nanoseconds::max());
     }
 
     // Called for a call that has got its permit. It may call the observer of decisions, which may destroy the guard.
@@ -127,11 +140,13 @@ public:
         m.admitted_at = now();
         if (current_.load(std::memory_order_acquire)->needs_a_look())
             settle_if_overdue(m.admitted_at);
+        if (m.admitted_at.count() >= acts_from_.load(std::memory_order_relaxed) && !act(m.admitted_at))
+            return m;
         sample_window& w = *current_.load(std::memory_order_acquire); // sees what the closer did before
         switch (w.enter(m.admitted_at, semaphore_.in_flight(), m.low, m.generation)) {
         case sample_window::entry::last:
-            if (const std::size_t after = w.limit_after(); after != 0)
-                semaphore_.set_limit(after); // before the window can be closed: later it could replace a newer limit
+            if (w.limit_after() != 0)
+                end_probe(w); // before the window can be closed: later it could replace a newer limit
             w.fill(m.admitted_at);
             [[fallthrough]];
         case sample_window::entry::member:
@@ -175,6 +190,7 @@ public:
 
     // Fills in its part of the stats.
     void report(guard_stats& s) const noexcept {
+        s.spacing = turns_.spacing();
         s.limit_reason = reason_.load(std::memory_order_relaxed);
         s.windows = updates_.load(std::memory_order_relaxed);
         s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
@@ -187,7 +203,7 @@ private:
     using measuring = measuring_clock<Clock>;
 
     // The handler of a watch's timer: called when the timer has expired, or its context is being destroyed. If a probe
-    // goes on, because it is a later one or the clock was set, another waiter must watch.
+    // goes on, or a turn is pending, because it is a later one or the clock was set, another waiter must watch.
     class end_of_watch {
     public:
         explicit end_of_watch(limit_loop& loop) noexcept : loop_(&loop) { loop.semaphore_.add_reference(); }
@@ -205,8 +221,22 @@ private:
     };
 
     void look_or_watch() noexcept {
-        if (!look() && current_.load(std::memory_order_acquire)->time_left(now()))
+        look();
+        if (time_left())
             semaphore_.want_watch();
+    }
+
+    // The time until look() may have something to do; empty if there is no probe with a bound, and no turn.
+    std::optional<std::chrono::nanoseconds> time_left() const noexcept {
+        const auto at = now();
+        const auto bound = current_.load(std::memory_order_acquire)->time_left(at);
+        const auto turn = turns_.time_left(at);
+        return bound && turn ? std::min(bound, turn) : bound ? bound : turn;
+    }
+
+    bool look_at(sample_window& w, std::chrono::nanoseconds at) noexcept {
+        const bool probe_ended = w.needs_a_look() && end_if_overdue(w, at);
+        return turns_.end_if_due(at) || probe_ended;
     }
 
     static std::chrono::nanoseconds now() noexcept { return time_now<measuring>(); }
@@ -214,9 +244,41 @@ private:
     bool end_if_overdue(sample_window& w, std::chrono::nanoseconds at) noexcept {
         if (semaphore_.is_orphaned() || !w.end_if_overdue(at))
             return false;
-        semaphore_.set_limit(w.limit_after()); // before the window can be closed
+        end_probe(w); // before the window can be closed
         w.leave_to_settle();
         return true;
+    }
+
+    // Sets the limit and the spacing that follow a probe. Called by the thread that took the last slots of its window,
+    // before the window can be closed.
+    void end_probe(const sample_window& w) noexcept {
+        turns_.set_limit(w.limit_after(), w.spacing_after());
+        acts_from_.store(w.spacing_after() > duration{} ? at_once : never, std::memory_order_relaxed);
+    }
+
+    // What an admission does besides, under a plan with a spacing or a scheduled probe. Returns false if the call must
+    // not be a member of the window.
+    bool act(std::chrono::nanoseconds at) noexcept {
+        sample_window& w = *current_.load(std::memory_order_acquire);
+        // The call has begun a probe. It is a member only if no more is in flight than in the probe.
+        bool is_member = true;
+        if (!semaphore_.is_orphaned() && w.discard_if_due(at)) {
+            begin_scheduled(w, at);
+            is_member = semaphore_.in_flight() <= semaphore_.limit();
+        }
+        if (turns_.begin(at))
+            semaphore_.want_watch();
+        return is_member;
+    }
+
+    // Begins the scheduled probe of the plan in force. Called by the thread that discarded the window.
+    void begin_scheduled(sample_window& discarded, std::chrono::nanoseconds at) noexcept {
+        const scheduled_probe& scheduled = in_force_.scheduled;
+        plan probe(scheduled.limit, scheduled.admissions, limit_of(in_force_), scheduled.within);
+        probe.spacing = scheduled.spacing;
+        probe.then_spacing = in_force_.spacing;
+        set_limit(probe);
+        open_after(discarded, probe, at);
     }
 
     // Like look(), but also settles the window, and closes it if no member is left. The caller holds a reference,
@@ -230,10 +292,12 @@ private:
     // For successes, if there are kinds. It is apart from record(), so that the compiler inlines that one.
     void record_kind(const membership& m, std::chrono::nanoseconds done_at) noexcept {
         const auto rtt = saturated_difference(done_at, m.admitted_at);
-        if (!m.window->is_open(m.generation))
+        if (m.window->is_open(m.generation)) {
+            if (m.kind != 0)
+                m.window->succeed_of_kind(rtt, m.low, m.kind);
+        } else if (!m.window->is_discarded(m.generation)) {
             kinds_.see_straggler(m.kind, rtt);
-        else if (m.kind != 0)
-            m.window->succeed_of_kind(rtt, m.low, m.kind);
+        }
     }
 
     void record(const membership& m, outcome how, std::chrono::nanoseconds done_at) noexcept {
@@ -270,6 +334,7 @@ private:
             return;
         window w;
         closed.summarize(at, w);
+        w.closed_at = saturated_cast<duration>(shared_clock_of<Clock>::now().time_since_epoch());
         const plan next = c->strategy.update(std::as_const(w));
         const std::uint64_t number = updates_.load(std::memory_order_relaxed) + 1;
         updates_.store(number, std::memory_order_relaxed);
@@ -281,16 +346,34 @@ private:
         const limit_decision decision = decision_on(std::as_const(c->strategy), w, next);
         c->trace.add(decision);
         reason_.store(decision.reason, std::memory_order_relaxed);
-        const std::size_t limit = std::clamp<std::size_t>(next.limit, 1, max_limit);
-        semaphore_.set_limit(next.then == 0 ? limit : probe_limit(limit, next.then));
+        remember(w, next);
+        set_limit(next);
         if (c->on_decision)
             call_observer(c->on_decision, decision); // before the next window is opened, so one at a time
-        closed_as_[index_of(closed)] = number;
         if (closed.limit_after() != 0)
             watch_.cancel();
-        open(unused_window(closed), next, limit, w);
-        if (next.then != 0)
-            semaphore_.want_watch();
+        open_after(closed, next, at);
+    }
+
+    plan first_plan() const noexcept {
+        if constexpr (requires(const Strategy& s) { plan{s.first_plan()}; })
+            if (const auto c = control_.enter())
+                return std::as_const(c->strategy).first_plan();
+        return {semaphore_.limit()};
+    }
+
+    static std::size_t limit_of(const plan& p) noexcept { return std::clamp<std::size_t>(p.limit, 1, max_limit); }
+
+    // The spacing of admissions under a plan, and under the limit after it.
+    static duration spacing_of(const plan& p) noexcept {
+        return limit_of(p) == 1 ? std::max(p.spacing, duration{}) : duration{};
+    }
+    static duration spacing_after(const plan& p) noexcept {
+        return p.then == 1 ? std::max(p.then_spacing, duration{}) : duration{};
+    }
+
+    void set_limit(const plan& next) noexcept {
+        turns_.set_limit(next.then == 0 ? limit_of(next) : probe_limit(limit_of(next), next.then), spacing_of(next));
     }
 
     // The limit of a probe. It is raised by the permits that long-running calls hold, so that they cannot hold all of
@@ -310,7 +393,8 @@ private:
         limit_decision d{.at = saturated_cast<duration>(Clock::now().time_since_epoch()),
                          .before = w.limit,
                          .limit = std::clamp<std::size_t>(next.then != 0 ? next.then : next.limit, 1, max_limit),
-                         .probe = next.then != 0 ? std::clamp<std::size_t>(next.limit, 1, max_limit) : 0,
+                         .probe = next.then != 0 ? limit_of(next) : 0,
+                         .spacing = next.then != 0 ? spacing_after(next) : spacing_of(next),
                          .samples = w.all.samples,
                          .dropped = w.dropped,
                          .ignored = w.ignored,
@@ -338,37 +422,63 @@ private:
         return static_cast<std::size_t>(&w - windows_.data());
     }
 
-    void open(sample_window& w, const plan& next, std::size_t limit, const window& before) noexcept {
+    // Notes what later windows need of one that was closed, and of the plan that follows it.
+    void remember(const window& closed, const plan& next) noexcept {
+        if (closed.all.samples > 0)
+            expected_rtt_ = closed.all.mean;
+        kinds_.see(closed.all);
+        turns_.stir(closed.all.mean.count());
+        ignored_times_ = static_cast<double>(closed.admitted) /
+                         static_cast<double>(std::max<std::size_t>(telling_members(closed), 1));
+        if (next.then != 0 || next.scheduled.begins_in > duration{})
+            usual_rtt_ = closed.all.quantile(0.9);
+    }
+
+    // Opens the next window. If a probe has begun, or a turn is pending, a waiter must watch: the watch of the window
+    // before may have been cancelled.
+    void open_after(sample_window& closed, const plan& next, std::chrono::nanoseconds at) noexcept {
+        closed_as_[index_of(closed)] = ++closings_;
+        open(unused_window(closed), next, at);
+        if (next.then != 0 || turns_.is_pending())
+            semaphore_.want_watch();
+    }
+
+    // `at` is when the plan was made.
+    void open(sample_window& w, const plan& next, std::chrono::nanoseconds at) noexcept {
+        const std::size_t limit = limit_of(next);
         // Small if the limit is low, because a window takes longest then.
         const std::size_t usual = window_size(std::min(min_window_, 10 * limit), limit);
-        const std::size_t size =
-            with_ignored(next.admissions != 0 ? std::min(next.admissions, max_limit) : usual, before);
-        if (before.all.samples > 0)
-            expected_rtt_ = before.all.mean;
-        kinds_.see(before.all);
+        const std::size_t size = with_ignored(next.admissions != 0 ? std::min(next.admissions, max_limit) : usual);
+        in_force_ = next;
         sample_window::opening o{.size = size,
                                  .limit = limit,
                                  .long_running = long_running(),
                                  .expected_rtt = expected_rtt_,
-                                 .slowest_kind = kinds_.slowest()};
+                                 .slowest_kind = kinds_.slowest(),
+                                 .spacing = spacing_of(next)};
         if (next.then != 0) {
             o.limit_after = std::min(next.then, max_limit);
-            o.within = next.within > duration{} ? next.within : usual_bound(size, limit, before.all.quantile(0.9));
+            o.spacing_after = spacing_after(next);
+            o.within =
+                next.within > duration{} ? next.within : usual_bound(size, limit, std::max(usual_rtt_, o.spacing));
         } else {
             o.limit -= std::min(o.long_running, limit - 1); // not for a probe, whose limit was raised by as many
+            if (next.scheduled.begins_in > duration{})
+                o.discard_at = saturated_sum(at, next.scheduled.begins_in);
         }
+        acts_from_.store(o.spacing > duration{} ? at_once : o.discard_at.count(), std::memory_order_relaxed);
         // Open the window before publishing it: until then no thread finds a slot in it. Release: a thread that finds
         // it sees what the closer did.
-        w.open(o, now());
+        if (const std::size_t stragglers = w.open(o, now()); stragglers != 0)
+            long_running_.fetch_add(static_cast<std::int64_t>(stragglers), std::memory_order_relaxed);
         current_.store(&w, std::memory_order_release);
     }
 
     // Calls that are ignored tell a strategy nothing. So the window is larger by their share of the window before, up
     // to twenty times.
-    static std::size_t with_ignored(std::size_t size, const window& before) noexcept {
-        const double times = static_cast<double>(before.admitted) /
-                             static_cast<double>(std::max<std::size_t>(telling_members(before), 1));
-        return std::min(static_cast<std::size_t>(static_cast<double>(size) * std::clamp(times, 1.0, 20.0)), max_limit);
+    std::size_t with_ignored(std::size_t size) const noexcept {
+        const double times = std::clamp(ignored_times_, 1.0, 20.0);
+        return std::min(static_cast<std::size_t>(static_cast<double>(size) * times), max_limit);
     }
 
     // The bound of a probe whose plan leaves it to the guard: see plan::within.
@@ -392,14 +502,25 @@ private:
     // stragglers was closed some windows ago: see sample_window.
     static constexpr std::size_t pool = 4;
 
+    // Values of acts_from_.
+    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+    static constexpr std::int64_t at_once = std::numeric_limits<std::int64_t>::min();
+
     semaphore_state& semaphore_;
+    turns turns_;
     const std::size_t min_window_;
     mutable retirable<control> control_;
     std::array<sample_window, pool> windows_;
-    duration expected_rtt_{}; // of the latest window that had a success; the closer's
+    // The next six are for the closer.
+    plan in_force_{1};
+    duration expected_rtt_{}; // of the latest window that had a success
+    duration usual_rtt_{}; // the 90th percentile of the latest window before a plan with a probe
+    double ignored_times_ = 1; // of the latest window: its members for each that was not ignored
+    std::uint64_t closings_ = 0;
+    std::array<std::uint64_t, pool> closed_as_{}; // the number of the closing that closed each one last
     kind_rtts kinds_;
-    std::array<std::uint64_t, pool> closed_as_{}; // the number of the update that closed each one last; for the closer
     std::atomic<sample_window*> current_{nullptr};
+    std::atomic<std::int64_t> acts_from_{never}; // admissions from this time on have more to do: see act()
     probe_watch watch_;
     std::atomic<std::int64_t> long_running_{0};
     std::atomic<std::uint64_t> updates_{0};

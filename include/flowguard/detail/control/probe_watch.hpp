@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_CONTROL_PROBE_WATCH_HPP
 #define FLOWGUARD_DETAIL_CONTROL_PROBE_WATCH_HPP
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -16,11 +17,12 @@
 namespace flowguard::detail {
 
 // A timer that looks at a probe when its time is over, in case no call does: all calls in flight hang, all others wait,
-// and no new one arrives. The timer runs on the executor of a waiting caller. The context of that executor does not run
-// out of work until the time is over, or the probe ends.
+// and no new one arrives. It looks in the same way at the turn of the next admission: see plan::spacing. The timer runs
+// on the executor of a waiting caller. The context of that executor does not run out of work until the time is over, or
+// the probe ends.
 //
 // *Thread safety.* All members but the constructor and the destructor: safe. A lock is held while a timer is started or
-// destroyed, which takes a lock of Asio's as well. That happens once or twice in a probe.
+// destroyed, which takes a lock of Asio's as well. That happens once or twice in a probe, or for a turn.
 class probe_watch {
 public:
     probe_watch() = default;
@@ -35,18 +37,22 @@ public:
         timer_of<Clock, Executor>{executor};
     }
 
-    // Starts a timer, unless there is one. `on_end()` is called once, when the time is over or the timer's context is
-    // destroyed, unless the timer is cancelled before. What `on_end` owns keeps *this alive. Throws what a timer
-    // throws, such as std::bad_alloc; no timer was started then.
+    // Starts a timer, unless there is one that ends no later; a timer that ends later is cancelled. `on_end()` is
+    // called once, when the time is over or the timer's context is destroyed, unless the timer is cancelled before.
+    // What `on_end` owns keeps *this alive. Throws what a timer throws, such as std::bad_alloc; no timer was started
+    // then.
     template <class Clock, class Executor, class F>
     void start(const Executor& executor, typename Clock::time_point end, F on_end) {
         const std::lock_guard lock(mutex_);
-        if (timer_ != nullptr)
+        // Seconds in floating point, because the times of any clock fit. The error is no more than a timer's.
+        const std::chrono::duration<double> ends_at = end.time_since_epoch();
+        if (timer_ != nullptr && ends_at_ <= ends_at)
             return;
         auto timer = std::make_shared<timer_of<Clock, Executor>>(executor, end);
         timer->async_wait(expiry<F>(*this, number_ + 1, std::move(on_end)));
         timer_ = std::move(timer);
         context_ = context_of(executor);
+        ends_at_ = ends_at;
         ++number_;
     }
 
@@ -106,7 +112,8 @@ private:
 
     std::recursive_mutex mutex_; // recursive: a start() that fails destroys the handler while it holds the lock
     std::shared_ptr<void> timer_;
-    asio::execution_context* context_ = nullptr; // of the latest timer, as is the number
+    asio::execution_context* context_ = nullptr; // of the latest timer, as are the end and the number
+    std::chrono::duration<double> ends_at_{};
     std::uint64_t number_ = 0;
 };
 

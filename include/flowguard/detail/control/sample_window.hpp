@@ -28,12 +28,13 @@ namespace flowguard::detail {
 //
 // *Early ends.* When members take far too long, another thread may close the window before they are done
 // (close_if_straggling). If the slots of a bounded window are not all taken in time, another thread may take the
-// remaining ones (end_if_overdue); the window is then smaller by that many.
+// remaining ones (end_if_overdue); the window is then smaller by that many. If the window is still open at an instant
+// that was set for it, another thread may discard it (discard_if_due); then it is closed, and nobody reads it.
 //
 // *Generations.* A window may be opened again as soon as it is closed, even while *stragglers* have not left: members
 // without which it was closed. Each opening has a number, its *generation*. Members carry it, and leave only the
 // opening that they belong to. So the count of members is exact. A straggler records nothing, because it was counted
-// as unfinished when the window was closed.
+// as unfinished when the window was closed. Nor does a member of a window that was discarded.
 //
 // Memory orders. The store to `slots_` publishes what open() wrote, and each member acquires it by taking a slot. A
 // member publishes what it has recorded by leaving, a release, and the last member to leave acquires it. All other
@@ -66,12 +67,19 @@ public:
         time expected_rtt{}; // of earlier windows; 0: not known
         time slowest_kind{}; // RTT of the slowest kind, if there are several; 0: there are not
         time within = unbounded; // when it is over, another thread may take the remaining slots
+        time spacing{}; // of admissions; 0: none
+        time spacing_after{}; // with limit_after
+        time discard_at = time::max(); // from then on, another thread may discard the window; not if it is bounded
     };
 
-    // Called by the thread that closed the window before this one, or before this one is shared.
-    void open(const opening& o, time now) noexcept {
+    // Called by the thread that closed the window before this one, or before this one is shared. If this window was
+    // discarded and has members that have not left, returns how many: they are stragglers from now on.
+    std::size_t open(const opening& o, time now) noexcept {
         limit_ = o.limit;
         limit_after_ = o.limit_after;
+        spacing_ = o.spacing;
+        spacing_after_ = o.spacing_after;
+        discard_at_.store(o.discard_at.count(), std::memory_order_relaxed);
         opened_at_ = now;
         stragglers_ = 0;
         within_.store(o.within.count(), std::memory_order_relaxed);
@@ -98,8 +106,10 @@ public:
                 t.reset();
         }
         const std::uint32_t generation = next(generation_of(state_.load(std::memory_order_relaxed)));
-        state_.store(generation * generation_unit | o.size, std::memory_order_release);
+        // An exchange: a member that leaves a discarded window counts either there, or among the stragglers.
+        const std::uint64_t before = state_.exchange(generation * generation_unit | o.size, std::memory_order_release);
         slots_.store(slots(generation, static_cast<std::int64_t>(o.size)), std::memory_order_release);
+        return (before & discarded_bit) != 0 ? static_cast<std::size_t>(before & members_mask) : 0;
     }
 
     // Enters a request at its admission. `in_flight` is the number of permits held, its own and those of long-running
@@ -184,6 +194,12 @@ public:
         return (state_.load(std::memory_order_relaxed) & ~members_mask) == generation * generation_unit;
     }
 
+    // Whether the window was discarded with a member of that generation, and was not opened again.
+    bool is_discarded(std::uint32_t generation) const noexcept {
+        const std::uint64_t state = state_.load(std::memory_order_relaxed);
+        return generation_of(state) == generation && (state & discarded_bit) != 0;
+    }
+
     void succeed(time rtt, bool low) noexcept { successes_[low ? 1 : 0].add(within_reach(rtt)); }
 
     // Called besides, for a success of another kind than 0. Kind 0 is the rest, so that it costs nothing.
@@ -210,7 +226,7 @@ public:
                 return leaving::straggler;
         } while (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel, std::memory_order_relaxed));
         if ((state & closed_bit) != 0)
-            return leaving::straggler;
+            return (state & discarded_bit) != 0 ? leaving::one_of_many : leaving::straggler;
         return (state & members_mask) == 1 ? leaving::last : leaving::one_of_many;
     }
 
@@ -260,16 +276,53 @@ public:
         return 0;
     }
 
+    // Closes the window if opening::discard_at has come: nobody reads it, and its members only leave. Returns true to
+    // one caller, which then is the thread that closed the window. Fails if the window is closed, and while the last
+    // slot is taken and fill() was not called: a later call may succeed.
+    [[nodiscard]] bool discard_if_due(time now) noexcept {
+        // Acquire: what is read next belongs to this opening, or a step below fails. The thread that discards the
+        // window sees what the one did that opened it.
+        std::uint64_t found = state_.load(std::memory_order_acquire);
+        const std::uint64_t this_one = found & ~members_mask;
+        const std::int64_t due = discard_at_.load(std::memory_order_relaxed);
+        if ((found & closed_bit) != 0 || due == never || now.count() < due)
+            return false;
+        // Take the remaining slots, so that no call enters. They count as members until the window is closed. So if
+        // there are any, only this thread can close it: the last member does not leave, and fill() is not called.
+        std::uint64_t free = slots_.load(std::memory_order_relaxed);
+        std::uint64_t taken = 0;
+        do {
+            if (generation_of_slots(free) != generation_of(found))
+                return false; // the window is being opened
+            if (count_of(free) <= 0) {
+                if (last_at_.load(std::memory_order_acquire) == not_yet) // pairs with fill()
+                    return false;
+                taken = 0;
+                break;
+            }
+            taken = static_cast<std::uint64_t>(count_of(free));
+        } while (!slots_.compare_exchange_weak(free, slots(generation_of_slots(free), 0), std::memory_order_relaxed,
+                                               std::memory_order_relaxed));
+        // Relaxed: this thread reads nothing that members recorded. Opening the next window publishes what it does.
+        while ((found & ~members_mask) == this_one && (found & members_mask) != 0)
+            if (state_.compare_exchange_weak(found, (found - taken) | closed_bit | discarded_bit,
+                                             std::memory_order_relaxed, std::memory_order_relaxed))
+                return true;
+        return false;
+    }
+
     // For the thread that opens the next window: whether every member has left this one.
     bool is_left() const noexcept { return (state_.load(std::memory_order_acquire) & members_mask) == 0; }
 
     std::size_t limit_after() const noexcept { return limit_after_; }
+    time spacing_after() const noexcept { return spacing_after_; }
 
     // Called by the thread that closed it. Members that had not left when it was closed are unfinished, and held their
     // permits at least until now.
     void summarize(time now, window& w) const noexcept {
         w.admitted = static_cast<std::size_t>(members_at_most());
         w.limit = limit_;
+        w.spacing = spacing_;
         w.length = std::max(saturated_difference(now, opened_at_), time{});
         const time last{last_at_.load(std::memory_order_relaxed)};
         if (const std::int64_t first = first_at_.load(std::memory_order_relaxed); first != not_yet)
@@ -309,16 +362,17 @@ private:
     static constexpr std::int64_t never = INT64_MAX;
     static constexpr std::int64_t unsettled = INT64_MIN;
     static constexpr std::uint64_t members_mask = (std::uint64_t{1} << 32) - 1;
-    static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 32; // closed before all had left
-    static constexpr std::uint64_t generation_unit = std::uint64_t{1} << 33;
-    static constexpr std::uint32_t most_generations = std::uint32_t{1} << 31;
+    static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 32; // closed before all had left, or discarded
+    static constexpr std::uint64_t discarded_bit = std::uint64_t{1} << 33;
+    static constexpr std::uint64_t generation_unit = std::uint64_t{1} << 34;
+    static constexpr std::uint32_t most_generations = std::uint32_t{1} << 30;
     static constexpr std::int64_t no_slots = std::int64_t{1} << 31; // so that calls that come too late borrow no bit
     static constexpr time longest_rtt{std::int64_t{1} << 42}; // 73 minutes, where the histogram ends
 
     static std::uint32_t generation_of(std::uint64_t state) noexcept {
         return static_cast<std::uint32_t>(state / generation_unit);
     }
-    // Wraps around after 2³¹ openings: no straggler stays that long.
+    // Wraps around after 2³⁰ openings: no straggler stays that long.
     static std::uint32_t next(std::uint32_t generation) noexcept { return (generation + 1) % most_generations; }
 
     static std::uint64_t slots(std::uint32_t generation, std::int64_t count) noexcept {
@@ -452,7 +506,7 @@ private:
 
     // Bits 0..31: no_slots, plus the remaining slots, minus the calls that came too late. Above: the generation.
     std::atomic<std::uint64_t> slots_{static_cast<std::uint64_t>(no_slots)};
-    // Bits 0..31: members that have not left yet. Bit 32: closed early. Above: the generation.
+    // Bits 0..31: members that have not left yet. Bit 32: closed early. Bit 33: discarded. Above: the generation.
     std::atomic<std::uint64_t> state_{0};
     std::atomic<std::int64_t> size_{0};
     std::atomic<std::int64_t> untaken_{0}; // slots that end_if_overdue() took
@@ -468,6 +522,9 @@ private:
     std::atomic<std::int64_t> slowest_kind_{0};
     std::size_t limit_ = 0;
     std::size_t limit_after_ = 0;
+    time spacing_{};
+    time spacing_after_{};
+    std::atomic<std::int64_t> discard_at_{never};
     time opened_at_{};
     std::size_t stragglers_ = 0; // when it was closed early; for the thread that closed it
     std::atomic<std::int64_t> ignored_{0};

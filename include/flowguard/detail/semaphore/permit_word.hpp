@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace flowguard::detail {
 
@@ -27,6 +28,9 @@ namespace flowguard::detail {
 // one store, and reading what is in flight is one load. If the limit is lower than what is held, the difference is
 // *debt*, which releases pay off.
 //
+// The limit's highest bit says that the word is *barred*: no permit is taken, whatever the limit, until unbar() or
+// set_limit_and_refer(). The bit makes the limit negative, so that takes need no look at it.
+//
 // Memory orders. A thread that takes a permit must see what the permit's last holder did: takes are acquire, releases
 // of permits are release. The thread that drops the last reference destroys the state, and must see every other party's
 // last use of it: drops are acquire and release. Adding a reference publishes nothing and is relaxed.
@@ -38,7 +42,7 @@ public:
         too_many // nothing was changed: more than `most` permits would be available
     };
 
-    explicit permit_word(std::size_t limit) noexcept : word_(reference), limit_(static_cast<std::uint32_t>(limit)) {}
+    explicit permit_word(std::size_t limit) noexcept : word_(reference), limit_(static_cast<std::int32_t>(limit)) {}
 
     // Takes permits, with one reference or without, unless too few are available or a caller waits.
     bool try_take(std::size_t permits, bool with_reference) noexcept {
@@ -113,9 +117,25 @@ public:
     // word are read-modify-writes. So if this function does not see the bit, the owner's step comes later, its acquire
     // synchronizes with this release, and the owner reads the new limit.
     bool set_limit_and_refer(std::size_t limit) noexcept {
-        limit_.store(static_cast<std::uint32_t>(limit), std::memory_order_relaxed);
+        limit_.store(static_cast<std::int32_t>(limit), std::memory_order_relaxed);
         return refer_and_look();
     }
+
+    // The same, but a word that is barred stays so.
+    bool set_limit_below_bar_and_refer(std::size_t limit) noexcept {
+        std::int32_t before = limit_.load(std::memory_order_relaxed);
+        while (!limit_.compare_exchange_weak(before, (before & barred_bit) | static_cast<std::int32_t>(limit),
+                                             std::memory_order_relaxed, std::memory_order_relaxed)) {
+        }
+        return refer_and_look();
+    }
+
+    // Returns false if the word was barred already. Relaxed, as all steps on the limit.
+    bool bar() noexcept { return (limit_.fetch_or(barred_bit, std::memory_order_relaxed) & barred_bit) == 0; }
+
+    // Returns false if the word was not barred. Otherwise the calling thread calls refer_and_look() next, as after a
+    // new limit.
+    bool unbar() noexcept { return (limit_.fetch_and(~barred_bit, std::memory_order_relaxed) & barred_bit) != 0; }
 
     // Takes a reference for the caller, and returns whether callers wait. If none does, an owner that finds too few
     // permits later sees what the caller wrote before this.
@@ -154,14 +174,16 @@ public:
     void clear_aside() noexcept { word_.fetch_and(~aside_bit, std::memory_order_relaxed); }
     bool has_aside() const noexcept { return (word_.load(std::memory_order_relaxed) & aside_bit) != 0; }
 
-    std::size_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
+    std::size_t limit() const noexcept {
+        return static_cast<std::size_t>(limit_.load(std::memory_order_relaxed) & ~barred_bit);
+    }
 
     // The permits that are held. Read by one load, so exact at some instant.
     std::size_t held() const noexcept {
         return static_cast<std::size_t>(std::max<std::int64_t>(held(word_.load(std::memory_order_relaxed)), 0));
     }
 
-    // The limit minus what is held. Negative in debt.
+    // The limit minus what is held. Negative in debt, and while the word is barred.
     std::int64_t balance() const noexcept { return balance(word_.load(std::memory_order_relaxed)); }
 
     // How many permits try_take could take. A permit on its way to a waiter is not available.
@@ -177,6 +199,7 @@ private:
     static constexpr std::uint64_t waiting_bits = contended_bit | aside_bit;
     static constexpr std::uint64_t references_mask = aside_bit - 1;
     static constexpr std::uint64_t reference = 1;
+    static constexpr std::int32_t barred_bit = std::numeric_limits<std::int32_t>::min();
 
     static constexpr std::int64_t held(std::uint64_t w) noexcept {
         return static_cast<std::int32_t>(static_cast<std::uint32_t>(w >> 32));
@@ -185,7 +208,7 @@ private:
     // Relaxed: a thread that was told of a new limit reads that limit, or a later one. For the queue's owner, see
     // set_limit_and_refer().
     std::int64_t balance(std::uint64_t w) const noexcept {
-        return static_cast<std::int64_t>(limit_.load(std::memory_order_relaxed)) - held(w);
+        return std::int64_t{limit_.load(std::memory_order_relaxed)} - held(w);
     }
 
     bool suffices(std::uint64_t w, std::size_t permits) const noexcept {
@@ -193,7 +216,7 @@ private:
     }
 
     std::atomic<std::uint64_t> word_;
-    std::atomic<std::uint32_t> limit_;
+    std::atomic<std::int32_t> limit_;
 
     static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 };

@@ -185,6 +185,27 @@ public:
         drop_references(1);
     }
 
+    // The same, but if the semaphore is barred, the limit has effect when that ends.
+    void set_limit_below_bar(std::size_t limit) noexcept {
+        if (word_.set_limit_below_bar_and_refer(limit))
+            tell_owner();
+        drop_references(1);
+    }
+
+    // No permit is granted, whatever the limit, until unbar() or set_limit(). Nothing is taken from a holder. Returns
+    // false if the semaphore was barred already.
+    bool bar() noexcept { return word_.bar(); }
+
+    // Returns false if the semaphore was not barred.
+    bool unbar() noexcept {
+        if (!word_.unbar())
+            return false;
+        if (word_.refer_and_look())
+            tell_owner();
+        drop_references(1);
+        return true;
+    }
+
     std::size_t limit() const noexcept { return word_.limit(); }
     std::size_t available() const noexcept { return word_.available(); }
     std::size_t in_flight() const noexcept { return word_.held(); }
@@ -239,8 +260,8 @@ public:
         has_abandoned(context);
     }
 
-    // Called when the limit was lowered for a limited time. As soon as there is a waiter, the owner asks the first one
-    // to watch() for the end of that time. Relaxed: the next step publishes it.
+    // Called when the limit was lowered, or the semaphore was barred, for a limited time. As soon as there is a waiter,
+    // the owner asks the first one to watch() for the end of that time. Relaxed: the next step publishes it.
     void want_watch() noexcept {
         wants_watch_.store(true, std::memory_order_relaxed);
         if (word_.refer_and_look())
