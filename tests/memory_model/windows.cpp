@@ -3,8 +3,9 @@
 // SPDX-License-Identifier: MIT
 
 // A guard's windows under the memory model. Covers admissions; windows that are closed by their last member, or early
-// if a member straggles; the strategy and its limits; probes that a time limit ends; callers that wait and watch;
-// decisions that are read meanwhile; and the end of the strategy, the observer and the state.
+// if a member straggles; the strategy and its limits; probes that a time limit ends; windows that are discarded for a
+// scheduled probe; admissions that have turns; callers that wait and watch; decisions that are read meanwhile; and the
+// end of the strategy, the observer and the state.
 //
 // The strategy and the observer of decisions own memory that is checked. These faults are noticed as a data race or as
 // a use after free: two threads are inside at once, a thread does not see what the thread before it did, or a thread
@@ -78,6 +79,7 @@ struct decided {
     std::size_t updates = 0;
     std::size_t limit_now = 0; // the limit of the latest plan, after its window is full
     std::size_t probe = 0;       // the limit of the latest plan, until then
+    std::size_t scheduled = 0;   // the limit of the probe that the latest plan schedules; 0: there is none
     std::array<std::size_t, most_updates> limit_of{};
 };
 decided log_of_updates;
@@ -123,9 +125,18 @@ public:
         const std::size_t limit = some_limit();
         const std::size_t then = choose(2) == 0 ? some_limit() : 0;
         const duration within = choose(3) == 0 ? duration::max() : duration(choose(4) * 1000);
-        const plan next{limit, 1 + choose(most_members - 1), then, within};
+        plan next{limit, 1 + choose(most_members - 1), then, within};
+        next.spacing = some_spacing();
+        next.then_spacing = some_spacing();
+        if (choose(2) == 0)
+            next.scheduled = {.begins_in = duration(1 + choose(4) * 1000),
+                              .limit = some_limit(),
+                              .admissions = 1 + choose(most_members - 1),
+                              .within = within,
+                              .spacing = some_spacing()};
         log_of_updates.updates = update;
         log_of_updates.probe = next.limit;
+        log_of_updates.scheduled = next.then == 0 ? next.scheduled.limit : 0;
         log_of_updates.limit_now = next.then != 0 ? next.then : next.limit;
         log_of_updates.limit_of[update] = log_of_updates.limit_now;
         memory_model::count(current_is_admitting() ? "windows closed early" : "windows closed");
@@ -137,6 +148,9 @@ public:
 
 private:
     std::size_t some_limit() const { return lowest_limit_ + choose(highest_limit - lowest_limit_ + 1); }
+
+    // Of a limit of one. In half of the plans, there is none.
+    static duration some_spacing() { return duration(choose(2) == 0 ? 0 : 1 + choose(3) * 1000); }
 
     void check_window(const flowguard::window& w) const {
         const std::size_t done = w.all.samples + w.dropped + w.ignored + w.unfinished;
@@ -260,6 +274,8 @@ private:
         current_is_admitting() = false;
         c.in_flight = true;
         memory_model::count("admitted");
+        if (guard->loop_.turns_.is_pending())
+            memory_model::count("turns begun");
         return true;
     }
 
@@ -330,18 +346,26 @@ private:
 
     static void look() {
         for (int i = 0; i < 3; ++i) {
+            const bool had_turn = guard->loop_.turns_.is_pending();
             if (guard->loop_.look())
-                memory_model::count("probes ended in time");
+                memory_model::count(had_turn ? "turns ended in time" : "probes ended in time");
             memory_model::pause();
         }
     }
 
     void finish() {
         if (!choices_.orphaned) {
+            // A turn that is pending ends at the latest when the clock is far ahead. Nothing else bars the semaphore.
+            random_clock::jumps = false;
+            random_clock::at += std::chrono::hours(1000);
+            static_cast<void>(guard->loop_.turns_.end_if_due(random_clock::at));
             const std::size_t limit = guard->limit();
             // The limit of a probe is raised for long-running calls, but not beyond the limit that follows the probe.
-            if (limit != log_of_updates.limit_now &&
-                (limit < log_of_updates.probe || limit > std::max(log_of_updates.probe, log_of_updates.limit_now)))
+            const auto is_probe = [limit](std::size_t probe) {
+                return limit >= probe && limit <= std::max(probe, log_of_updates.limit_now);
+            };
+            if (limit != log_of_updates.limit_now && !is_probe(log_of_updates.probe) &&
+                !(log_of_updates.scheduled != 0 && is_probe(log_of_updates.scheduled)))
                 fail("the limit is %zu, and not that of the latest plan", limit);
             if (guard->loop_.long_running_.load(std::memory_order_relaxed) != 0)
                 fail("a straggler is counted that has left, or the other way round");
@@ -351,6 +375,7 @@ private:
                 fail("%zu permits are available where the limit is %zu", guard->available(), limit);
             if (guard->stats().windows != log_of_updates.updates || shared_->decisions != log_of_updates.updates)
                 fail("a window is not counted, or a decision not told");
+            memory_model::count("windows discarded", guard->loop_.closings_ - log_of_updates.updates);
             guard->orphan();
         }
         if (destroyed_ != 1)
@@ -373,8 +398,9 @@ int main(int argc, char** argv) {
     auto* const example = new state(random_strategy(1, true), {}, destroyed);
     memory_model::keep_buckets_quiet(*example);
     example->orphan();
-    return memory_model::check(
-        argc, argv,
-        {"admitted", "windows closed", "windows closed early", "probes ended in time", "watches", "decisions read"},
-        make_scenario);
+    return memory_model::check(argc, argv,
+                               {"admitted", "windows closed", "windows closed early", "windows discarded",
+                                "probes ended in time", "turns begun", "turns ended in time", "watches",
+                                "decisions read"},
+                               make_scenario);
 }

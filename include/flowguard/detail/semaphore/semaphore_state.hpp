@@ -261,9 +261,10 @@ public:
     }
 
     // Called when the limit was lowered, or the semaphore was barred, for a limited time. As soon as there is a waiter,
-    // the owner asks the first one to watch() for the end of that time. Relaxed: the next step publishes it.
+    // the owner asks the first one to watch() for the end of that time. Release: the waiter must see what there is to
+    // watch. An exchange: the waiter must see it also of a thread that has called this just before.
     void want_watch() noexcept {
-        wants_watch_.store(true, std::memory_order_relaxed);
+        wants_watch_.exchange(true, std::memory_order_release);
         if (word_.refer_and_look())
             tell_owner();
         drop_references(1);
@@ -472,7 +473,8 @@ private:
         waiter* const w = queue_.next();
         if (w == nullptr)
             return;
-        wants_watch_.store(false, std::memory_order_relaxed);
+        // Acquire, and an exchange: a thread that wants a watch just now is heeded here, or its flag stays.
+        wants_watch_.exchange(false, std::memory_order_acquire);
         w->watch();
     }
 
