@@ -22,6 +22,7 @@
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/base/retirable.hpp"
 #include "flowguard/detail/control/decision_trace.hpp"
 #include "flowguard/detail/control/kind_rtts.hpp"
@@ -234,7 +235,7 @@ private:
         return bound && turn ? std::min(bound, turn) : bound ? bound : turn;
     }
 
-    bool look_at(sample_window& w, std::chrono::nanoseconds at) noexcept {
+    FLOWGUARD_DETAIL_RARE bool look_at(sample_window& w, std::chrono::nanoseconds at) noexcept {
         const bool probe_ended = w.needs_a_look() && end_if_overdue(w, at);
         return turns_.end_if_due(at) || probe_ended;
     }
@@ -251,14 +252,14 @@ private:
 
     // Sets the limit and the spacing that follow a probe. Called by the thread that took the last slots of its window,
     // before the window can be closed.
-    void end_probe(const sample_window& w) noexcept {
+    FLOWGUARD_DETAIL_RARE void end_probe(const sample_window& w) noexcept {
         turns_.set_limit(w.limit_after(), w.spacing_after());
         acts_from_.store(w.spacing_after() > duration{} ? at_once : never, std::memory_order_relaxed);
     }
 
     // What an admission does besides, under a plan with a spacing or a scheduled probe. Returns false if the call must
     // not be a member of the window.
-    bool act(std::chrono::nanoseconds at) noexcept {
+    FLOWGUARD_DETAIL_RARE bool act(std::chrono::nanoseconds at) noexcept {
         sample_window& w = *current_.load(std::memory_order_acquire);
         // The call has begun a probe. It is a member only if no more is in flight than in the probe.
         bool is_member = true;
@@ -290,7 +291,7 @@ private:
     }
 
     // For successes, if there are kinds. It is apart from record(), so that the compiler inlines that one.
-    void record_kind(const membership& m, std::chrono::nanoseconds done_at) noexcept {
+    FLOWGUARD_DETAIL_RARE void record_kind(const membership& m, std::chrono::nanoseconds done_at) noexcept {
         const auto rtt = saturated_difference(done_at, m.admitted_at);
         if (m.window->is_open(m.generation)) {
             if (m.kind != 0)
