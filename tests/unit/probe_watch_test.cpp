@@ -41,14 +41,33 @@ TEST_CASE("A watch ends once, when its time is over") {
     CHECK(s.ends == 1);
 }
 
-TEST_CASE("Only one watch runs at a time: a second one is not started") {
+TEST_CASE("Only one watch runs at a time: a second one is not started if it would end later") {
     scene s;
     s.start(10ms);
-    s.start(1ms);
-    pass(s.context, 1ms);
+    s.start(10ms);
+    s.start(1h);
+    pass(s.context, 10ms - 1ns);
     CHECK(s.ends == 0);
-    pass(s.context, 9ms);
+    pass(s.context, 1ns);
     CHECK(s.ends == 1);
+    pass(s.context, 2h);
+    CHECK(s.ends == 1);
+}
+
+TEST_CASE("A watch that ends earlier takes the place of another, also on another context") {
+    scene s;
+    asio::io_context other;
+    int earlier_ends = 0;
+    s.start(10ms);
+    s.watch.start<manual_clock>(other.get_executor(), manual_clock::now() + 1ms, [&] { ++earlier_ends; });
+    s.context.run(); // its timer was cancelled
+    CHECK(s.ends == 0);
+    CHECK_FALSE(s.watch.leave(s.context));
+    pass(other, 1ms);
+    CHECK(earlier_ends == 1);
+    pass(s.context, 9ms);
+    CHECK(s.ends == 0);
+    CHECK(earlier_ends == 1);
 }
 
 TEST_CASE("A watch that is cancelled does not end, and keeps no context running") {

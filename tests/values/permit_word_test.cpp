@@ -147,4 +147,46 @@ TEST_CASE("A release that adds a reference for its thread keeps the permit's ref
     CHECK(word.drop(1)); // the handle's, the permit's, and the thread's
 }
 
+TEST_CASE("While a word is barred, no permits are taken, and the limit stays what it is") {
+    permit_word word(3);
+    REQUIRE(word.try_take(1, false));
+    CHECK(word.bar());
+    CHECK_FALSE(word.bar()); // it is already
+    CHECK_FALSE(word.try_take(1, false));
+    CHECK_FALSE(word.take_or_contend(1, true));
+    word.clear_contended();
+    CHECK(word.limit() == 3);
+    CHECK(word.held() == 1);
+    CHECK(word.available() == 0);
+    CHECK(word.balance() < 0);
+
+    SECTION("until it is unbarred") {
+        CHECK(word.unbar());
+        CHECK_FALSE(word.unbar());
+    }
+    SECTION("until a limit is set") {
+        CHECK_FALSE(word.set_limit_and_refer(3));
+        CHECK_FALSE(word.unbar());
+    }
+    SECTION("and a limit that is set below the bar has effect afterwards") {
+        CHECK_FALSE(word.set_limit_below_bar_and_refer(5));
+        CHECK(word.limit() == 5);
+        CHECK_FALSE(word.try_take(1, false));
+        CHECK(word.unbar());
+        CHECK(word.available() == 4);
+        CHECK_FALSE(word.set_limit_below_bar_and_refer(3)); // there is no bar any more
+    }
+    CHECK(word.try_take(2, false));
+    CHECK_FALSE(word.try_take(1, false));
+    CHECK(word.limit() == 3);
+}
+
+TEST_CASE("A barred word tells that callers wait when it gets a new limit") {
+    permit_word word(1);
+    CHECK(word.bar());
+    CHECK_FALSE(word.take_or_contend(1, true));
+    CHECK(word.set_limit_below_bar_and_refer(2));
+    CHECK(word.set_limit_and_refer(2));
+}
+
 } // namespace

@@ -69,7 +69,7 @@ public:
         // future, because the clock was set back or a higher limit came between, the next turn counts from here.
         const time earliest = saturated_difference(admitted_at, spacing);
         const time from = std::clamp(time{latest_.load(std::memory_order_relaxed)}, earliest, admitted_at);
-        const time turn = saturated_sum(from, jittered(spacing, admitted_at));
+        const time turn = later(from, jittered(spacing, admitted_at));
         if (turn <= admitted_at) {
             latest_.store(turn.count(), std::memory_order_relaxed);
             return false; // the next call may come at once
@@ -93,7 +93,7 @@ public:
         const time spacing{spacing_.load(std::memory_order_relaxed)};
         if (now < time{turn} && spacing != time{}) { // without a spacing, the turn is over
             if (saturated_difference(time{turn}, now) > reach(spacing)) // the clock was set back: count from here
-                turn_at_.compare_exchange_strong(turn, saturated_sum(now, spacing).count(), std::memory_order_relaxed);
+                turn_at_.compare_exchange_strong(turn, later(now, spacing).count(), std::memory_order_relaxed);
             return false;
         }
         return turn_at_.compare_exchange_strong(turn, none, std::memory_order_acquire, std::memory_order_relaxed) &&
@@ -114,6 +114,9 @@ public:
 private:
     static constexpr std::int64_t none = std::numeric_limits<std::int64_t>::max();
     static constexpr duration longest = duration::max() / 4; // 73 years
+
+    // Never `none`.
+    static time later(time from, time by) noexcept { return std::min(saturated_sum(from, by), time{none - 1}); }
 
     // A turn is no further away.
     static time reach(time spacing) noexcept { return spacing + spacing / 2; }
