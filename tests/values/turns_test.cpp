@@ -108,7 +108,7 @@ TEST_CASE("An admission that is late by up to a spacing does not delay the next 
 }
 
 TEST_CASE("An end of a spacing ends the wait; a turn that is pending then has no effect") {
-    for (const std::size_t limit : {1, 7}) {
+    for (const std::size_t limit : {std::size_t{1}, std::size_t{7}}) {
         CAPTURE(limit);
         scene s;
         s.t.set_limit(1, 1h);
