@@ -97,8 +97,8 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// suspend if a permit is free.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
-/// lock-free. Short locks are taken as for dynamic_semaphore, and once or twice for each time that a strategy lowers
-/// the limit while callers wait.
+/// lock-free. Short locks are taken as for dynamic_semaphore, and, while callers wait, once or twice for each time that
+/// a strategy lowers the limit, or for each admission under a limit below one.
 ///
 /// *Completion.* A coroutine resumes on its own executor. For handlers, see dynamic_semaphore; a handler without an
 /// associated executor is called through the guard's.

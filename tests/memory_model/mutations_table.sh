@@ -73,6 +73,26 @@ weaken windows $window relaxed 'last = last_at_.load(std::memory_order_acquire'
 # All of these records are atomic, and such a window may miss a sample.
 unnoticed windows $window relaxed 'state | closed_bit, std::memory_order_acquire'
 
+# ---- windows that are discarded ----
+loop=detail/control/limit_loop.hpp
+weaken windows $window relaxed 'std::uint64_t found = state_.load(std::memory_order_acquire'
+mutation windows $window '(found - taken) | closed_bit | discarded_bit' 'found | closed_bit | discarded_bit'
+mutation windows $window '(found - taken) | closed_bit | discarded_bit' '(found - taken) | closed_bit'
+mutation windows $window 'free, slots(generation_of_slots(free), 0), std::memory_order_relaxed' \
+    'free, free, std::memory_order_relaxed'
+
+# ---- turns ----
+turns=detail/control/turns.hpp
+weaken windows $state relaxed 'wants_watch_.exchange(true, std::memory_order_release'
+weaken windows $state relaxed 'wants_watch_.exchange(false, std::memory_order_acquire'
+mutation windows $loop 'if (turns_.begin(at))' 'if (turns_.begin(at) && false)'
+mutation windows $turns 'semaphore_.unbar();' 'true;'
+
+# These orders keep the steps on the limit's bar apart. The checker carries out the exchanges of a thread one after the
+# other, and all of these steps are exchanges.
+unnoticed windows $turns relaxed 'turn_at_.exchange(turn.count(), std::memory_order_release'
+unnoticed windows $turns relaxed 'turn_at_.compare_exchange_strong(turn, none, std::memory_order_acquire'
+
 # ---- an owner that is kept busy ----
 weaken queue_small_rounds $state relaxed 'inbox_.fetch_and(~owned, std::memory_order_release'
 mutation queue_small_rounds $state 'return !try_own_leftovers();' 'return true;'

@@ -295,7 +295,9 @@ public:
             if (generation_of_slots(free) != generation_of(found))
                 return false; // the window is being opened
             if (count_of(free) <= 0) {
-                if (last_at_.load(std::memory_order_acquire) == not_yet) // pairs with fill()
+                // Relaxed: only in a probe, which is not discarded, something precedes fill() that must precede
+                // closing.
+                if (last_at_.load(std::memory_order_relaxed) == not_yet)
                     return false;
                 taken = 0;
                 break;

@@ -64,8 +64,8 @@ enum class wait_start : std::uint8_t {
 // ownership. A former owner touches the state only with a reference of its own. A thread that releases permits holds a
 // reference, too, from when other threads can see the permits until it has told the owner.
 //
-// tests/model/semaphore.pml checks all of this exhaustively, except for memory orders and contexts. tests/memory_model
-// checks the memory orders.
+// tests/model/semaphore.pml checks all of this exhaustively, except for memory orders, contexts, and bar(), which acts
+// as a limit below what is held. tests/memory_model checks the memory orders.
 //
 // Aligned so that the atomic words and the counters share one cache line, with nothing else in it: a call that finds a
 // free permit moves only that line between cores.
