@@ -20,7 +20,7 @@ struct limit_decision {
     duration at{};          ///< time since the epoch of the guard's Clock, at most 292 years
     std::size_t before = 0; ///< the limit of the window
     std::size_t limit = 0;  ///< the new limit; for a probe, the limit after it
-    std::size_t probe = 0;    ///< the limit of the probe that comes first; 0 if there is none
+    std::size_t probe = 0;    ///< the limit of the probe that comes first; 0: none, or a scheduled one
     duration spacing{};       ///< with the new limit: see plan::spacing; 0: none
     const char* reason = ""; ///< the strategy's `reason()`, if it has one
 

@@ -79,6 +79,15 @@ TEST_CASE("A watch that is cancelled does not end, and keeps no context running"
     CHECK(s.ends == 0);
 }
 
+TEST_CASE("After retire() no watch runs, and none is started") {
+    scene s;
+    s.start(10ms);
+    s.watch.retire();
+    s.start(10ms);
+    s.context.run();
+    CHECK(s.ends == 0);
+}
+
 TEST_CASE("The end of a cancelled watch is not mistaken for the end of the next one") {
     scene s;
     for (int i = 0; i < 3; ++i) {

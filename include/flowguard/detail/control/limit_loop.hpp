@@ -96,7 +96,7 @@ public:
     // Called when the guard is destroyed: destroys the strategy and the observer of decisions. If another thread is
     // inside them now, that thread destroys them as it leaves.
     void retire() noexcept {
-        watch_.cancel();
+        watch_.retire();
         control_.retire();
     }
 

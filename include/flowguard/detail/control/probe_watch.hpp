@@ -46,7 +46,7 @@ public:
         const std::lock_guard lock(mutex_);
         // Seconds in floating point, because the times of any clock fit. The error is no more than a timer's.
         const std::chrono::duration<double> ends_at = end.time_since_epoch();
-        if (timer_ != nullptr && ends_at_ <= ends_at)
+        if (is_retired_ || (timer_ != nullptr && ends_at_ <= ends_at))
             return;
         auto timer = std::make_shared<timer_of<Clock, Executor>>(executor, end);
         timer->async_wait(expiry<F>(*this, number_ + 1, std::move(on_end)));
@@ -69,6 +69,14 @@ public:
     void cancel() noexcept {
         const std::lock_guard lock(mutex_);
         timer_.reset(); // under the lock, so that leave() does not return before
+    }
+
+    // Called when the guard is destroyed: as cancel(), and no timer is started any more. Otherwise a thread that serves
+    // the queue just now could start one, and keep a context running until the next turn.
+    void retire() noexcept {
+        const std::lock_guard lock(mutex_);
+        is_retired_ = true;
+        timer_.reset();
     }
 
 private:
@@ -112,6 +120,7 @@ private:
 
     std::recursive_mutex mutex_; // recursive: a start() that fails destroys the handler while it holds the lock
     std::shared_ptr<void> timer_;
+    bool is_retired_ = false;
     asio::execution_context* context_ = nullptr; // of the latest timer, as are the end and the number
     std::chrono::duration<double> ends_at_{};
     std::uint64_t number_ = 0;
