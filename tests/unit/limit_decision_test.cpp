@@ -120,6 +120,9 @@ TEST_CASE("A decision is printed as one line") {
                           "10.100 ms, baseline 10.000 ms");
     d.probe = 6;
     CHECK(to_string(d).starts_with("12.345 s: 20 -> 40 after a probe to 6, quick start; "));
+    d.limit = 1;
+    d.spacing = 25ms;
+    CHECK(to_string(d).starts_with("12.345 s: 20 -> 1 every 25.000 ms after a probe to 6, quick start; "));
 }
 
 TEST_CASE("A trace that is too long is rejected by name, value and range") {
