@@ -206,8 +206,9 @@ private:
             about += " alone, most done with " + number(s.best_concurrency()) + " at once";
         if (s.downstream > 0)
             about += ", and " + short_number(1e3 * s.downstream) + " ms downstream";
-        about += "; callers give up after " + short_number(s.time_out) + " s; first limit " +
-                 std::to_string(s.initial_limit);
+        about += "; callers give up after " + short_number(s.time_out) + " s";
+        if (s.initial_limit > 0)
+            about += "; first limit " + std::to_string(s.initial_limit);
         svg.text(left, 47, about, "fill=\"#57606a\"");
     }
 

@@ -34,6 +34,11 @@ struct contender {
 
 namespace detail {
 
+// Where published strategies start that leave it to their users.
+inline std::size_t or_usual(std::size_t initial_limit) {
+    return initial_limit == 0 ? 20 : initial_limit;
+}
+
 template <flowguard::limit_strategy Strategy>
 std::unique_ptr<limiter> guard_with(Strategy strategy) {
     return std::make_unique<guard_limiter<Strategy>>(std::move(strategy));
@@ -46,31 +51,35 @@ std::unique_ptr<limiter> guard_with(Strategy strategy) {
 /// goodput than the oracle that scores are relative to.
 inline std::vector<contender> contenders() {
     using detail::guard_with;
+    using detail::or_usual;
     return {
         {"vegas",
-         [](std::size_t initial_limit, std::uint64_t seed) {
-             return guard_with(flowguard::vegas_strategy({.initial_limit = initial_limit, .seed = seed}));
+         [](std::size_t initial_limit, std::uint64_t) {
+             return guard_with(initial_limit == 0 ? flowguard::vegas_strategy()
+                                                  : flowguard::vegas_strategy(initial_limit));
          }},
         {"gradient2",
          [](std::size_t initial_limit, std::uint64_t) {
              flowguard::gradient2_options o;
-             o.initial_limit = std::min(initial_limit, o.max_limit); // max_limit is Netflix's, and low
+             o.initial_limit = std::min(or_usual(initial_limit), o.max_limit); // max_limit is Netflix's, and low
              return guard_with(flowguard::gradient2_strategy(o));
          }},
-        {"aimd",
-         [](std::size_t initial_limit, std::uint64_t) { return guard_with(flowguard::aimd_strategy(initial_limit)); }},
+        {"aimd", [](std::size_t initial_limit,
+                    std::uint64_t) { return guard_with(flowguard::aimd_strategy(or_usual(initial_limit))); }},
         {"static 100", [](std::size_t, std::uint64_t) { return guard_with(flowguard::fixed_limit(100)); }},
         {"no limit", [](std::size_t, std::uint64_t) { return std::make_unique<no_limit>(); }},
-        {"netflix vegas", [](std::size_t initial_limit,
-                             std::uint64_t seed) { return std::make_unique<netflix_vegas>(initial_limit, seed); }},
+        {"netflix vegas",
+         [](std::size_t initial_limit, std::uint64_t seed) {
+             return std::make_unique<netflix_vegas>(or_usual(initial_limit), seed);
+         }},
         {"envoy p50",
          [](std::size_t, std::uint64_t seed) { return std::make_unique<envoy_gradient>(50, seconds(60), seed); }},
         {"envoy p90",
          [](std::size_t, std::uint64_t seed) { return std::make_unique<envoy_gradient>(90, seconds(10), seed); }},
         {"brpc", [](std::size_t initial_limit,
-                    std::uint64_t seed) { return std::make_unique<brpc_auto>(initial_limit, seed); }},
-        {"rust vegas",
-         [](std::size_t initial_limit, std::uint64_t) { return std::make_unique<rust_vegas>(initial_limit); }},
+                    std::uint64_t seed) { return std::make_unique<brpc_auto>(or_usual(initial_limit), seed); }},
+        {"rust vegas", [](std::size_t initial_limit,
+                          std::uint64_t) { return std::make_unique<rust_vegas>(or_usual(initial_limit)); }},
         {.name = "oracle 97%", .make = {}, .oracle_share = 0.97},
         {.name = "oracle 99.5%", .make = {}, .oracle_share = 0.995},
     };

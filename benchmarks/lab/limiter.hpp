@@ -44,6 +44,10 @@ public:
     virtual std::size_t limit() const = 0;
     virtual std::size_t in_flight() const = 0;
 
+    /// With a limit below one: the mean time between two admissions, in seconds; otherwise 0. A request that waits may
+    /// then be admitted although none has finished.
+    virtual double spacing() const { return 0; }
+
     /// Tells that phase `phase` of the scenario begins, which no real limiter could know.
     virtual void begin_phase(std::size_t /*phase*/) {}
 };
@@ -67,6 +71,7 @@ public:
 
     std::size_t limit() const override { return guard_.current_limit(); }
     std::size_t in_flight() const override { return guard_.in_flight(); }
+    double spacing() const override { return in_seconds(guard_.stats().spacing); }
 
 private:
     using guard = flowguard::flow_guard<Strategy, virtual_clock>;

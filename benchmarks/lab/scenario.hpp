@@ -120,7 +120,7 @@ struct scenario {
     double time_out = 0; // seconds, in line and again in service, after which a caller gives up; the work goes on
     rejected_callers rejected = rejected_callers::leave;
 
-    std::size_t initial_limit = 20;
+    std::size_t initial_limit = 0; // of the strategies; 0: their own, or 20 if they have none
     std::vector<phase> phases;
 
     double length() const {

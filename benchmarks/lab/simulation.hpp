@@ -39,7 +39,8 @@ public:
           services_(~seed),
           backoffs_(seed ^ 0x5bd1e995),
           others_(seed ^ 0x9e3779b9),
-          lines_(limiters_.size()) {
+          lines_(limiters_.size()),
+          has_turn_(limiters_.size()) {
         record_.length = s.length();
         record_.bins.resize(bins);
         record_.succeeded_by_guard.resize(s.guards());
@@ -55,8 +56,9 @@ public:
             const double arrives = answers_.empty() ? never : answers_.next_time();
             const double time_out = time_outs_.empty() ? never : time_outs_.front().at;
             const double retry = retries_.empty() ? never : retries_.next_time();
-            const double next =
-                std::min({phase_end_, completion, arrives, time_out, retry, next_arrival_, next_ignored_, next_watch_});
+            const double turn = turns_.empty() ? never : turns_.next_time();
+            const double next = std::min(
+                {phase_end_, completion, arrives, time_out, retry, turn, next_arrival_, next_ignored_, next_watch_});
             if (next >= record_.length)
                 break;
             pass_time(next);
@@ -70,6 +72,8 @@ public:
                 give_up();
             else if (next == retry)
                 try_again();
+            else if (next == turn)
+                take_turn();
             else if (next == next_ignored_)
                 arrive_to_be_ignored();
             else if (next == next_watch_)
@@ -212,9 +216,10 @@ private:
             return;
         if (who.what != purpose::request)
             return;
-        if (scenario_.rejected == rejected_callers::wait)
+        if (scenario_.rejected == rejected_callers::wait) {
             line.push_back(who);
-        else if (scenario_.rejected == rejected_callers::retry && who.attempts < most_attempts)
+            plan_turn(who.guard % lines_.size());
+        } else if (scenario_.rejected == rejected_callers::retry && who.attempts < most_attempts)
             retry_later(who);
         else
             ++now_bin().rejected;
@@ -236,6 +241,22 @@ private:
                 ++now_bin().rejected;
             else if (!admit(line.front()))
                 break;
+        plan_turn(l);
+    }
+
+    // With a limit below one, a caller in line may be admitted although no request has finished.
+    void plan_turn(std::size_t l) {
+        const double spacing = lines_[l].empty() || has_turn_[l] ? 0 : limiters_[l]->spacing();
+        if (spacing <= 0)
+            return;
+        has_turn_[l] = true;
+        turns_.plan(now_ + spacing / 4, l);
+    }
+
+    void take_turn() {
+        const std::size_t l = turns_.take();
+        has_turn_[l] = false;
+        serve_line(l);
     }
 
     bool admit(const caller& who) {
@@ -356,6 +377,8 @@ private:
     support::event_queue<sent_answer, double> answers_; // on their way to the callers
     std::deque<deadline> time_outs_;
     support::event_queue<caller, double> retries_;
+    std::vector<bool> has_turn_; // by limiter
+    support::event_queue<std::size_t, double> turns_; // of lines
 
     double now_ = 0;
     double phase_end_ = 0;

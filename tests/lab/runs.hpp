@@ -35,8 +35,8 @@ inline limiters fixed(std::size_t limit) {
 inline limiters vegas(std::size_t count = 1, std::size_t initial_limit = 20) {
     limiters all;
     for (std::size_t i = 0; i < count; ++i)
-        all.push_back(std::make_unique<lab::guard_limiter<flowguard::vegas_strategy>>(
-            flowguard::vegas_strategy({.initial_limit = initial_limit, .seed = i + 1})));
+        all.push_back(
+            std::make_unique<lab::guard_limiter<flowguard::vegas_strategy>>(flowguard::vegas_strategy(initial_limit)));
     return all;
 }
 
