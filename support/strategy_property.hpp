@@ -61,21 +61,21 @@ struct declared<flowguard::vegas_strategy> {
     static step step_from(const limits& l, std::size_t limit, std::size_t window_limit) {
         constexpr double least_left = 0.25; // after drops; a queue takes at most 30 % off
         constexpr double after_probe = 1.3; // times the probe, if it took away only queue
-        constexpr double most = 4; // in the quick start, towards the initial limit
+        constexpr double most = 4; // in the quick start, towards the initial limit or 20
         // Up to twice the limit in the quick start. Later, the limit grows by at most a quarter, or by the slack, which
         // is at most 0.4 of the limit.
         constexpr double beyond = 2;
         const auto now = static_cast<double>(limit);
         const double left_by_probe = window_limit < limit ? after_probe * static_cast<double>(window_limit) / now : 1;
-        const double rise = std::clamp(static_cast<double>(l.initial) / now, beyond, most);
+        const double rise = std::clamp(static_cast<double>(std::max<std::size_t>(l.initial, 20)) / now, beyond, most);
         return {std::min(least_left, left_by_probe), rise, (rise + 1) / 2}; // both limits are rounded
     }
     static flowguard::duration perfect_rtt(const flowguard::vegas_strategy& s) { return s.baseline(); }
     static constexpr std::size_t lowest = 1;
-    // Two small steps, then steps of a quarter or more each: 1.25¹¹ > 10. In addition, some probes. If RTTs are 0,
-    // probes take no time, so that each step may have one.
-    static std::size_t recovery(std::size_t, flowguard::duration rtt) {
-        constexpr std::size_t steps = 2 + 11;
+    // Two small steps, then steps of a quarter or more each: 1.25¹¹ > 10. If min is 1, the limit may be 0.01, and
+    // 1.25³¹ > 1000. In addition, some probes. If RTTs are 0, probes take no time, so that each step may have one.
+    static std::size_t recovery(std::size_t min, flowguard::duration rtt) {
+        const std::size_t steps = 2 + (min == 1 ? 31 : 11);
         return rtt.count() > 0 ? steps + 3 : 2 * steps;
     }
 };
@@ -222,6 +222,7 @@ inline flowguard::window ordinary_window(std::size_t limit, flowguard::duration 
     w.limit = w.max_in_flight = limit;
     w.mean_in_flight = static_cast<double>(limit);
     w.length = w.admitting = length;
+    w.closed_at = std::chrono::hours{24};
     return w;
 }
 
@@ -253,6 +254,8 @@ inline flowguard::window window_from(byte_source& from, std::size_t limit) {
     w.mean_in_flight = real_from(from, limit);
     w.length = time_from(from);
     w.admitting = time_from(from);
+    w.closed_at = time_from(from);
+    w.spacing = kind % 16 < 8 ? flowguard::duration{} : time_from(from);
     for (std::size_t groups = from.take<std::uint8_t>() % 3; groups > 0; --groups)
         w.all.histogram.add(time_from(from), from.take<std::uint32_t>());
     w.low.samples = kind % 8 < 4 ? 0 : count_from(from, limit);
@@ -290,6 +293,15 @@ public:
         require(within_limits(next_.limit), "planned limit");
         require(next_.then == 0 || (within_limits(next_.then) && next_.then >= next_.limit), "limit after a probe");
         require((next_.then != 0 ? next_.then : next_.limit) == limit(), "limit other than planned");
+        require(next_.scheduled.begins_in == flowguard::duration{} ||
+                    (next_.then == 0 && next_.scheduled.begins_in > flowguard::duration{} &&
+                     within_limits(next_.scheduled.limit) && next_.scheduled.limit <= next_.limit &&
+                     next_.scheduled.admissions > 0 && next_.scheduled.within > flowguard::duration{}),
+                "scheduled probe");
+        require(next_.spacing >= flowguard::duration{} && next_.then_spacing >= flowguard::duration{} &&
+                    next_.scheduled.spacing >= flowguard::duration{},
+                "spacing below zero");
+        require(next_.spacing == flowguard::duration{} || next_.limit == 1, "spacing beside a limit above one");
         require(next_.admissions <= 1000 + 2 * limits_.max, "window too long to end");
         require(after >= s.fall * before - 1, "fall");
         const bool restored = after > s.rise * before + s.rise_more;
@@ -308,10 +320,10 @@ public:
             const bool drops = i < 300;
             flowguard::window w = perfect_window();
             if (next_.then == 0 && drops) {
-                w = ordinary_window(window_limit(), rtt, w.length, 255);
+                w = planned_window(rtt, w.length, 255);
                 w.dropped_mean_rtt = flowguard::duration::max();
             } else if (next_.then == 0)
-                w = ordinary_window(window_limit(), std::max(20 * std::min(rtt, a_year), rtt), w.length);
+                w = planned_window(std::max(20 * std::min(rtt, a_year), rtt), w.length);
             update(w);
         }
     }
@@ -339,8 +351,17 @@ private:
         const std::size_t admissions = next_.admissions != 0 ? next_.admissions : 100;
         const double nanoseconds =
             static_cast<double>(rtt.count()) * static_cast<double>(admissions) / static_cast<double>(next_.limit);
-        return ordinary_window(window_limit(), rtt,
-                               flowguard::duration{static_cast<flowguard::duration::rep>(std::min(nanoseconds, 9e18))});
+        return planned_window(rtt,
+                              flowguard::duration{static_cast<flowguard::duration::rep>(std::min(nanoseconds, 9e18))});
+    }
+
+    // With the spacing that was planned, so much is in flight on average as that allows.
+    flowguard::window planned_window(flowguard::duration rtt, flowguard::duration length, std::size_t drops = 0) const {
+        flowguard::window w = ordinary_window(window_limit(), rtt, length, drops);
+        w.spacing = next_.spacing;
+        if (w.spacing > flowguard::duration{} && rtt > flowguard::duration{})
+            w.mean_in_flight = std::min(1.0, static_cast<double>(rtt.count()) / static_cast<double>(w.spacing.count()));
+        return w;
     }
 
     bool within_limits(std::size_t limit) const { return limit >= limits_.min && limit <= limits_.max; }

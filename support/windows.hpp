@@ -16,6 +16,9 @@
 
 namespace support {
 
+// When windows are closed unless a test says otherwise, on the clock that hosts share.
+inline constexpr flowguard::duration usual_time = std::chrono::hours{24};
+
 // A window in which the limit was fully used and each of 100 requests took `rtt`.
 inline flowguard::window bound_window(std::size_t limit, flowguard::duration rtt) {
     flowguard::window w;
@@ -25,6 +28,7 @@ inline flowguard::window bound_window(std::size_t limit, flowguard::duration rtt
     w.limit = w.max_in_flight = limit;
     w.mean_in_flight = static_cast<double>(limit);
     w.length = w.admitting = std::chrono::milliseconds{10};
+    w.closed_at = usual_time;
     return w;
 }
 
@@ -54,6 +58,7 @@ inline flowguard::window empty_window(std::size_t limit) {
     w.admitted = w.ignored = 100;
     w.limit = w.max_in_flight = limit;
     w.mean_in_flight = static_cast<double>(limit);
+    w.closed_at = usual_time;
     return w;
 }
 
@@ -83,6 +88,8 @@ inline flowguard::window hostile_window(std::mt19937_64& random, std::size_t lim
                             -infinity, std::numeric_limits<double>::quiet_NaN()});
     w.length = rtt();
     w.admitting = rtt();
+    w.closed_at = rtt();
+    w.spacing = any({flowguard::duration{0}, flowguard::duration{0}, rtt()});
     for (flowguard::kind_summary& k : w.all.kinds)
         k = {some(), rtt()};
     return w;

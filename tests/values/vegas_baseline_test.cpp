@@ -125,7 +125,7 @@ TEST_CASE("An RTT of up to 1.25 baselines shows no queue") {
     CHECK(base.is_met_by(of(1)));
 }
 
-TEST_CASE("An RTT is near the baseline if it shows no queue, or is within 3.5 errors and 2.5 baselines") {
+TEST_CASE("An RTT is near the baseline if it shows no queue, or is within 3.5 errors and 2.5 or 5 baselines") {
     const baseline base = from(of(10));
     struct row {
         double rtt;
@@ -137,8 +137,12 @@ TEST_CASE("An RTT is near the baseline if it shows no queue, or is within 3.5 er
                                          {12.6, 100, 0, false},
                                          {13.3, 40, 0.5, true}, // 0.5 · √(13.3² / 40 + 1) = 1.16, and 2.8 of it
                                          {14, 1000, 0.5, false}, // 0.5 · √(14² / 1000 + 1) = 0.55, and 7.3 of it
-                                         {25, 10, 1.6, true}, // 1.6 · √(25² / 10 + 1) = 12.7
-                                         {25.1, 10, 1.6, false},
+                                         {25, 50, 3, true}, // 3 · √(25² / 50 + 1) = 11.0
+                                         {25.1, 50, 3, false},
+                                         {25.1, 49, 3, true}, // fewer than 50 samples: 5 baselines,
+                                         {50, 10, 1.6, true}, // 1.6 · √(50² / 10 + 1) = 25.3
+                                         {50.1, 10, 1.6, false},
+                                         {50, 49, 1, false}, // but within 3.5 errors: √(50² / 49 + 1) = 7.2
                                          {100, 0, 0, true}}) { // no RTT
         CAPTURE(r.rtt, r.count, r.variation);
         CHECK(base.is_near(of(r.rtt, r.count, r.variation)) == r.near);

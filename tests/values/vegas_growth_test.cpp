@@ -51,13 +51,21 @@ growth after_start() {
 
 // ---- Quick start ----
 
-TEST_CASE("The quick start doubles the limit, or quadruples it as far as the hint") {
+TEST_CASE("The quick start doubles the limit, or quadruples it as far as 20 or the hint") {
     struct row {
         double limit;
         std::size_t hint;
         double next;
     };
     for (const row& r : std::vector<row>{{1, 20, 4},
+                                         {1, 1, 4}, // 20 if the hint is less
+                                         {4, 1, 16},
+                                         {6, 1, 20}, // not 24
+                                         {9, 1, 20},
+                                         {10, 1, 20},
+                                         {11, 1, 22}, // doubled where that leads beyond 20
+                                         {16, 1, 32},
+                                         {0.01, 1, 0.04},
                                          {20, 20, 40},
                                          {20, 1000, 80},
                                          {320, 1000, 1000}, // not 1280
@@ -110,6 +118,60 @@ TEST_CASE("Another quick start ends at the limit that is known") {
     CHECK(next(g, 30, bound(), 0, 10, {.initial_limit = 1000}) == 100.0); // 120 with the hint alone
     g.start_quickly_up_to(100);
     CHECK(next(g, 150, bound(), 0, 10) == 155.0); // the limit never falls by it
+}
+
+// The RTT of a batch: of so many in flight, it takes 10 · √(in flight / 10).
+measurement batch(double in_flight, double rtt) {
+    return {.rtt = rtt, .count = 100, .limit = in_flight, .in_flight = in_flight, .bound = true};
+}
+
+TEST_CASE("The quick start sees that throughput grows if the RTT rises by less than the root of what is in flight") {
+    struct row {
+        double in_flight; // after 10 with an RTT of 10
+        double rtt;
+        bool gains;
+    };
+    for (const row& r : std::vector<row>{{40, 10, true},
+                                         {40, 19.9, true}, // twice at four times as much in flight is the root
+                                         {40, 20.1, false},
+                                         {40, 40, false}, // all of it queues
+                                         {20, 14.1, true}, // 10 · √2 = 14.14
+                                         {20, 14.2, false}}) {
+        growth g;
+        g.see(batch(10, 10));
+        g.see(batch(r.in_flight, r.rtt));
+        CAPTURE(r.in_flight, r.rtt);
+        CHECK(g.gains() == r.gains);
+    }
+}
+
+TEST_CASE("The quick start goes on while throughput grows, however high the RTT") {
+    growth g;
+    g.see(batch(20, 10));
+    g.see(batch(80, 19));
+    REQUIRE(g.gains());
+    CHECK(next(g, 80, batch(80, 19), 38, 12) == 160.0);
+    CHECK(g.is_quick());
+    g.see(batch(160, 38)); // compared with the window before, and not with the first one
+    CHECK_FALSE(g.gains());
+    CHECK(next(g, 160, batch(160, 38), 118, 12) == 112.0); // by 30 %
+    CHECK_FALSE(g.is_quick());
+}
+
+TEST_CASE("Throughput grows only in the quick start, where the limit binds") {
+    growth late = after_start();
+    late.see(batch(20, 10));
+    late.see(batch(80, 10));
+    CHECK_FALSE(late.gains());
+
+    growth g;
+    g.see(batch(20, 10));
+    measurement demand = batch(80, 10);
+    demand.bound = false;
+    g.see(demand);
+    CHECK_FALSE(g.gains());
+    g.see(batch(240, 11)); // compared with that window all the same
+    CHECK(g.gains());
 }
 
 TEST_CASE("Another quick start ends if the RTT rises") {

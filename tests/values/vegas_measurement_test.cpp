@@ -147,6 +147,49 @@ TEST_CASE("The limit binds if it was reached and half used") {
     CHECK_FALSE(measure(used_window(100, std::numeric_limits<double>::quiet_NaN(), 100, 10ms)).bound);
 }
 
+TEST_CASE("With a spacing the limit is the RTT over it, at most one and at least 0.01") {
+    struct row {
+        duration spacing;
+        duration rtt;
+        double limit;
+    };
+    for (const row& r : std::vector<row>{{0ns, 10ms, 1},
+                                         {40ms, 10ms, 0.25},
+                                         {10ms, 10ms, 1},
+                                         {5ms, 10ms, 1}, // one permit is one in flight at most
+                                         {10s, 10ms, 0.01},
+                                         {1ns, 10ms, 1},
+                                         {40ms, 0ns, 0.01},
+                                         {duration::max(), 10ms, 0.01},
+                                         {-40ms, 10ms, 1}}) { // no spacing
+        window w = bound_window(1, r.rtt);
+        w.spacing = r.spacing;
+        CAPTURE(r.spacing.count(), r.rtt.count());
+        CHECK(measure(w).limit == Approx(r.limit));
+        CHECK(measure(w).in_flight == Approx(r.limit));
+    }
+    window dropped = with_drops(bound_window(1, 10ms), 100, 20ms);
+    dropped.spacing = 40ms;
+    CHECK(measure(dropped).limit == Approx(0.5)); // by the drops where nothing succeeded
+    window w = bound_window(7, 10ms); // whatever the limit is
+    w.spacing = 40ms;
+    CHECK(measure(w).limit == Approx(0.25));
+}
+
+TEST_CASE("With a spacing the limit binds if half of it was used") {
+    for (const auto& [mean, bound] :
+         std::vector<std::pair<double, bool>>{{0.25, true},
+                                              {0.125, true},
+                                              {0.124, false},
+                                              {0, false},
+                                              {std::numeric_limits<double>::quiet_NaN(), false}}) {
+        window w = used_window(1, mean, 1, 10ms);
+        w.spacing = 40ms; // a limit of 0.25
+        CAPTURE(mean);
+        CHECK(measure(w).bound == bound);
+    }
+}
+
 TEST_CASE("Times below zero count as zero") {
     window w = bound_window(50, -10ms);
     w.length = -1ns;

@@ -87,9 +87,9 @@ TEST_CASE("The RTT did not follow if it fell by less than the fifth root of the 
     }
 }
 
-TEST_CASE("A fall to half is enough") {
-    CHECK(windows_until_finding(after_ninety(), of(45, 10)) == 2);
-    CHECK(windows_until_finding(after_ninety(), of(46, 10)) == 0);
+TEST_CASE("A fall by 1.6 is enough") {
+    CHECK(windows_until_finding(after_ninety(), of(56.2, 10)) == 2); // 90 / 1.6 = 56.25
+    CHECK(windows_until_finding(after_ninety(), of(56.3, 10)) == 0);
 }
 
 TEST_CASE("A finding has the mean of the windows after the fall, and the highest limit before it") {
@@ -97,11 +97,11 @@ TEST_CASE("A finding has the mean of the windows after the fall, and the highest
     e.learn({.rtt = 10, .count = 100, .limit = 100, .in_flight = 80}); // demand was below the limit
     e.learn({.rtt = 10, .count = 100, .limit = 90, .in_flight = 80});
     e.learn(of(40, 10, 0.5, 100));
-    const auto found = e.learn(of(20, 14, 0.9, 300));
+    const auto found = e.learn(of(28, 14, 0.9, 300)); // not below 40 / 1.6, which would begin anew
     REQUIRE(found);
     CHECK(found->limit_before == 100.0);
     CHECK(found->low.rtt == Approx(13)); // (100 · 10 + 300 · 14) / 400
-    CHECK(found->low.in_flight == Approx(25)); // (100 · 40 + 300 · 20) / 400
+    CHECK(found->low.in_flight == Approx(31)); // (100 · 40 + 300 · 28) / 400
     CHECK(found->low.variation == Approx(0.8)); // (100 · 0.5 + 300 · 0.9) / 400
     CHECK(found->low.count == 400.0);
 }
@@ -208,7 +208,7 @@ TEST_CASE("A fall that only took away a queue may be followed by one that does n
 TEST_CASE("A fall that goes on begins to count anew") {
     natural_experiment e = after_ninety();
     CHECK_FALSE(e.learn(of(30, 10, 0.5, 199)));
-    CHECK_FALSE(e.learn(of(10, 10, 0.5, 199))); // less than half of 30
+    CHECK_FALSE(e.learn(of(10, 10, 0.5, 199))); // less than 30 / 1.6
     const auto found = e.learn(of(10, 10, 0.5, 1));
     REQUIRE(found);
     CHECK(found->low.in_flight == Approx(10));
@@ -226,7 +226,7 @@ TEST_CASE("A return to the concurrency from before begins to count anew") {
 TEST_CASE("A concurrency in between counts on neither side") {
     natural_experiment e = after_ninety();
     CHECK_FALSE(e.learn(of(30, 10)));
-    CHECK_FALSE(learn(e, 50, of(60, 1000))); // below 90 / 1.4, but above the half
+    CHECK_FALSE(learn(e, 50, of(60, 1000))); // below 90 / 1.4, but above 90 / 1.6
     const auto found = e.learn(of(30, 10));
     REQUIRE(found);
     CHECK(found->low.rtt == Approx(10));

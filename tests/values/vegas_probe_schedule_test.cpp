@@ -4,10 +4,9 @@
 
 #include "flowguard/strategies/vegas/probe_schedule.hpp" // first: the header is self-contained
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -48,12 +47,23 @@ TEST_CASE("A probe has a third of the concurrency, but at least min_limit") {
     struct row {
         double concurrency;
         std::size_t min_limit;
-        std::size_t limit;
+        double limit;
     };
-    for (const row& r : std::vector<row>{
-             {100, 1, 33}, {99, 1, 33}, {98.9, 1, 32}, {3, 1, 1}, {2.9, 1, 1}, {0, 1, 1}, {100, 40, 40}, {20, 9, 9}}) {
+    for (const row& r : std::vector<row>{{100, 1, 33},
+                                         {99, 1, 33},
+                                         {98.9, 1, 32},
+                                         {3, 1, 1},
+                                         {2.9, 1, 2.9 / 3}, // below one it need not be whole
+                                         {1, 1, 1.0 / 3},
+                                         {0.3, 1, 0.1},
+                                         {0.02, 1, 0.01}, // as low as a limit may be
+                                         {0, 1, 0.01},
+                                         {100, 40, 40},
+                                         {20, 9, 9},
+                                         {3, 2, 2},
+                                         {0, 2, 2}}) {
         CAPTURE(r.concurrency, r.min_limit);
-        CHECK(probe_schedule{{.min_limit = r.min_limit}}.limit_at(r.concurrency) == r.limit);
+        CHECK(probe_schedule{{.min_limit = r.min_limit}}.limit_at(r.concurrency) == Approx(r.limit));
     }
 }
 
@@ -66,8 +76,13 @@ TEST_CASE("A probe is deeper than half, or there is none") {
     for (const row& r : std::vector<row>{{100, 1, true},
                                          {3, 1, true},
                                          {2, 1, true},
-                                         {1.9, 1, false},
+                                         {1.9, 1, true},
+                                         {1, 1, true},
+                                         {0.02, 1, true}, // to 0.01
+                                         {0.019, 1, false},
                                          {0, 1, false},
+                                         {3.9, 2, false},
+                                         {4, 2, true},
                                          {18, 9, true},
                                          {18, 10, false},
                                          {20, 10, true}}) {
@@ -81,11 +96,14 @@ TEST_CASE("A probe is deeper than half, or there is none") {
 TEST_CASE(
     "A probe has three times its limit of admissions, but at least min_probe, unless 20 times its limit is less") {
     struct row {
-        std::size_t limit;
+        double limit;
         std::size_t min_probe;
         std::size_t admissions;
     };
-    for (const row& r : std::vector<row>{{1, 60, 20},
+    for (const row& r : std::vector<row>{{0.01, 60, 10}, // below one, they take longest
+                                         {0.99, 60, 10},
+                                         {0.5, 7, 7},
+                                         {1, 60, 20},
                                          {2, 60, 40},
                                          {3, 60, 60},
                                          {6, 60, 60},
@@ -106,11 +124,12 @@ TEST_CASE("A probe takes as many baselines as its limit must be used for its adm
     CHECK(schedule.length(33, base_of(10 * ms)) == 30 * ms); // 99 / 33
     CHECK(schedule.length(6, base_of(10 * ms)) == 100 * ms); // 60 / 6
     CHECK(schedule.length(1, base_of(10 * ms)) == 200 * ms); // 20 / 1
+    CHECK(schedule.length(0.25, base_of(10 * ms)) == 400 * ms); // 10 / 0.25
     CHECK(schedule.length(33, baseline{}) == 0.0);
 }
 
 TEST_CASE("A probe may last three times what it should take, and ten RTTs, by the RTT of the successes") {
-    const auto longest = [](double success_rtt, double base, std::size_t limit = 33) {
+    const auto longest = [](double success_rtt, double base, double limit = 33) {
         return probe_schedule{{}}.longest(limit, {.rtt = 1e12, .success_rtt = success_rtt}, base_of(base));
     };
     CHECK(longest(20 * ms, 10 * ms) == 380ms); // (3 · 99 / 33 + 10) · 20
@@ -129,7 +148,7 @@ TEST_CASE("Nothing stands in the way of the first probe") {
     const probe_schedule schedule{{}};
     CHECK(schedule.pause_is_over());
     CHECK(schedule.cooldown_is_over(1e15));
-    CHECK(schedule.is_due(1e15, {}, base_of(10)));
+    CHECK(schedule.until_scheduled(30, {}, base_of(10), 4096 * 10 - 1) == 1.0); // however soon the instant
 }
 
 TEST_CASE("A probe is not tried early before eight lengths of it have passed") {
@@ -163,51 +182,72 @@ TEST_CASE("The pause ends early with a probe that succeeds, or if the service is
     CHECK(schedule.pause_is_over());
 }
 
+// How long it is until the next scheduled probe of length 30, which take 1 % of the time. The period is 4096, the power
+// of two that is closest to 3000: log2 3000 is 11.55.
+double until_scheduled(const probe_schedule& schedule, double time, double length = 30) {
+    return schedule.until_scheduled(length, {}, base_of(10), time);
+}
+
 TEST_CASE("A baseline that rose is soon looked at again") {
     probe_schedule schedule = rested();
     CHECK_FALSE(schedule.cooldown_is_over(30));
-    CHECK_FALSE(schedule.is_due(30, {}, base_of(10)));
+    CHECK(until_scheduled(schedule, 4095) == 1.0 + 4096);
     schedule.ask_again_soon();
     CHECK(schedule.cooldown_is_over(30));
-    CHECK(schedule.is_due(30, {}, base_of(10)));
+    CHECK(until_scheduled(schedule, 4095) == 1.0);
 }
 
-// The time from now until a probe of length 30 is due, in steps of 1.
-int until_due(probe_schedule schedule, double variation = 0, double samples = 1000) {
-    int time = 0;
-    for (const baseline base = base_of(10, samples); !schedule.is_due(30, {.variation = variation}, base); ++time)
-        schedule.pass(1);
-    return time;
-}
-
-TEST_CASE("Probes take their share of the time, with jitter") {
-    for (const double share : {0.01, 0.1}) {
-        const double interval = 30 / share;
-        probe_schedule schedule = rested({.probe_share = share});
-        double total = 0;
-        double shortest = 1e9;
-        double longest = 0;
-        for (int i = 0; i < 400; ++i) {
-            const double time = until_due(schedule);
-            total += time;
-            shortest = std::min(shortest, time);
-            longest = std::max(longest, time);
-            schedule.succeed();
-        }
-        CAPTURE(share);
-        CHECK(shortest >= 0.5 * interval);
-        CHECK(shortest < 0.55 * interval);
-        CHECK(longest > 1.45 * interval);
-        CHECK(longest <= 1.5 * interval + 1);
-        CHECK(total / 400 == Approx(interval).epsilon(0.05));
+TEST_CASE("Scheduled probes begin at the multiples of a power of two") {
+    probe_schedule schedule{{}};
+    for (const auto& [time, wait] : std::vector<std::pair<double, double>>{
+             {0, 4096}, {1, 4095}, {4095, 1}, {4096, 4096}, {5000, 3192}, {1e6 * 4096 + 96, 4000}}) {
+        CAPTURE(time);
+        CHECK(until_scheduled(schedule, time) == wait);
     }
 }
 
-TEST_CASE("Scheduled probes follow the seed") {
-    const auto seeded = [](std::uint64_t seed) { return until_due(rested({.seed = seed})); };
-    CHECK(seeded(1) == seeded(1));
-    CHECK(seeded(2) != seeded(1));
-    CHECK(seeded(0) != seeded(1));
+TEST_CASE("The period is the power of two that is closest to the length over the share of the time") {
+    struct row {
+        double length;
+        double share;
+        double period;
+    };
+    for (const row& r : std::vector<row>{{28.9, 0.01, 2048}, // 2890; √(2048 · 4096) is 2896.3
+                                         {29, 0.01, 4096},
+                                         {57.9, 0.01, 4096}, // √(4096 · 8192) is 5792.6
+                                         {58, 0.01, 8192},
+                                         {29, 0.1, 256},
+                                         {29, 0.5, 64},
+                                         {0, 0.01, 1},
+                                         {1e18, 0.01, 1125899906842624.0}}) { // at most 2⁵⁰ ns, 13 days
+        CAPTURE(r.length, r.share);
+        CHECK(until_scheduled(probe_schedule{{.probe_share = r.share}}, 0, r.length) == r.period);
+    }
+}
+
+TEST_CASE("Guards of one server share instants, whatever their intervals") {
+    const probe_schedule schedule{{}};
+    for (const double time : {0.0, 12'345.0, 1e9 + 1}) {
+        const double slow = time + until_scheduled(schedule, time, 500); // of 65'536
+        CHECK(slow - 1 + until_scheduled(schedule, slow - 1, 30) == slow);
+        CHECK(slow - 1 + until_scheduled(schedule, slow - 1, 100) == slow);
+        CHECK(time + until_scheduled(schedule, time, 30) <= slow);
+    }
+}
+
+TEST_CASE("A scheduled probe is at least half a period after the latest probe") {
+    for (const auto& [since, time, wait] :
+         std::vector<std::tuple<double, double, double>>{{0, 2048, 2048},
+                                                         {0, 2049, 2047 + 4096}, // 2047 would be too short
+                                                         {1, 2049, 2047},
+                                                         {1000, 3048, 1048},
+                                                         {1000, 3049, 1047 + 4096},
+                                                         {4096, 8191, 1}}) {
+        probe_schedule schedule = rested();
+        schedule.pass(since);
+        CAPTURE(since, time);
+        CHECK(until_scheduled(schedule, time) == wait);
+    }
 }
 
 TEST_CASE("Scheduled probes come sooner while the baseline is not known to 5 %") {
@@ -215,18 +255,18 @@ TEST_CASE("Scheduled probes come sooner while the baseline is not known to 5 %")
     struct row {
         double variation;
         double samples;
-        double share; // of the interval
+        double period; // 4096 if enough are known
     };
-    for (const row& r : std::vector<row>{{0.5, 100, 1},
-                                         {0.5, 50, 0.5},
-                                         {0.5, 1000, 1},
-                                         {2, 400, 0.25},
-                                         {0, 1, 1},
-                                         {0.01, 1, 1},
-                                         {3, 1000, 0.5}}) { // of 2000, not of 3600
-        const double whole = until_due(rested());
+    for (const row& r : std::vector<row>{{0.5, 100, 4096},
+                                         {0.5, 50, 2048},
+                                         {0.5, 1000, 4096},
+                                         {2, 400, 1024},
+                                         {0, 1, 4096},
+                                         {0.01, 1, 4096},
+                                         {3, 1000, 2048}}) { // of 2000, not of 3600
         CAPTURE(r.variation, r.samples);
-        CHECK(until_due(rested(), r.variation, r.samples) == Approx(r.share * whole).margin(1));
+        const baseline base = base_of(10, r.samples);
+        CHECK(probe_schedule{{}}.until_scheduled(30, {.variation = r.variation}, base, 0) == r.period);
     }
 }
 

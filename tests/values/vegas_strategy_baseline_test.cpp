@@ -24,13 +24,20 @@ using flowguard::vegas_options;
 using flowguard::vegas_strategy;
 using flowguard::window;
 using support::a_probe;
+using support::a_window;
 using support::bound_window;
 using support::even;
 using support::halves;
 using support::idle_window;
+using support::paced_window;
+using support::play_window;
 using support::settled;
+using support::settled_with_waits;
 using support::spread_wide;
+using support::usual_time;
 using support::wide;
+using support::window_after;
+using support::with_drops;
 using support::with_low;
 
 TEST_CASE("The baseline falls at once when low concurrency shows a clearly shorter RTT") {
@@ -55,8 +62,7 @@ TEST_CASE("The baseline does not rise from a third of the limit, where requests 
 TEST_CASE("The baseline rises when requests that were alone in flight took so much longer that it matters") {
     // Slack 1: the queue would have to be three requests, or a quarter of the limit, which is less.
     vegas_strategy strategy{1};
-    strategy.update(bound_window(1, 10ms));
-    CHECK(strategy.update(bound_window(2, 10ms)).limit == 4);
+    CHECK(strategy.update(bound_window(1, 10ms)).limit == 4);
     vegas_strategy other = strategy;
     strategy.update(with_low(bound_window(4, 14ms), 20, 14ms)); // 4 · (1 − 10 / 14) = 1.14
     CHECK(strategy.baseline() == 14ms);
@@ -97,17 +103,17 @@ TEST_CASE("The baseline does not take in a longer RTT whose spread did not grow 
 }
 
 TEST_CASE("A probe needs to show three slacks for a wait, and a quarter of the limit for a slower service") {
-    // Queue 100 · (1 − 10 / 14.5) = 31.03; slack 3 + 0.6 · √68.97 + 68.97 / 10 = 14.88.
+    // Queue 100 · (1 − 10 / 16.26) = 38.50; slack 3 + 0.6 · √61.50 + 61.50 / 10 = 13.86.
     const auto baseline_after = [](window (*spread)(window)) {
-        vegas_strategy strategy = settled();
-        REQUIRE(strategy.update(spread(bound_window(100, 14'500us, 1h))) == a_probe{33, 99, 100});
-        window low = bound_window(33, 14'500us);
+        vegas_strategy strategy = settled_with_waits();
+        REQUIRE(strategy.update(spread(bound_window(100, 16'260us, 1h))) == a_probe{33, 99, 100});
+        window low = bound_window(33, 16'260us);
         low.admitted = low.all.samples = 1000; // enough to be sure of it
         strategy.update(spread(low));
         return strategy.baseline();
     };
     CHECK(baseline_after(even) == 10ms);
-    CHECK(baseline_after(wide) == 14'500us);
+    CHECK(baseline_after(wide) == 16'260us);
 }
 
 TEST_CASE("A baseline that 100 windows running did not come near is given up where no probe is possible") {
@@ -144,9 +150,10 @@ TEST_CASE("A baseline that 100 windows running did not come near is given up by 
         for (int i = 0; i < windows; ++i)
             strategy.update(bound_window(strategy.current_limit(), 13ms, 1us));
         CHECK(strategy.baseline() == 10ms);
-        const std::size_t probe = strategy.update(bound_window(strategy.current_limit(), 13ms, 1h)).limit;
-        REQUIRE(probe <= strategy.current_limit() / 2);
-        strategy.update(bound_window(probe, 13ms));
+        // Drops call for a probe at once.
+        const plan p = strategy.update(with_drops(bound_window(strategy.current_limit(), 13ms, 1h), 20, 13ms));
+        REQUIRE(p.then != 0);
+        strategy.update(window_after(p, 13ms));
         return strategy.baseline();
     };
     CHECK(baseline_after(98) == 10ms);
@@ -170,33 +177,38 @@ TEST_CASE("A small service whose work takes a constant time longer gets its limi
     const auto workers = GENERATE(std::size_t{4}, std::size_t{8}, std::size_t{16});
     const auto longer = GENERATE(5ms, 10ms, 40ms);
     vegas_strategy strategy{4};
-    plan next{4};
+    plan next = strategy.first_plan();
+    duration now = usual_time;
     const auto run = [&](int windows, duration added) {
-        for (int i = 0; i < windows; ++i) {
+        const auto window_at = [&](std::size_t limit, duration spacing) {
             const duration work = 10ms + added;
-            const auto in_flight = static_cast<duration::rep>(std::max(next.limit, workers));
+            const auto in_flight = static_cast<duration::rep>(std::max(limit, workers));
             const duration rtt = work * in_flight / static_cast<duration::rep>(workers);
-            window w =
-                bound_window(next.limit, rtt, 100 * work / static_cast<duration::rep>(std::min(next.limit, workers)));
+            window w = spacing > 0ns ? paced_window(spacing, rtt)
+                                     : bound_window(limit, rtt,
+                                                    100 * work / static_cast<duration::rep>(std::min(limit, workers)));
             w.all.histogram = {};
             w.all.histogram.add(rtt - 5ms, 50); // the spread stays that of the 10 ms
             w.all.histogram.add(rtt + 5ms, 50);
-            if (next.limit < 6) {
+            if (limit < 6) {
                 w = with_low(w, 10, rtt);
                 w.low.histogram = w.all.histogram;
             }
-            next = strategy.update(w);
-        }
+            return w;
+        };
+        for (int i = 0; i < windows; ++i)
+            play_window(strategy, next, now, window_at);
     };
     run(300, 0ms);
     CHECK(strategy.current_limit() >= workers);
     run(200, longer);
+    CAPTURE(workers, longer.count());
     CHECK(strategy.current_limit() >= workers);
 }
 
 TEST_CASE("The baseline does not rise by requests among others, even if it matters") {
     vegas_strategy strategy{6};
-    CHECK(strategy.update(bound_window(6, 10ms)) == plan{12, 36});
+    CHECK(strategy.update(bound_window(6, 10ms)) == a_window{20, 60});
     strategy.update(with_low(bound_window(6, 100ms), 20, 100ms));
     CHECK(strategy.baseline() == 10ms);
 }

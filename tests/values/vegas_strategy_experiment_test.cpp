@@ -25,6 +25,7 @@ using flowguard::window;
 using support::bound_window;
 using support::idle_window;
 using support::settled;
+using support::settled_with_waits;
 using support::wide;
 using support::with_drops;
 
@@ -46,7 +47,7 @@ int windows_until_found_out(vegas_strategy& strategy, WindowAt window_at) {
 }
 
 TEST_CASE("A service that becomes 1.9 times slower by itself gets its limit back after the cut") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     const auto slower = [](std::size_t limit) { return wide(bound_window(limit, 19ms, no_time)); };
     // The strategy takes 47 % of what is in flight for a queue, and cuts the limit to half in a few windows.
     std::size_t lowest = 100;
@@ -66,15 +67,15 @@ TEST_CASE("A service that becomes 1.9 times slower by itself gets its limit back
     strategy.update(slower(strategy.current_limit()));
     CHECK(strategy.reason() == std::string("quick start: no queue yet"));
     CHECK(strategy.current_limit() == 100);
-    // and then grows as ever, by half of 3 + 0.6 · √100 + 10 = 19.
+    // and then grows as ever, by half of 0.15 · 100 + 0.2 = 15.2, for the waits do not vary any more.
     strategy.update(slower(100));
-    CHECK(strategy.current_limit() == 110);
+    CHECK(strategy.current_limit() == 108);
     CHECK(windows_until_found_out(strategy, slower) == 0);
-    CHECK(strategy.current_limit() > 110);
+    CHECK(strategy.current_limit() > 108);
 }
 
 TEST_CASE("The limit goes back to that from before the fall, and not to twice the present one") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     strategy.update(wide(bound_window(100, 10ms, no_time))); // 109.5
     strategy.update(with_drops(wide(bound_window(110, 10ms, no_time)), 40, 10ms));
     REQUIRE(strategy.current_limit() == 66); // 109.5 · 0.6 = 65.7
@@ -87,7 +88,7 @@ TEST_CASE("The limit goes back to that from before the fall, and not to twice th
 }
 
 TEST_CASE("A wait of 9 ms at other clients' requests does not give the limit back") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     // The spread is that of 10 ms, of which a fifth take 42 ms and the others 2 ms.
     const auto waiting = [](std::size_t limit) {
         window w = bound_window(limit, 19ms, no_time);
@@ -102,7 +103,7 @@ TEST_CASE("A wait of 9 ms at other clients' requests does not give the limit bac
 }
 
 TEST_CASE("A queue, whose RTT falls with the limit, does not give the limit back") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     // Thirty workers, which take 10 ms.
     const auto thirty = [](std::size_t limit) {
         const auto in_flight = static_cast<duration::rep>(std::max<std::size_t>(limit, 30));
@@ -114,7 +115,7 @@ TEST_CASE("A queue, whose RTT falls with the limit, does not give the limit back
 }
 
 TEST_CASE("Less demand shows that nothing queued as well as a cut does") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     strategy.update(wide(bound_window(100, 10ms, no_time)));
     const std::size_t before = strategy.current_limit();
     // A third is in flight, and takes 14 ms. The strategy takes 29 % of it for a queue, which is less than it wants.
@@ -126,7 +127,7 @@ TEST_CASE("Less demand shows that nothing queued as well as a cut does") {
 }
 
 TEST_CASE("The same RTT with less in flight changes nothing") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     const auto less = [](std::size_t limit) { return wide(idle_window(limit, 33, 10'900us, no_time)); };
     CHECK(windows_until_found_out(strategy, less) == 0);
     CHECK(strategy.current_limit() == 100);

@@ -27,60 +27,64 @@ using flowguard::vegas_options;
 using flowguard::vegas_strategy;
 using flowguard::window;
 using support::a_probe;
+using support::a_window;
 using support::bound_window;
+using support::closed_at;
 using support::idle_window;
 using support::settled;
+using support::settled_with_waits;
+using support::usual_time;
 using support::wide;
 using support::with_drops;
 using support::with_low;
 using support::with_wide_low;
 
 TEST_CASE("A probe comes before a big cut") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     // Queue 50 > 2 × 12.24 + 10; slack 3 + 0.6 · √50 + 50 / 10 = 12.24.
     CHECK(strategy.update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100});
     CHECK(strategy.current_limit() == 100);
     // It confirms the baseline: 100 − (50 − 12.24) / 2 = 81.12.
-    CHECK(strategy.update(wide(bound_window(33, 10ms))) == plan{81, 121});
+    CHECK(strategy.update(wide(bound_window(33, 10ms))) == a_window{81, 121});
 }
 
 TEST_CASE("A probe does not come before eight lengths of a probe have passed") {
     vegas_strategy strategy = settled();
-    CHECK(strategy.update(bound_window(100, 20ms, 239ms)) == plan{81, 121});
+    CHECK(strategy.update(bound_window(100, 20ms, 239ms)) == a_window{81, 121});
     strategy = settled();
     CHECK(strategy.update(bound_window(100, 20ms, 241ms)) == a_probe{33, 99, 100}); // 8 × 99 / 33 × 10 ms = 240 ms
 }
 
 TEST_CASE("A probe is not for a small excess") {
-    vegas_strategy strategy = settled();
-    CHECK(strategy.update(bound_window(100, 12'500us, 250ms)) == plan{98, 147}); // queue 20 < 2 × 16.37 + 10
+    vegas_strategy strategy = settled_with_waits();
+    CHECK(strategy.update(bound_window(100, 12'500us, 250ms)) == a_window{98, 147}); // queue 20 < 2 × 16.37 + 10
 }
 
 TEST_CASE("A probe is a third of what is in flight, when that is less than the limit") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(idle_window(100, 60, 40ms, 250ms)) == a_probe{20, 60, 100}); // queue 45 > 2 × 12.9 + 10
 }
 
 TEST_CASE("A probe in which the RTT falls with the concurrency only queued, and is looked below") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(bound_window(100, 30ms, 250ms)) == a_probe{33, 99, 100});
     // ln(30 / 11) = 1.00 > 0.65 · ln(100 / 33) = 0.72: 1.3 × 33 = 42.9.
     CHECK(strategy.update(bound_window(33, 11ms)) == a_probe{11, 60, 43});
     CHECK(strategy.current_limit() == 43);
-    CHECK(strategy.update(bound_window(11, 10ms)) == plan{43, 100});
+    CHECK(strategy.update(bound_window(11, 10ms)) == a_window{43, 100});
 }
 
 TEST_CASE("A probe with a higher throughput than the window before it shows that the service had paused") {
-    vegas_strategy strategy = settled();
-    CHECK(strategy.update(wide(bound_window(100, 10ms))) == plan{110, 165}); // calm
+    vegas_strategy strategy = settled_with_waits();
+    CHECK(strategy.update(wide(bound_window(100, 10ms))) == a_window{110, 165}); // calm
     CHECK(strategy.update(wide(bound_window(110, 60ms, 250ms))) == a_probe{36, 108, 110});
-    CHECK(strategy.update(wide(bound_window(36, 10ms))) == plan{110, 165}); // ln(60 / 10) / ln(110 / 36) = 1.60
+    CHECK(strategy.update(wide(bound_window(36, 10ms))) == a_window{110, 165}); // ln(60 / 10) / ln(110 / 36) = 1.60
     CHECK(strategy.reason() == std::string("probe ended: the service had paused"));
 }
 
 TEST_CASE("A second such window in a row is no pause") {
-    vegas_strategy strategy = settled();
-    CHECK(strategy.update(wide(bound_window(100, 60ms, 10ms))) == plan{70, 105}); // no probe so soon
+    vegas_strategy strategy = settled_with_waits();
+    CHECK(strategy.update(wide(bound_window(100, 60ms, 10ms))) == a_window{70, 105}); // no probe so soon
     CHECK(strategy.update(wide(bound_window(70, 60ms, 400ms))) == a_probe{23, 69, 70});
     CHECK(strategy.update(wide(bound_window(23, 10ms))) == a_probe{7, 60, 30}); // 1.3 × 23
 }
@@ -88,23 +92,26 @@ TEST_CASE("A second such window in a row is no pause") {
 TEST_CASE("A probe in which the RTT stays shows that the service became slower, and costs no concurrency") {
     vegas_strategy strategy = settled();
     CHECK(strategy.update(wide(bound_window(100, 40ms, 250ms))) == a_probe{33, 99, 100});
-    // Then nothing queued: half of the slack more, 3 + 0.6 · √100 + 10 = 19.
-    CHECK(strategy.update(wide(bound_window(33, 40ms))) == plan{110, 165});
+    // Then nothing queued: half of the slack more, 0.15 · 100 + 0.2 = 15.2.
+    CHECK(strategy.update(wide(bound_window(33, 40ms))) == a_window{108, 162});
     CHECK(strategy.baseline() == 40ms);
     CHECK(strategy.queue_estimate() == Approx(0).margin(1e-9));
-    // A baseline that rose is soon looked at again.
-    CHECK(strategy.update(bound_window(110, 40ms)) == a_probe{36, 108, 110});
+    // A baseline that rose is soon looked at again: at the next instant, though a probe has just been. Probes take
+    // 108 / 36 · 40 ms = 120 ms, so the period is 2³³ ns, the power of two that is closest to 12 s.
+    constexpr duration next_instant = 10'059 * duration{std::int64_t{1} << 33};
+    const plan p = strategy.update(closed_at(next_instant - 1s, bound_window(108, 40ms)));
+    CHECK(p == a_window{116, 174}); // half of 0.15 · 107.6 + 0.2 = 16.34
+    CHECK(p.scheduled.begins_in == 1s);
 }
 
 TEST_CASE("A probe raises the baseline only where that makes much of a difference") {
-    vegas_strategy strategy = settled();
-    // Queue 100 · (1 − 10 / 13) = 23.08, less than three slacks (the RTTs do not spread, so this looks like a wait):
-    // 3 + 0.6 · √76.92 + 76.92 / 10 = 15.95.
-    CHECK(strategy.update(bound_window(100, 13ms, 1h)) == a_probe{33, 99, 100});
-    CHECK(strategy.update(bound_window(33, 13ms)) == plan{96, 144}); // 100 − 7.12 / 2 = 96.44
+    vegas_strategy strategy = settled_with_waits();
+    // Queue 100 · (1 − 10 / 16.26) = 38.50, less than three slacks (the RTTs do not spread, so this looks like a wait):
+    // 3 + 0.6 · √61.50 + 61.50 / 10 = 13.86.
+    CHECK(strategy.update(bound_window(100, 16'260us, 250ms)) == a_probe{33, 99, 100});
+    const plan p = strategy.update(bound_window(33, 16'260us));
+    CHECK(p == a_window{88, 132}); // 100 − 24.64 / 2 = 87.68
     CHECK(strategy.baseline() == 10ms);
-    // Nor does it look again soon. Queue 96 · 0.231 = 22.15, slack 3 + 0.6 · √74.3 + 74.3 / 10 = 15.60: 96.44 − 3.28.
-    CHECK(strategy.update(bound_window(96, 13ms)) == plan{93, 139});
 
     strategy = settled();
     // Queue 100 · (1 − 10 / 18) = 44.44, more than three slacks: 3 + 0.6 · √55.56 + 55.56 / 10 = 13.03.
@@ -115,7 +122,7 @@ TEST_CASE("A probe raises the baseline only where that makes much of a differenc
 
 TEST_CASE("A probe in which the RTT hardly fell is one measurement with the window before it") {
     // Queue 50, slack 12.24 as above. ln(20 / 18) = 0.105 < 0.15 · ln(100 / 33) = 0.166.
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100});
     window low = bound_window(33, 18ms);
     low.admitted = low.all.samples = 50;
@@ -134,26 +141,26 @@ TEST_CASE("A probe in which the RTT hardly fell is one measurement with the wind
 }
 
 TEST_CASE("A probe in which the RTT fell, but not to the baseline, is followed by a deeper one") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(bound_window(100, 40ms, 250ms)) == a_probe{33, 99, 100});
     CHECK(strategy.update(bound_window(33, 20ms)) == a_probe{11, 60, 100}); // ln 2 = 0.69 < 0.72
-    CHECK(strategy.update(bound_window(11, 20ms)) == plan{100, 150});
+    CHECK(strategy.update(bound_window(11, 20ms)) == a_window{100, 150});
     CHECK(strategy.baseline() == 20ms);
 }
 
 TEST_CASE("A probe that reads the baseline is not followed by a deeper one, even where it took away a queue") {
     // 10 ms are known from at most a third of the limit; then there is demand.
     vegas_strategy strategy{20};
-    CHECK(strategy.update(with_wide_low(idle_window(20, 4, 10ms), 30, 10ms)) == plan{20, 60});
-    // Queue 20 · (1 − 10 / 30) = 13.33 > 2 × 5.22 + 2; slack 3 + 0.6 · √6.67 + 6.67 / 10 = 5.22.
+    CHECK(strategy.update(with_wide_low(idle_window(20, 4, 10ms), 30, 10ms)) == a_window{20, 60});
+    // Queue 20 · (1 − 10 / 30) = 13.33 > 2 × 3.2 + 2; slack 0.15 · 20 + 0.2 = 3.2, for the waits do not vary.
     CHECK(strategy.update(bound_window(20, 30ms)) == a_probe{6, 60, 20});
 
     // ln(30 / 11.1) = 0.99 > 0.65 · ln(20 / 6) = 0.78, and more than 10 % from the baseline: 1.3 × 6 = 7.8.
     vegas_strategy queueing = strategy;
     CHECK(queueing.update(bound_window(6, 11'100us)) == a_probe{2, 40, 8});
 
-    // As short as it gets: 20 − (13.33 − 5.22) / 2 = 15.94.
-    CHECK(strategy.update(wide(bound_window(6, 10ms))) == plan{16, 100});
+    // As short as it gets: 20 − (13.33 − 3.2) / 2 = 14.93.
+    CHECK(strategy.update(wide(bound_window(6, 10ms))) == a_window{15, 100});
 }
 
 // The window of a probe from 100 to 33, which was for 99 admissions, and ended with fewer.
@@ -166,7 +173,7 @@ window cut_short(std::size_t admitted, duration length) {
 }
 
 TEST_CASE("A probe has a bound of three times what it should take, and ten RTTs") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(bound_window(100, 20ms, 250ms)).within == 3 * 20ms * 99 / 33 + 10 * 20ms);
     CHECK(settled().update(bound_window(100, 20ms)).within == 0ns); // no probe
 
@@ -180,7 +187,7 @@ TEST_CASE("A probe has a bound of three times what it should take, and ten RTTs"
 TEST_CASE("A probe's bound is from the RTTs of the successes, not from the time-outs of an outage") {
     // A fifth of the requests is dropped after 10 s, and the others take 20 ms. The limit is cut to 80, and the probe
     // has 78 admissions at a limit of 26.
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     const plan probe = strategy.update(with_drops(bound_window(100, 20ms, 250ms), 20, 10s));
     REQUIRE(probe == a_probe{26, 78, 80});
     CHECK(probe.within == 3 * 20ms * 78 / 26 + 10 * 20ms);
@@ -188,21 +195,21 @@ TEST_CASE("A probe's bound is from the RTTs of the successes, not from the time-
 
 TEST_CASE("A probe that less than half of its admissions were for says nothing, and changes nothing") {
     for (const std::size_t admitted : {std::size_t{0}, std::size_t{1}, std::size_t{49}}) {
-        vegas_strategy strategy = settled();
+        vegas_strategy strategy = settled_with_waits();
         REQUIRE(strategy.update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100});
-        CHECK(strategy.update(cut_short(admitted, 380ms)) == plan{100, 150});
+        CHECK(strategy.update(cut_short(admitted, 380ms)) == a_window{100, 150});
         CHECK(strategy.reason() == std::string("probe failed: too few requests ended"));
         CHECK(strategy.baseline() == 10ms);
         CHECK(strategy.current_limit() == 100);
     }
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     REQUIRE(strategy.update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100});
     strategy.update(cut_short(50, 380ms)); // half is enough
     CHECK(strategy.reason() == std::string("more requests queue than wanted"));
 }
 
 TEST_CASE("A probe that failed is not tried again before a hundred times as long") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     REQUIRE(strategy.update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100});
     plan next = strategy.update(cut_short(0, 400ms));
     duration waited{};
@@ -226,23 +233,24 @@ TEST_CASE("The quick start ends where its probe fails") {
 }
 
 TEST_CASE("A probe that the next window does not show is forgotten") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100});
-    CHECK(strategy.update(bound_window(100, 10ms)) == plan{110, 165}); // 100 + 19 / 2
+    CHECK(strategy.update(bound_window(100, 10ms)) == a_window{110, 165}); // 100 + 19 / 2
     CHECK(strategy.baseline() == 10ms);
 }
 
 TEST_CASE("A probe whose window says nothing is forgotten") {
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100});
     window nothing;
     nothing.admitted = nothing.ignored = 99;
     nothing.limit = 33;
-    CHECK(strategy.update(nothing) == plan{100, 150});
+    nothing.closed_at = usual_time;
+    CHECK(strategy.update(nothing) == a_window{100, 150});
     CHECK(strategy.current_limit() == 100);
     // A window like that of the probe is an ordinary one now. Queue 33 · (1 − 10 / 30) = 22, slack
     // 3 + 0.6 · √78 + 78 / 10 = 16.10: 100 − 5.90 / 2 = 97.05.
-    CHECK(strategy.update(bound_window(33, 30ms)) == plan{97, 145});
+    CHECK(strategy.update(bound_window(33, 30ms)) == a_window{97, 145});
     CHECK(strategy.queue_estimate() == Approx(22));
     CHECK(strategy.baseline() == 10ms);
 }
@@ -253,47 +261,153 @@ const vegas_options unmoved{.alpha = 0, .beta = 1e6};
 // An RTT that shows a queue, or nothing to probe for; with a third in flight it is 10 ms.
 constexpr duration steady = 12ms;
 
-// Feeds windows of 10 ms in which nothing is to be done, until a probe; the time that took.
-duration until_probe(vegas_strategy& strategy) {
-    duration time{};
-    for (;;) {
-        time += 10ms;
-        if (const plan p = strategy.update(bound_window(100, steady, 10ms)); p.then != 0) {
-            strategy.update(wide(bound_window(33, 10ms)));
-            return time;
-        }
-    }
+// The period for a probe of 30 ms that takes 1 % of the time: log2(3e9 ns) is 31.48, so it is 2³¹ ns.
+constexpr duration period{std::int64_t{1} << 31};
+
+// The latest common instant before usual_time: 86.4e12 / 2³¹ is 40'233.1.
+constexpr duration instant = 40'233 * period;
+
+// When the next scheduled probe begins, if a window is closed at `time`; 0 if there is none.
+duration scheduled_after(vegas_strategy& strategy, duration time, window w = bound_window(100, steady)) {
+    const plan p = strategy.update(closed_at(time, w));
+    REQUIRE(p.then == 0);
+    return p.scheduled.begins_in > 0ns ? time + p.scheduled.begins_in : 0ns;
 }
 
-TEST_CASE("Scheduled probes take 1 % of the time, with jitter") {
+// A settled strategy whose latest probe was so long ago that the next one may be at any instant.
+vegas_strategy rested() {
     vegas_strategy strategy = settled(unmoved);
-    duration total{};
-    duration shortest = 1h;
-    duration longest{};
-    for (int i = 0; i < 400; ++i) {
-        const duration time = until_probe(strategy);
-        total += time;
-        shortest = std::min(shortest, time);
-        longest = std::max(longest, time);
+    strategy.update(bound_window(100, steady, 1h));
+    return strategy;
+}
+
+TEST_CASE("A scheduled probe begins at the next common instant, whenever the window before it was closed") {
+    vegas_strategy strategy = rested();
+    CHECK(scheduled_after(strategy, instant) == instant + period);
+    CHECK(scheduled_after(strategy, instant + 1ms) == instant + period);
+    CHECK(scheduled_after(strategy, instant + 2s) == instant + period);
+    CHECK(scheduled_after(strategy, instant + period) == instant + 2 * period);
+}
+
+TEST_CASE("A scheduled probe has the limit, the length and the bound of any other") {
+    vegas_strategy strategy = rested();
+    const plan p = strategy.update(closed_at(instant, bound_window(100, steady)));
+    CHECK(p == a_window{100, 150});
+    CHECK(p.scheduled.begins_in == period);
+    CHECK(p.scheduled.limit == 33);
+    CHECK(p.scheduled.admissions == 99);
+    CHECK(p.scheduled.within == 3 * steady * 99 / 33 + 10 * steady);
+    CHECK(p.scheduled.spacing == 0ns);
+}
+
+TEST_CASE("The window of a scheduled probe is recognised, and teaches the baseline") {
+    vegas_strategy strategy = rested();
+    const window probe = wide(bound_window(33, 9ms, 30ms));
+    REQUIRE(scheduled_after(strategy, instant) == instant + period);
+    strategy.update(closed_at(instant + period + 30ms, probe));
+    CHECK(strategy.baseline() < 10ms);
+    CHECK(strategy.baseline() > 9ms);
+    CHECK(strategy.current_limit() == 100);
+    CHECK(strategy.queue_estimate() > 0.0); // that of the window before the probe
+}
+
+TEST_CASE("A scheduled probe is believed though its RTT rose, for no queue of other clients is left in it") {
+    vegas_strategy strategy = rested();
+    REQUIRE(scheduled_after(strategy, instant) == instant + period);
+    strategy.update(closed_at(instant + period + 30ms, bound_window(33, 13ms, 30ms)));
+    CHECK(strategy.baseline() == 12'500us); // (100 · 12 + 100 · 13) / 200, as the RTT did not fall in it
+}
+
+TEST_CASE("A window is that of a scheduled probe only with its limit and spacing, and mostly after the instant") {
+    const auto is_probe = [](window w, duration time) {
+        vegas_strategy strategy = rested();
+        REQUIRE(scheduled_after(strategy, instant) == instant + period);
+        strategy.update(closed_at(time, w)); // of a probe, the queue is that of the window before it
+        return strategy.queue_estimate() == Approx(100 * (1 - strategy.baseline() / (1.0 * steady))).epsilon(0.1);
+    };
+    const window probe = bound_window(33, 10ms, 30ms);
+    CHECK(is_probe(probe, instant + period + 30ms));
+    CHECK(is_probe(probe, instant + period + 15ms)); // the host may have begun a little early
+    CHECK_FALSE(is_probe(probe, instant + period + 15ms - 1ns));
+    CHECK_FALSE(is_probe(probe, instant + period)); // it ended before the instant
+    CHECK_FALSE(is_probe(bound_window(34, 10ms, 30ms), instant + period + 30ms));
+    CHECK_FALSE(is_probe(bound_window(100, 10ms, 30ms), instant + period + 30ms));
+    window paced = probe;
+    paced.spacing = 1ms;
+    CHECK_FALSE(is_probe(paced, instant + period + 30ms));
+}
+
+TEST_CASE("A scheduled probe that failed is followed by a pause") {
+    vegas_strategy strategy = rested();
+    REQUIRE(scheduled_after(strategy, instant) == instant + period);
+    strategy.update(closed_at(instant + period + 400ms, cut_short(0, 400ms)));
+    CHECK(strategy.reason() == std::string("probe failed: too few requests ended"));
+    const duration begun = instant + period + 400ms;
+    CHECK(scheduled_after(strategy, begun + 39s, bound_window(100, steady, 39s)) == 0ns);
+    CHECK(scheduled_after(strategy, begun + 40s, bound_window(100, steady, 1s)) > begun + 40s);
+}
+
+TEST_CASE("A scheduled probe is at least half a period after the latest probe") {
+    // A probe ended just now.
+    const auto next_after = [](duration time) {
+        vegas_strategy strategy = rested();
+        const duration at = scheduled_after(strategy, time - 1s);
+        strategy.update(closed_at(at + 30ms, wide(bound_window(33, 10ms, 30ms))));
+        return scheduled_after(strategy, time);
+    };
+    CHECK(next_after(instant + 1s) == instant + period); // 1.147 s are left, and 1.074 s are enough
+    CHECK(next_after(instant + 1100ms) == instant + 2 * period);
+}
+
+TEST_CASE("Scheduled probes take 1 % of the time") {
+    vegas_strategy strategy = rested();
+    duration time = instant;
+    constexpr int probes = 100;
+    for (int i = 0; i < probes; ++i) {
+        duration next = scheduled_after(strategy, time);
+        while (next - time > 100ms) { // ordinary windows until the instant
+            time += 100ms;
+            next = scheduled_after(strategy, time, bound_window(100, steady, 100ms));
+        }
+        time = next + 30ms;
+        strategy.update(closed_at(time, wide(bound_window(33, 10ms, 30ms))));
+        REQUIRE(strategy.baseline() == 10ms);
     }
-    const duration probe = 30ms; // 99 / 33 × 10 ms
-    CHECK(shortest >= 50 * probe);
-    CHECK(shortest < 60 * probe);
-    CHECK(longest > 140 * probe);
-    CHECK(longest <= 150 * probe + 10ms);
-    CHECK(static_cast<double>(total.count()) / (400.0 * static_cast<double>(probe.count())) ==
-          Approx(100).epsilon(0.05));
+    // 30 ms in 2³¹ ns are 1.4 %: the period is the power of two that is closest to 3 s.
+    CHECK(time - instant == probes * period + 30ms);
+}
+
+TEST_CASE("Guards of one server probe at common instants, though their RTTs and shares differ") {
+    // Baselines of 10 ms and of 45 ms: the probes have 30 and 135 ms, and the periods are 2³¹ and 2³⁴ ns.
+    const auto next_of = [](duration rtt, duration time) {
+        vegas_strategy strategy{vegas_options{.initial_limit = 20}};
+        strategy.update(wide(bound_window(20, rtt)));
+        strategy.update(wide(with_drops(bound_window(100, rtt), 20, rtt))); // which ends the quick start
+        return scheduled_after(strategy, time, bound_window(100, rtt, 1h));
+    };
+    const duration fast = next_of(10ms, instant);
+    const duration slow = next_of(45ms, instant);
+    CHECK(fast.count() % period.count() == 0);
+    CHECK(slow.count() % period.count() == 0);
+    CHECK(slow > fast);
+    CHECK(next_of(10ms, slow - 1ms) == slow); // the instants of the slower one are instants of the faster one
 }
 
 TEST_CASE("Scheduled probes are spared where demand is low or shows the baseline itself") {
     vegas_strategy strategy = settled(unmoved);
-    CHECK(strategy.update(idle_window(100, 40, 10ms, 1h)) == plan{100, 150});
-    strategy = settled(unmoved);
-    CHECK(strategy.update(with_low(bound_window(100, steady, 1h), 60, 10ms)) == plan{100, 150});
-    strategy = settled(unmoved);
-    CHECK(strategy.update(with_low(bound_window(100, steady, 1h), 59, 10ms)) == a_probe{33, 99, 100});
-    CHECK(strategy.update(bound_window(33, 10ms)) == plan{100, 150}); // and the count starts again
-    CHECK(strategy.update(with_low(bound_window(100, steady, 1h), 59, 10ms)) == a_probe{33, 99, 100});
+    CHECK(scheduled_after(strategy, instant, idle_window(100, 40, 10ms, 1h)) == 0ns);
+    // Half a period is too short after 60 samples at low concurrency, which are as good as a probe, but not after 59.
+    const duration late = instant + 1500ms;
+    strategy = rested();
+    CHECK(scheduled_after(strategy, late, with_low(bound_window(100, steady), 60, 10ms)) == instant + 2 * period);
+    strategy = rested();
+    CHECK(scheduled_after(strategy, late, with_low(bound_window(100, steady), 59, 10ms)) == instant + period);
+}
+
+TEST_CASE("There is no scheduled probe in the quick start, nor beside one that begins at once") {
+    vegas_strategy strategy{20};
+    CHECK(strategy.update(bound_window(20, 10ms)).scheduled == decltype(plan::scheduled){});
+    CHECK(settled().update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100}); // which compares the schedule
 }
 
 } // namespace

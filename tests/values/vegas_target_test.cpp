@@ -59,19 +59,19 @@ TEST_CASE("The wanted queue is 3 + 0.6 √busy + busy / 10 where service times v
                                          {100, 100, 3},
                                          {100, 150, 3}}) { // no more than the limit can queue
         CAPTURE(r.limit, r.queue);
-        CHECK(wanted_queue(r.limit, r.queue, r.limit, ten(), {}) == Approx(r.wanted));
+        CHECK(wanted_queue(r.limit, r.queue, r.limit, ten(), 1, {}) == Approx(r.wanted));
     }
-    CHECK(wanted_queue(100, 0, 100, ten(), {.slack_floor = 30}) == Approx(46));
-    CHECK(wanted_queue(100, 0, 100, ten(), {.slack_factor = 1}) == Approx(23));
-    CHECK(wanted_queue(100, 0, 100, ten(), {.slack_floor = 2, .slack_factor = 0}) == Approx(12));
+    CHECK(wanted_queue(100, 0, 100, ten(), 1, {.slack_floor = 30}) == Approx(46));
+    CHECK(wanted_queue(100, 0, 100, ten(), 1, {.slack_factor = 1}) == Approx(23));
+    CHECK(wanted_queue(100, 0, 100, ten(), 1, {.slack_floor = 2, .slack_factor = 0}) == Approx(12));
 }
 
 TEST_CASE("The wanted queue is one request where all work takes the same time") {
-    CHECK(wanted_queue(100, 0, 100, ten(0), {}) == Approx(1));
-    CHECK(wanted_queue(100, 0, 100, ten(0.25), {}) == Approx(5.5)); // 0.75 + 0.25 · 19
-    CHECK(wanted_queue(100, 0, 100, ten(0.5), {}) == Approx(10)); // 0.5 + 0.5 · 19
-    CHECK(wanted_queue(100, 0, 100, ten(1.6), {}) == Approx(19)); // a variation of more than 1 counts as 1
-    CHECK(wanted_queue(100, 0, 100, baseline{}, {}) == Approx(19)); // and so does one that is not known
+    CHECK(wanted_queue(100, 0, 100, ten(0), 1, {}) == Approx(1));
+    CHECK(wanted_queue(100, 0, 100, ten(0.25), 1, {}) == Approx(5.5)); // 0.75 + 0.25 · 19
+    CHECK(wanted_queue(100, 0, 100, ten(0.5), 1, {}) == Approx(10)); // 0.5 + 0.5 · 19
+    CHECK(wanted_queue(100, 0, 100, ten(1.6), 1, {}) == Approx(19)); // a variation of more than 1 counts as 1
+    CHECK(wanted_queue(100, 0, 100, baseline{}, 1, {}) == Approx(19)); // and so does one that is not known
 }
 
 TEST_CASE("The wanted queue is at most half of what is in flight") {
@@ -88,24 +88,49 @@ TEST_CASE("The wanted queue is at most half of what is in flight") {
                                          {100, 0, 19}, // not known: the limit counts
                                          {100, -1, 19}}) {
         CAPTURE(r.limit, r.in_flight);
-        CHECK(wanted_queue(r.limit, 0, r.in_flight, ten(), {}) == Approx(r.wanted));
+        CHECK(wanted_queue(r.limit, 0, r.in_flight, ten(), 1, {}) == Approx(r.wanted));
     }
 }
 
 TEST_CASE("The slack is at most half of the limit") {
     // 3 + 0.6 · √6.25 + 6.25 / 10 = 5.125 would be more.
-    CHECK(wanted_queue(6.25, 0, 6.25, ten(), {}) == Approx(3.125));
-    CHECK(wanted_queue(1, 0, 1, ten(), {}) == Approx(0.5));
-    CHECK(wanted_queue(1, 0, 1, ten(0), {}) == Approx(0.5)); // though one request is wanted where nothing varies
+    CHECK(wanted_queue(6.25, 0, 6.25, ten(), 1, {}) == Approx(3.125));
+    CHECK(wanted_queue(1, 0, 1, ten(), 1, {}) == Approx(0.5));
+    CHECK(wanted_queue(1, 0, 1, ten(0), 1, {}) == Approx(0.5)); // though one request is wanted where nothing varies
 }
 
 TEST_CASE("The slack may be 1.2 however little is in flight") {
-    CHECK(wanted_queue(4, 0, 2, ten(), {}) == Approx(1.2)); // not 1
-    CHECK(wanted_queue(4, 0, 0.1, ten(), {}) == Approx(1.2));
-    CHECK(wanted_queue(100, 0, 2, ten(), {}) == Approx(1.2));
-    CHECK(wanted_queue(100, 0, 2.6, ten(), {}) == Approx(1.3));
-    CHECK(wanted_queue(2, 0, 1, ten(), {}) == Approx(1)); // but no more than half of the limit
-    CHECK(wanted_queue(4, 0, 2, ten(0), {}) == Approx(1)); // where nothing varies, one is enough
+    CHECK(wanted_queue(4, 0, 2, ten(), 1, {}) == Approx(1.2)); // not 1
+    CHECK(wanted_queue(4, 0, 1, ten(), 1, {}) == Approx(1.2));
+    CHECK(wanted_queue(4, 0, 0.1, ten(), 1, {}) == Approx(0.3)); // no more than that and a fifth of a request
+    CHECK(wanted_queue(100, 0, 2, ten(), 1, {}) == Approx(1.2));
+    CHECK(wanted_queue(100, 0, 2.6, ten(), 1, {}) == Approx(1.3));
+    CHECK(wanted_queue(2, 0, 1, ten(), 1, {}) == Approx(1)); // but no more than half of the limit
+    CHECK(wanted_queue(4, 0, 2, ten(0), 1, {}) == Approx(1)); // where nothing varies, one is enough
+}
+
+TEST_CASE("The wanted queue is at most the share by which waits vary, or 15 %, and a fifth of a request") {
+    struct row {
+        double limit;
+        double in_flight;
+        double varying_wait;
+        double wanted;
+    };
+    for (const row& r : std::vector<row>{{100, 100, 1, 19}, // 3 + 0.6 · 10 + 10
+                                         {100, 100, 0.2, 19}, // 20.2 would be allowed
+                                         {100, 100, 0.18, 18.2},
+                                         {100, 100, 0.15, 15.2},
+                                         {100, 100, 0.14, 15.2}, // at least 15 %
+                                         {100, 100, 0, 15.2},
+                                         {100, 40, 0, 6.2}, // of what is in flight,
+                                         {25, 100, 0, 3.95}, // which is no more than the limit
+                                         {1, 1, 0, 0.35},
+                                         {0.5, 0.5, 0, 0.25}, // half of the limit, not 0.275
+                                         {0.01, 0.01, 0, 0.005}}) {
+        CAPTURE(r.limit, r.in_flight, r.varying_wait);
+        CHECK(wanted_queue(r.limit, 0, r.in_flight, ten(), r.varying_wait, {}) == Approx(r.wanted));
+    }
+    CHECK(wanted_queue(100, 0, 100, ten(0), 0, {}) == Approx(1)); // as where all work takes the same time
 }
 
 } // namespace

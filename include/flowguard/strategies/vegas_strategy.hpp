@@ -22,9 +22,11 @@
 #include "flowguard/strategies/vegas/natural_experiment.hpp"
 #include "flowguard/strategies/vegas/options.hpp"
 #include "flowguard/strategies/vegas/outage_memory.hpp"
+#include "flowguard/strategies/vegas/paced_limit.hpp"
 #include "flowguard/strategies/vegas/probe_schedule.hpp"
 #include "flowguard/strategies/vegas/target.hpp"
 #include "flowguard/strategies/vegas/usual_drops.hpp"
+#include "flowguard/strategies/vegas/wait_spread.hpp"
 #include "flowguard/window.hpp"
 
 namespace flowguard {
@@ -33,11 +35,12 @@ namespace flowguard {
 ///
 ///     queue = in flight × (1 − baseline / RTT)         of what is in flight, only queues: Little's law [2]
 ///     busy  = limit − queue                            is served
-///     slack = (1 − v) + v (3 + 0.6 √busy + busy / 10)  may queue on purpose, but no more than 0.5 × in flight
+///     slack = (1 − v) + v (3 + 0.6 √busy + busy / 10)  may queue on purpose, but no more than 0.5 × in flight, and not
+///                                                      much more than the wait varies
 ///     queue > slack:                                   limit −= (queue − slack) / 2, at most 30 %
 ///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
 ///       three times running hardly any queue:          limit += max(slack, limit / 4)
-///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds; × 4 below initial_limit
+///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds; × 4 below 20
 ///     drops > 5 % beyond the usual, luck aside:        limit × (1 − drops), at most quartered
 ///     a window without any success, in an outage:      the same; with the next success, half of the limit from before
 ///                                                      the outage comes back, and the rest in steps of × 2
@@ -61,10 +64,15 @@ namespace flowguard {
 /// The RTT of a queue falls as well. If the RTT did not fall, the strategy had taken a slower service for a queue: the
 /// RTT becomes the baseline, and the limit goes back to what it was.
 ///
-/// A guard that has a small share of its service learns little from probes, because the other clients keep the queue
-/// up. A wait behind their requests raises the mean of the RTTs, but hardly the spread; a slower service raises both.
-/// So a higher baseline is taken from a probe only if it makes a difference, and a big one if it looks like such a
-/// wait. A baseline is given up after a hundred windows of which hardly one came near it.
+/// A guard that has a small share of its service learns little from a probe of its own, because the other clients keep
+/// the queue up. So scheduled probes begin at common instants, at multiples of 2^k ns of the clock that hosts share by
+/// NTP: the guards of one server probe together, their common queue falls, and each sees the RTT without it. Between
+/// probes, a wait that hardly varies tells a guard that the queue never becomes empty, and so is too long. The limit
+/// may fall below one, so that a small service bears many guards: see plan::spacing.
+///
+/// A wait behind the requests of others raises the mean of the RTTs, but hardly the spread; a slower service raises
+/// both. So a higher baseline is taken from a probe only if it makes a difference, and a big one if it looks like such
+/// a wait. A baseline is given up after a hundred windows of which hardly one came near it.
 ///
 /// If calls differ in cost, and their kinds are told (run_options::kind), the RTTs in these formulas are what the same
 /// service would have shown with the mix of the first window. What each kind costs is learnt while nothing queues.
@@ -91,8 +99,12 @@ public:
         set_limit(std::min(detail::vegas::most_unproven, static_cast<double>(options_.initial_limit)));
     }
 
-    /// The limit, in [min_limit, max_limit]; during a probe, the limit after it. Complexity: O(1).
-    std::size_t current_limit() const noexcept { return static_cast<std::size_t>(limit_ + 0.5); }
+    /// The limit, in [min_limit, max_limit]; during a probe, the limit after it. A limit below one is told as 1.
+    /// Complexity: O(1).
+    std::size_t current_limit() const noexcept { return detail::vegas::whole(limit_); }
+
+    /// The plan before any window. Complexity: O(1).
+    plan first_plan() const noexcept { return next_window(); }
 
     /// The RTT without queueing at the guarded resource; 0 while unknown. If there are kinds of calls, it is that of
     /// the mix in the first window. Complexity: O(1).
@@ -108,8 +120,12 @@ public:
     /// The next limit, or a probe. A window that has neither a success nor a drop changes nothing. Complexity: linear
     /// in the number of buckets of the histogram. Does not allocate.
     plan update(const window& w) noexcept {
-        const auto [next, reason] = decide(w);
+        auto [next, reason] = decide(w);
         reason_ = reason;
+        if (next.then == 0) {
+            next.spacing = spacing_of(limit_);
+            schedule_probe(next, detail::nanoseconds(w.closed_at));
+        }
         return next;
     }
 
@@ -123,8 +139,8 @@ private:
 
     // The rules. The first that applies decides.
     decision decide(const window& w) noexcept {
-        const std::size_t probed = std::exchange(probe_limit_, 0);
-        const bool was_probe = probed != 0 && w.limit == probed;
+        const double probed = std::exchange(probe_.limit, 0.0);
+        const bool was_probe = probed > 0 && is_of_probe(w, probed);
         const bool says_nothing = w.all.samples == 0 && w.dropped == 0;
         if (was_probe && (says_nothing || 2 * detail::telling_members(w) < probes_.admissions(probed)))
             return after_failed_probe(w);
@@ -133,6 +149,8 @@ private:
         kinds_.meet(w.all);
         const measurement now = kinds_.normalised(detail::vegas::measure(w), w.all, baseline_.rtt());
         kinds_.learn(w.all, baseline_.rtt());
+        if (now.has_rtt())
+            recent_rtt_ = now.success_rtt * now.cost;
         if (was_probe && now.has_rtt())
             return after_probe(now, probed);
         if (was_probe) // an outage began in it
@@ -148,6 +166,7 @@ private:
             cut_for_drops(now);
         if (!now.has_rtt() || drops_.excess(now) > detail::vegas::heavy_drops)
             return in_heavy_overload(now, too_many_drops ? "too many drops" : "no request succeeded");
+        growth_.see(now);
         if (wants_probe(now, too_many_drops))
             return probe(now);
         if (too_many_drops)
@@ -161,6 +180,8 @@ private:
 
     void learn(const window& w, const measurement& now) noexcept {
         probes_.pass(now.length);
+        latest_ = now;
+        waits_.learn(now);
         learn_from_low(w);
         learn_from_start(now);
         judge_baseline(now);
@@ -170,18 +191,20 @@ private:
         drops_.learn(now);
     }
 
+    // With a limit below one, no concurrency is low.
+    //
     // A rise is believed only if the low concurrency was one request, and the rise is significant: a third of a limit
     // that is far too high queues as well. Otherwise the rise shows in the queue estimate, and a probe decides.
     void learn_from_low(const window& w) noexcept {
         const measurement low = kinds_.normalised(detail::vegas::measure_low(w), w.low, baseline_.rtt());
-        if (low.count < detail::vegas::least_low_samples)
+        if (low.count < detail::vegas::least_low_samples || w.spacing > duration{})
             return;
         if (baseline_.is_exceeded_by(low) && (w.limit >= 6 || !is_significant(low)))
             return;
-        if (!baseline_.looks_like_foreign_queue(low)) {
-            baseline_.learn(low);
-            baseline_.confirm();
-        }
+        if (baseline_.looks_like_foreign_queue(low))
+            return;
+        baseline_.learn(low);
+        baseline_.confirm();
         probes_.saw_low(low.count);
     }
 
@@ -215,7 +238,7 @@ private:
     }
 
     double wanted_queue() const noexcept {
-        return detail::vegas::wanted_queue(limit_, queue_, in_flight_, baseline_, options_);
+        return detail::vegas::wanted_queue(limit_, queue_, in_flight_, baseline_, waits_.share(baseline_), options_);
     }
 
     // ---- The limit ----
@@ -226,9 +249,11 @@ private:
         return {next_window(), reason};
     }
 
+    // Not below one: errors may have another cause than the load, and with a spacing, their end would be seen late.
     void cut_for_drops(const measurement& now) noexcept {
         growth_.cut();
-        set_limit(limit_ * std::max(detail::vegas::least_left_by_drops, 1 - drops_.excess(now)));
+        const double left = std::max(detail::vegas::least_left_by_drops, 1 - drops_.excess(now));
+        set_limit(std::max(left * limit_, std::min(limit_, 1.0)));
     }
 
     // No probe now, and a small window, because a big window of time-outs would take long. A window without a success
@@ -262,7 +287,9 @@ private:
     }
 
     void set_limit(double limit) noexcept {
-        limit_ = std::clamp(limit, static_cast<double>(options_.min_limit), static_cast<double>(options_.max_limit));
+        const double least =
+            options_.min_limit > 1 ? static_cast<double>(options_.min_limit) : detail::vegas::least_limit;
+        limit_ = std::clamp(limit, least, static_cast<double>(options_.max_limit));
     }
 
     // While the limit is small, the queue is small as well, and few samples suffice: fewer still where the limit has
@@ -280,7 +307,7 @@ private:
         return std::min(limit_, m.bound ? m.limit : m.in_flight);
     }
 
-    std::size_t probe_limit(const measurement& m) const noexcept { return probes_.limit_at(concurrency(m)); }
+    double probe_limit(const measurement& m) const noexcept { return probes_.limit_at(concurrency(m)); }
 
     double probe_length(const measurement& m) const noexcept {
         return probes_.length(probe_limit(m), baseline_) * m.cost;
@@ -290,12 +317,13 @@ private:
         return probes_.pause_is_over() && probes_.is_possible_at(concurrency(now));
     }
 
-    // A probe is due, or the quick start needs one, or comes before a big cut.
+    // At once: the quick start needs a probe, or one comes before a big cut.
     bool wants_probe(const measurement& now, bool too_many_drops) const noexcept {
         if (!may_probe(now))
             return false;
-        if (now.bound &&
-            (growth_.is_quick() ? start_needs_probe(now) : probes_.is_due(probe_length(now), now, baseline_)))
+        if (growth_.gains())
+            return false;
+        if (now.bound && growth_.is_quick() && start_needs_probe(now))
             return true;
         const bool is_big = too_many_drops || queue_ > detail::vegas::early_probe * wanted_queue() + limit_ / 10;
         return is_big && probes_.cooldown_is_over(probe_length(now));
@@ -305,18 +333,47 @@ private:
     // samples from as low a concurrency, has confirmed the baseline. Otherwise an unlucky window at the start would
     // leave the limit far too low.
     bool start_needs_probe(const measurement& now) const noexcept {
-        const std::size_t limit = probe_limit(now);
-        const bool is_confirmed = baseline_.is_from_at_most(static_cast<double>(limit)) &&
-                                  baseline_.samples() >= static_cast<double>(probes_.admissions(limit));
+        const double limit = probe_limit(now);
+        const bool is_confirmed =
+            baseline_.is_from_at_most(limit) && baseline_.samples() >= static_cast<double>(probes_.admissions(limit));
         return !baseline_.is_near(now) && !is_confirmed;
     }
 
     decision probe(const measurement& now) noexcept {
         before_probe_ = now;
-        probe_limit_ = probe_limit(now);
-        return {{probe_limit_, probes_.admissions(probe_limit_), current_limit(),
-                 probes_.longest(probe_limit_, now, baseline_)},
-                "probe: measures the RTT with fewer requests in flight"};
+        probe_ = {.limit = probe_limit(now), .spacing = spacing_of(probe_limit(now)), .begins_at = 0};
+        plan p(detail::vegas::whole(probe_.limit), probes_.admissions(probe_.limit), current_limit(),
+               probes_.longest(probe_.limit, now, baseline_));
+        p.spacing = probe_.spacing;
+        p.then_spacing = spacing_of(limit_);
+        return {p, "probe: measures the RTT with fewer requests in flight"};
+    }
+
+    // Adds the next probe of the schedule, if there is to be one. It takes the place of the window that is open then.
+    // `time` is on the shared clock.
+    void schedule_probe(plan& next, double time) noexcept {
+        if (!baseline_.is_known() || growth_.is_quick() || !latest_.has_rtt() || !latest_.bound || !may_probe(latest_))
+            return;
+        const double limit = std::min(probe_limit(latest_), probes_.limit_at(limit_));
+        if (2 * limit > limit_)
+            return;
+        const double wait = probes_.until_scheduled(probe_length(latest_), latest_, baseline_, time);
+        before_probe_ = latest_;
+        probe_ = {.limit = limit, .spacing = spacing_of(limit), .begins_at = time + wait};
+        next.scheduled = {.begins_in = duration{static_cast<duration::rep>(std::max(wait, 1.0))},
+                          .limit = detail::vegas::whole(limit),
+                          .admissions = probes_.admissions(limit),
+                          .within = probes_.longest(limit, latest_, baseline_),
+                          .spacing = probe_.spacing};
+    }
+
+    duration spacing_of(double limit) const noexcept { return detail::vegas::spacing_of(limit, recent_rtt_); }
+
+    // Whether a window is that of the probe, and not one that ended before a scheduled probe began.
+    bool is_of_probe(const window& w, double limit) const noexcept {
+        const double middle = detail::nanoseconds(w.closed_at) - detail::nanoseconds(w.length) / 2;
+        return w.limit == detail::vegas::whole(limit) && w.spacing == probe_.spacing &&
+               (probe_.begins_at <= 0 || middle >= probe_.begins_at);
     }
 
     // Calls that never end held the permits of the probe, or no caller came: that says nothing about the RTT. The limit
@@ -326,7 +383,7 @@ private:
         return {next_window(), "probe failed: too few requests ended"};
     }
 
-    decision after_probe(const measurement& low, std::size_t reached) noexcept {
+    decision after_probe(const measurement& low, double reached) noexcept {
         const measurement high = before_probe_;
         const bool can_go_deeper = probes_.is_possible_at(concurrency(low)) && !baseline_.confirms(low);
         probes_.succeed();
@@ -337,7 +394,7 @@ private:
         }
         if (can_go_deeper && only_queued(high, low)) {
             growth_.end_quick_start();
-            set_limit(std::min(limit_, detail::vegas::above_knee * static_cast<double>(reached)));
+            set_limit(std::min(limit_, detail::vegas::above_knee * reached));
             return probe(low);
         }
         // If the RTT fell in the probe, it may fall more in a deeper one. A first or a higher baseline is taken only
@@ -348,7 +405,7 @@ private:
             return probe(low);
         }
         learn_from_probe(high, low);
-        if (!high.has_rtt() || high.limit != static_cast<double>(current_limit()))
+        if (!high.has_rtt() || detail::vegas::whole(high.limit) != current_limit())
             return {next_window(), "probe ended"};
         queue_ = queue_in(high, baseline_);
         return adjust(high);
@@ -361,6 +418,8 @@ private:
             baseline_.trust();
         if (baseline_.is_doubtful()) {
             baseline_.start_over(found);
+        } else if (probe_.begins_at > 0) { // all guards of the server probed: no queue of others
+            baseline_.learn(found);
         } else if (!baseline_.is_exceeded_by(found)) {
             if (!baseline_.looks_like_foreign_queue(found))
                 baseline_.learn(found);
@@ -379,14 +438,24 @@ private:
     double calm_before_ = 0; // the same of the window before it
     detail::vegas::baseline baseline_;
     detail::vegas::kind_weights kinds_;
+    detail::vegas::wait_spread waits_;
     detail::vegas::growth growth_;
     detail::vegas::probe_schedule probes_;
     detail::vegas::usual_drops drops_;
     detail::vegas::outage_memory outage_;
     detail::vegas::natural_experiment experiment_;
 
-    std::size_t probe_limit_ = 0; // of the probe whose window is next; 0 when that is an ordinary one
+    // The probe whose window may be next.
+    struct planned_probe {
+        double limit = 0; // 0: there is none
+        duration spacing{};
+        double begins_at = 0; // on the shared clock; 0: at once
+    };
+
+    planned_probe probe_;
     measurement before_probe_;
+    measurement latest_; // of the windows that were no probes
+    double recent_rtt_ = 0; // of the latest window that had a success
 };
 
 static_assert(limit_strategy<vegas_strategy>);

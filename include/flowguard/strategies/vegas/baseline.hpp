@@ -49,8 +49,8 @@ public:
 
     // Whether an RTT is not clearly above the baseline. One far above it is no bad luck, however much the RTTs vary.
     bool is_near(const measurement& m) const noexcept {
-        return !m.has_rtt() || is_met_by(m) ||
-               (m.rtt <= 2 * flat_ratio * mean_.rtt && errors_from(m) <= replace_errors);
+        const double far = flat_ratio * (m.count < few_samples ? far_above_of_few : far_above);
+        return !m.has_rtt() || is_met_by(m) || (m.rtt <= far * mean_.rtt && errors_from(m) <= replace_errors);
     }
 
     // Whether an RTT is above the baseline because of a wait behind other clients' requests. Such a wait raises the

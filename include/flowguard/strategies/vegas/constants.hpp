@@ -5,6 +5,8 @@
 #ifndef FLOWGUARD_STRATEGIES_VEGAS_CONSTANTS_HPP
 #define FLOWGUARD_STRATEGIES_VEGAS_CONSTANTS_HPP
 
+#include <cstddef>
+
 // What vegas_strategy takes for given.
 namespace flowguard::detail::vegas {
 
@@ -12,6 +14,9 @@ namespace flowguard::detail::vegas {
 inline constexpr double flat_ratio = 1.25; // an RTT of at most so many baselines shows no queue
 inline constexpr double same_rtt = 0.1; // RTTs that differ by no more of them are the same
 inline constexpr double replace_errors = 3.5; // standard errors: the service has changed, and the baseline with it
+inline constexpr double far_above = 2; // times the flat ratio: no bad luck, however much the RTTs vary,
+inline constexpr double far_above_of_few = 4; // or so much with fewer samples than this:
+inline constexpr double few_samples = 50;
 inline constexpr double baseline_memory = 2000; // samples
 inline constexpr double least_low_samples = 10; // in a window, to say something of the baseline
 inline constexpr double distrust_after = 100; // windows above the baseline
@@ -23,10 +28,15 @@ inline constexpr double weight_memory = 500; // samples of a kind: 2000 are as g
 inline constexpr double most_weight = 1e6; // of a kind; the least is the reciprocal
 
 // ---- The limit ----
-inline constexpr double most_unproven = 20; // limit before anything was measured
+inline constexpr double most_unproven = 20; // limit before anything was measured; up to it, steps are bigger
+inline constexpr double least_limit = 0.01; // on average: see plan::spacing
+inline constexpr double gains_exponent = 0.5; // of the RTT, in the quick start: below it, throughput still grows
 inline constexpr double linear_slack = 0.1; // of what is busy
 inline constexpr double most_slack = 0.5; // of what is in flight: small guards do not queue three requests each
 inline constexpr double least_slack = 1.2; // requests, however little is in flight
+inline constexpr double steady_slack = 0.15; // of what is in flight, if the wait never varies,
+inline constexpr double steady_request = 0.2; // and requests: the share of a small guard grows, that of a big one falls
+inline constexpr double wait_memory = 0.1; // weight of the latest window
 inline constexpr double step = 0.5; // of what the queue has too much or too little
 inline constexpr double max_decrease = 0.3; // share of the limit, because of a queue
 inline constexpr double idle_ratio = 1.06; // an RTT of at most so many baselines shows that the resource has room
@@ -49,11 +59,14 @@ inline constexpr double calm_queue = 1.5; // wanted queues: no more of them in t
 inline constexpr double same_limit = 0.9; // with a limit of at least this share of that in the pause
 inline constexpr double flat_exponent = 0.15; // below it, there was no queue
 inline constexpr double above_knee = 1.3; // limit over that of a probe which only queued
+inline constexpr std::size_t paced_probe = 10; // admissions, with a limit below one
+inline constexpr double least_distance = 0.5; // between probes, in periods of the schedule
 inline constexpr double significant_slacks = 3; // that a higher baseline must explain,
 inline constexpr double significant_share = 0.25; // or so much of the limit, unless it looks like a foreign queue
 
 // ---- Natural experiments ----
 inline constexpr double same_concurrency = 1.4; // up to this factor
+inline constexpr double telling_fall = 1.6; // from this factor on
 inline constexpr double did_not_follow = 0.2; // below it, the RTT did not follow the concurrency
 inline constexpr double least_experiment = 200; // samples after the fall
 inline constexpr double most_experiment = 4000; // by then the exponent is taken as it is

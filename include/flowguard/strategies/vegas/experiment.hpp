@@ -37,8 +37,8 @@ inline bool nothing_queued(const measurement& high, const measurement& low) noex
     return std::abs(rtt_exponent(high, low)) < flat_exponent;
 }
 
-// Whether the throughput was clearly higher with fewer requests in flight. No queue does that. If few had queued before,
-// with as high a limit, the service has paused: a collection of garbage, a virtual machine that was moved.
+// Whether the throughput was clearly higher with fewer requests in flight. No queue does that. If few had queued
+// before, with as high a limit, the service has paused: a collection of garbage, a virtual machine that was moved.
 inline bool was_paused(const measurement& high, const measurement& low) noexcept {
     return rtt_exponent(high, low) > paused_exponent;
 }

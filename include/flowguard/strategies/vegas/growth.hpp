@@ -10,6 +10,7 @@
 
 #include "flowguard/strategies/vegas/baseline.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
+#include "flowguard/strategies/vegas/experiment.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
 #include "flowguard/strategies/vegas/options.hpp"
 
@@ -34,6 +35,14 @@ public:
         known_limit_ = limit;
     }
 
+    // Takes each window, before next(). While it is clearly faster to have more in flight, a higher RTT ends no quick
+    // start: it may be that of a batch.
+    void see(const measurement& now) noexcept {
+        gains_ = quick_start_ && now.bound && rtt_exponent(now, before_) < gains_exponent;
+        before_ = now;
+    }
+    bool gains() const noexcept { return gains_; }
+
     // What was seen before says nothing of the time after a cut.
     void cut() noexcept {
         quick_start_ = false;
@@ -42,11 +51,12 @@ public:
 
     limit_change next(double limit, const measurement& now, double queue, double wanted, const baseline& base,
                       const vegas_options& o) noexcept {
-        quick_start_ = quick_start_ && base.is_near(now) && limit < known_limit_;
-        if (quick_start_ && now.bound)
-            return {
-                std::min(known_limit_, std::max(2 * limit, std::min(4 * limit, static_cast<double>(o.initial_limit)))),
-                "quick start: no queue yet"};
+        quick_start_ = quick_start_ && (gains_ || base.is_near(now)) && limit < known_limit_;
+        if (quick_start_ && now.bound) {
+            const double hint = std::max(most_unproven, static_cast<double>(o.initial_limit));
+            return {std::min(known_limit_, std::max(2 * limit, std::min(4 * limit, hint))),
+                    "quick start: no queue yet"};
+        }
         if (quick_start_)
             return {limit, no_reason};
         const bool is_idle = now.bound && queue < wanted / 3 && now.rtt <= idle_ratio * base.rtt();
@@ -66,6 +76,8 @@ private:
 
     bool quick_start_ = true;
     double known_limit_ = std::numeric_limits<double>::infinity(); // where the quick start ends
+    bool gains_ = false; // throughput still grew in the latest window
+    measurement before_; // the window before it
     int idle_windows_ = 0; // running, in which hardly anything queued
 };
 

@@ -10,6 +10,8 @@
 #include <cstddef>
 
 #include "flowguard/detail/control/window_use.hpp"
+#include "flowguard/limits.hpp"
+#include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/window.hpp"
 
 namespace flowguard::detail::vegas {
@@ -40,6 +42,14 @@ inline double share_of_drops(const window& w) noexcept {
     return dropped + succeeded > 0 ? std::min(by_number, dropped / (dropped + succeeded)) : by_number;
 }
 
+// With a spacing, it is what was in flight on average at most: less than one.
+inline double limit_of(const window& w) noexcept {
+    if (w.spacing <= duration{})
+        return static_cast<double>(std::max<std::size_t>(w.limit, 1));
+    const duration rtt = w.all.samples > 0 ? w.all.mean : w.dropped_mean_rtt;
+    return std::clamp(nanoseconds(rtt) / nanoseconds(w.spacing), least_limit, 1.0);
+}
+
 inline measurement measure(const window& w) noexcept {
     measurement m;
     m.ended = static_cast<double>(w.all.samples) + static_cast<double>(w.dropped);
@@ -52,11 +62,11 @@ inline measurement measure(const window& w) noexcept {
         m.count = m.ended;
         m.variation = w.all.variation();
     }
-    m.limit = static_cast<double>(std::max<std::size_t>(w.limit, 1));
+    m.limit = limit_of(w);
     // Just after a rise of the limit the rate of admission overstates what is in flight; hence the caps.
     if (w.mean_in_flight > 0)
         m.in_flight = std::min({w.mean_in_flight, static_cast<double>(w.max_in_flight), m.limit});
-    m.bound = limit_binds(w);
+    m.bound = w.spacing > duration{} ? 2 * w.mean_in_flight >= m.limit : limit_binds(w);
     m.length = nanoseconds(w.length);
     return m;
 }

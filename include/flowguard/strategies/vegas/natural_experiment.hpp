@@ -15,8 +15,8 @@
 
 namespace flowguard::detail::vegas {
 
-// Ordinary windows are an experiment as well. When the concurrency fell to half or less, for whatever reason, and the
-// RTT did not follow, nothing had queued: so the fall was of no use, and the RTT is what the service takes by itself.
+// Ordinary windows are an experiment as well. When the concurrency fell clearly, for whatever reason, and the RTT did
+// not follow, nothing had queued: so the fall was of no use, and the RTT is what the service takes by itself.
 class natural_experiment {
 public:
     struct finding {
@@ -35,8 +35,8 @@ public:
             add_window(high_, m);
             high_.count = std::min(high_.count, experiment_memory);
             low_ = {};
-        } else if (2 * m.in_flight <= high_.in_flight) {
-            if (2 * m.in_flight < low_.in_flight)
+        } else if (telling_fall * m.in_flight <= high_.in_flight) {
+            if (telling_fall * m.in_flight < low_.in_flight)
                 low_ = {};
             add_window(low_, m);
             return judge();

@@ -6,7 +6,6 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_OPTIONS_HPP
 
 #include <cstddef>
-#include <cstdint>
 
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/limits.hpp"
@@ -16,11 +15,15 @@ namespace flowguard {
 /// Parameters of `vegas_strategy`. The defaults are meant to fit any service; a bound on the limit is
 /// the one thing worth setting.
 struct vegas_options {
-    /// Requests, before any window; [min_limit, max_limit]. Above 20 it is a hint: the limit starts at 20 and
-    /// approaches the hint in bigger steps, but only while nothing queues, so that too high a guess does not harm the
-    /// service.
-    std::size_t initial_limit = 20;
-    std::size_t min_limit = 1; ///< requests, in probes as well; [1, max_limit]
+    /// Requests, before any window; [1, max_limit], and at least min_limit. By default one: so the strategy first
+    /// measures the RTT without a queue, and many guards that start together do no harm to a small service. The limit
+    /// then grows fourfold with each window up to 20, and twofold beyond, while nothing queues. A higher value saves
+    /// some of these windows. Above 20 it is a hint: the limit starts at 20, and grows fourfold up to the hint, while
+    /// nothing queues.
+    std::size_t initial_limit = 1;
+    /// Requests, in probes as well; [1, max_limit]. If it is 1, the limit may fall below one: then one request at a
+    /// time is admitted, with a spacing. See plan::spacing.
+    std::size_t min_limit = 1;
     std::size_t max_limit = 100'000; ///< requests; [1, flowguard::max_limit]
 
     /// The queue that is wanted at the resource, enough to keep it busy though load and service times vary: see
@@ -36,7 +39,6 @@ struct vegas_options {
     double probe_share = 0.01; ///< share of the time that goes into scheduled probes; (0, 0.5]
     double drop_tolerance =
         0.05; ///< share of drops, beyond the usual and two standard errors of it, that is let pass; [0, 1)
-    std::uint64_t seed = 1; ///< of the jitter in the schedule of probes; any
 };
 
 namespace detail::vegas {
@@ -46,7 +48,7 @@ inline vegas_options checked(const vegas_options& o) {
     constexpr std::size_t million = 1'000'000;
     check_range("vegas_options::max_limit", o.max_limit, 1, flowguard::max_limit);
     check_range("vegas_options::min_limit", o.min_limit, 1, o.max_limit);
-    check_range("vegas_options::initial_limit", o.initial_limit, o.min_limit, o.max_limit);
+    check_range("vegas_options::initial_limit", o.initial_limit, 1, o.max_limit);
     check_real("vegas_options::slack_floor", o.slack_floor, 0, 1e6, ends::upper);
     check_real("vegas_options::slack_factor", o.slack_factor, 0, 1e6);
     check_real("vegas_options::beta", o.beta, 0, 1e6);

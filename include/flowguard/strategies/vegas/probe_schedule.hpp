@@ -6,8 +6,8 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_PROBE_SCHEDULE_HPP
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 
 #include "flowguard/limits.hpp"
@@ -23,30 +23,34 @@ namespace flowguard::detail::vegas {
 class probe_schedule {
 public:
     explicit probe_schedule(const vegas_options& o) noexcept
-        : min_limit_(o.min_limit), min_probe_(o.min_probe), share_(o.probe_share), random_(o.seed) {}
+        : min_limit_(o.min_limit), min_probe_(o.min_probe), share_(o.probe_share) {}
 
     // ---- How low, and for how long ----
 
-    std::size_t limit_at(double concurrency) const noexcept {
-        return std::max(min_limit_, static_cast<std::size_t>(concurrency / probe_depth));
+    // A limit of one can be lowered as well: see paced_limit.hpp.
+    double limit_at(double concurrency) const noexcept {
+        const double third = concurrency / probe_depth;
+        const double least = min_limit_ > 1 ? static_cast<double>(min_limit_) : least_limit;
+        return std::max(least, third >= 1 ? std::floor(third) : third);
     }
 
     // A probe must at least halve the concurrency, or it would show too little.
-    bool is_possible_at(double concurrency) const noexcept {
-        return 2 * static_cast<double>(limit_at(concurrency)) <= concurrency;
-    }
+    bool is_possible_at(double concurrency) const noexcept { return 2 * limit_at(concurrency) <= concurrency; }
 
     // Fewer for a very low limit: they take longest there, and the RTTs vary least.
-    std::size_t admissions(std::size_t limit) const noexcept {
-        return std::max(std::min(min_probe_, 20 * limit), 3 * limit);
+    std::size_t admissions(double limit) const noexcept {
+        if (limit < 1)
+            return std::min(min_probe_, paced_probe);
+        const auto permits = static_cast<std::size_t>(limit);
+        return std::max(std::min(min_probe_, 20 * permits), 3 * permits);
     }
 
-    double length(std::size_t limit, const baseline& base) const noexcept { return base.rtt() * rounds(limit); }
+    double length(double limit, const baseline& base) const noexcept { return base.rtt() * rounds(limit); }
 
     // Three times what the admissions of a probe should take at the present RTT, and ten RTTs for the calls in flight
     // to end; at least what a guard grants stragglers. Time-outs do not count, and an RTT of more than ten baselines
     // neither: calls hung, or the machine stood still.
-    duration longest(std::size_t limit, const measurement& now, const baseline& base) const noexcept {
+    duration longest(double limit, const measurement& now, const baseline& base) const noexcept {
         const double rtt = std::clamp(now.success_rtt, base.rtt(), 10 * base.rtt());
         return duration{static_cast<duration::rep>(std::clamp((3 * rounds(limit) + 10) * rtt * now.cost, 1e6, 1e18))};
     }
@@ -61,18 +65,22 @@ public:
     // Before a probe that the schedule did not ask for.
     bool cooldown_is_over(double length) const noexcept { return since_ >= probe_cooldown * length; }
 
-    // The schedule is tighter until the baseline is known to 5 %.
-    bool is_due(double length, const measurement& now, const baseline& base) const noexcept {
+    // How long it is until the next probe of the schedule, from a time on the clock that all hosts share. Such probes
+    // begin at multiples of 2^k ns of that clock. So guards of one server, each with an interval of its own, probe at
+    // common instants, where the queue of all of them falls, and each sees the RTT without it. The schedule is tighter
+    // until the baseline is known to 5 %.
+    double until_scheduled(double length, const measurement& now, const baseline& base, double time) const noexcept {
         const double wanted = std::clamp(400 * now.variation * now.variation, 1.0, baseline_memory);
-        const double interval = jitter_ / share_ * std::min(1.0, base.samples() / wanted);
-        return since_ >= interval * length;
+        const double interval = length / share_ * std::min(1.0, base.samples() / wanted);
+        const double period = std::exp2(std::round(std::log2(std::clamp(interval, 1.0, longest_interval))));
+        const double wait = (std::floor(time / period) + 1) * period - time;
+        return since_ + wait < least_distance * period ? wait + period : wait;
     }
 
-    // The schedule begins anew. It has jitter, so that the guards of one server do not probe together.
+    // The schedule begins anew.
     void rest() noexcept {
         since_ = 0;
         low_seen_ = 0;
-        jitter_ = 0.5 + uniform();
     }
 
     // Demand showed the RTT at low concurrency itself: that is as good as a probe, once there are as many samples.
@@ -99,26 +107,16 @@ public:
     void ask_again_soon() noexcept { since_ = std::numeric_limits<double>::infinity(); }
 
 private:
-    double rounds(std::size_t limit) const noexcept {
-        return static_cast<double>(admissions(limit)) / static_cast<double>(limit);
-    }
+    static constexpr double longest_interval = 1e15; // 12 days
 
-    // In [0, 1), by SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
-    double uniform() noexcept {
-        std::uint64_t z = random_ += 0x9e3779b97f4a7c15;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-        return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-    }
+    double rounds(double limit) const noexcept { return static_cast<double>(admissions(limit)) / limit; }
 
     std::size_t min_limit_;
     std::size_t min_probe_;
     double share_;
     double since_ = std::numeric_limits<double>::infinity(); // the latest probe, or as many samples at low concurrency
     double pause_ = 0; // after a probe that failed
-    double jitter_ = 1;
     double low_seen_ = 0; // samples that demand gave since then
-    std::uint64_t random_;
 };
 
 } // namespace flowguard::detail::vegas
