@@ -494,7 +494,7 @@ class Page:
 def test_browser(program, screenshots=None):
     with Server(program) as server, Page(server) as page:
         wait_for(lambda: page.state() == "live", "the page is live")
-        wait_for(lambda: page.number("limit") == 20, "the limit is shown")
+        wait_for(lambda: page.number("limit") == 1, "the limit is shown")
         idle = page.pictures()
         equal(len(set(idle)), 3, "the number of charts")
 
@@ -541,7 +541,7 @@ def test_browser(program, screenshots=None):
         wait_for(lambda: page.state() == "reconnecting", "the page notices that the server is gone")
         with Server(program, port=server.port):
             wait_for(lambda: page.state() == "live", "the page comes back")
-            wait_for(lambda: page.number("limit") == 20, "and shows the new server's limit")
+            wait_for(lambda: page.number("limit") == 1, "and shows the new server's limit")
 
 
 TESTS = {

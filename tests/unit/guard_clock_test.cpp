@@ -91,7 +91,7 @@ TEST_CASE("vegas_strategy finds the RTT and the limit again after its clock was 
                 t.success();
         }
     };
-    full(10);
+    full(30); // the first window has 20 requests, one at a time
     const std::size_t limit = guard.current_limit();
     REQUIRE(guard.stats().baseline_rtt == 5ms);
     auto t = guard.try_acquire();

@@ -74,14 +74,14 @@ TEST_CASE("A guard tells what its strategy saw, and why it decided so") {
                 t.success();
         }
     };
-    window(40, 10ms);
+    window(20, 10ms);
     const std::vector<limit_decision> trace = guard.trace();
     REQUIRE(trace.size() == 1);
     CHECK(trace[0].at == manual_clock::at);
     CHECK(trace[0].before == 4);
-    CHECK(trace[0].limit == 8);
+    CHECK(trace[0].limit == 16);
     CHECK(trace[0].probe == 0);
-    CHECK(trace[0].samples == 40);
+    CHECK(trace[0].samples == 20);
     CHECK(trace[0].dropped + trace[0].ignored == 0);
     CHECK(trace[0].mean_in_flight == Approx(4).epsilon(0.15));
     CHECK(trace[0].mean_rtt == 10ms);
