@@ -9,7 +9,7 @@
 #   ./mutations.sh unnoticed  the mutations that no harness can notice, to see whether a harness notices one by now
 #
 # Needs g++ (or the compiler in CXX), and CPPFLAGS to find Asio. EXECUTIONS is the number of executions of each harness,
-# by default 120000. RUNTIME may name the library of the runtime, if it is built already.
+# by default 300000. RUNTIME may name the library of the runtime, if it is built already.
 
 set -euo pipefail
 export LC_ALL=C
@@ -17,7 +17,7 @@ export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 tests=$(dirname "$here")
 include=$(dirname "$tests")/include
-executions=${EXECUTIONS:-120000}
+executions=${EXECUTIONS:-300000}
 selected=${1:-}
 read -ra compiler <<<"${CXX:-g++} -std=c++20 -O1 -g1 -w -no-pie -pthread"
 read -ra asio <<<"${CPPFLAGS:--DASIO_STANDALONE}"
