@@ -196,8 +196,10 @@ private:
     // A rise is believed only if the low concurrency was one request, and the rise is significant: a third of a limit
     // that is far too high queues as well. Otherwise the rise shows in the queue estimate, and a probe decides.
     void learn_from_low(const window& w) noexcept {
+        if (w.spacing > duration{})
+            return;
         const measurement low = kinds_.normalised(detail::vegas::measure_low(w), w.low, baseline_.rtt());
-        if (low.count < detail::vegas::least_low_samples || w.spacing > duration{})
+        if (low.count < detail::vegas::least_low_samples)
             return;
         if (baseline_.is_exceeded_by(low) && (w.limit >= 6 || !is_significant(low)))
             return;
@@ -287,9 +289,7 @@ private:
     }
 
     void set_limit(double limit) noexcept {
-        const double least =
-            options_.min_limit > 1 ? static_cast<double>(options_.min_limit) : detail::vegas::least_limit;
-        limit_ = std::clamp(limit, least, static_cast<double>(options_.max_limit));
+        limit_ = std::clamp(limit, detail::vegas::lowest(options_), static_cast<double>(options_.max_limit));
     }
 
     // While the limit is small, the queue is small as well, and few samples suffice: fewer still where the limit has
@@ -319,9 +319,7 @@ private:
 
     // At once: the quick start needs a probe, or one comes before a big cut.
     bool wants_probe(const measurement& now, bool too_many_drops) const noexcept {
-        if (!may_probe(now))
-            return false;
-        if (growth_.gains())
+        if (!may_probe(now) || growth_.gains())
             return false;
         if (now.bound && growth_.is_quick() && start_needs_probe(now))
             return true;
@@ -340,11 +338,9 @@ private:
     }
 
     decision probe(const measurement& now) noexcept {
-        before_probe_ = now;
-        probe_ = {.limit = probe_limit(now), .spacing = spacing_of(probe_limit(now)), .begins_at = 0};
-        plan p(detail::vegas::whole(probe_.limit), probes_.admissions(probe_.limit), current_limit(),
-               probes_.longest(probe_.limit, now, baseline_));
-        p.spacing = probe_.spacing;
+        const scheduled_probe at_once = plan_probe(now, 0);
+        plan p(at_once.limit, at_once.admissions, current_limit(), at_once.within);
+        p.spacing = at_once.spacing;
         p.then_spacing = spacing_of(limit_);
         return {p, "probe: measures the RTT with fewer requests in flight"};
     }
@@ -354,17 +350,20 @@ private:
     void schedule_probe(plan& next, double time) noexcept {
         if (!baseline_.is_known() || growth_.is_quick() || !latest_.has_rtt() || !latest_.bound || !may_probe(latest_))
             return;
-        const double limit = std::min(probe_limit(latest_), probes_.limit_at(limit_));
-        if (2 * limit > limit_)
-            return;
         const double wait = probes_.until_scheduled(probe_length(latest_), latest_, baseline_, time);
-        before_probe_ = latest_;
-        probe_ = {.limit = limit, .spacing = spacing_of(limit), .begins_at = time + wait};
-        next.scheduled = {.begins_in = duration{static_cast<duration::rep>(std::max(wait, 1.0))},
-                          .limit = detail::vegas::whole(limit),
-                          .admissions = probes_.admissions(limit),
-                          .within = probes_.longest(limit, latest_, baseline_),
-                          .spacing = probe_.spacing};
+        next.scheduled = plan_probe(latest_, time + wait);
+        next.scheduled.begins_in = duration{static_cast<duration::rep>(std::max(wait, 1.0))};
+    }
+
+    // Remembers a probe, and the window before it. `begins_at` is on the shared clock; 0: at once.
+    scheduled_probe plan_probe(const measurement& before, double begins_at) noexcept {
+        const double limit = probe_limit(before);
+        before_probe_ = before;
+        probe_ = {.limit = limit, .spacing = spacing_of(limit), .begins_at = begins_at};
+        return {.limit = detail::vegas::whole(limit),
+                .admissions = probes_.admissions(limit),
+                .within = probes_.longest(limit, before, baseline_),
+                .spacing = probe_.spacing};
     }
 
     duration spacing_of(double limit) const noexcept { return detail::vegas::spacing_of(limit, recent_rtt_); }

@@ -180,16 +180,12 @@ public:
 
     // Waiters that a higher limit admits are granted their permits at once; nothing is taken from a holder.
     void set_limit(std::size_t limit) noexcept {
-        if (word_.set_limit_and_refer(limit))
-            tell_owner();
-        drop_references(1);
+        finish_change(word_.set_limit_and_refer(limit));
     }
 
     // The same, but if the semaphore is barred, the limit has effect when that ends.
     void set_limit_below_bar(std::size_t limit) noexcept {
-        if (word_.set_limit_below_bar_and_refer(limit))
-            tell_owner();
-        drop_references(1);
+        finish_change(word_.set_limit_below_bar_and_refer(limit));
     }
 
     // No permit is granted, whatever the limit, until unbar() or set_limit(). Nothing is taken from a holder. Returns
@@ -200,9 +196,7 @@ public:
     bool unbar() noexcept {
         if (!word_.unbar())
             return false;
-        if (word_.refer_and_look())
-            tell_owner();
-        drop_references(1);
+        finish_change(word_.refer_and_look());
         return true;
     }
 
@@ -265,9 +259,7 @@ public:
     // watch. An exchange: the waiter must see it also of a thread that has called this just before.
     void want_watch() noexcept {
         wants_watch_.exchange(true, std::memory_order_release);
-        if (word_.refer_and_look())
-            tell_owner();
-        drop_references(1);
+        finish_change(word_.refer_and_look());
     }
 
     // The contexts whose callers have waited here.
@@ -354,6 +346,13 @@ private:
     }
 
     void tell_owner() noexcept { post_or_own(nullptr, 0); }
+
+    // Ends a change for which the word took a reference.
+    void finish_change(bool callers_wait) noexcept {
+        if (callers_wait)
+            tell_owner();
+        drop_references(1);
+    }
 
     [[nodiscard]] bool try_own() noexcept {
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);

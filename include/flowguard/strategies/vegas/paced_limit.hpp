@@ -9,10 +9,17 @@
 #include <cstddef>
 
 #include "flowguard/limits.hpp"
+#include "flowguard/strategies/vegas/constants.hpp"
+#include "flowguard/strategies/vegas/options.hpp"
 
 // A limit below one, for a guard that takes whole permits. It is one permit, with a spacing between admissions: if one
 // is admitted every RTT / limit, `limit` of them are in flight on average. A small service with many guards needs it.
 namespace flowguard::detail::vegas {
+
+// The least limit, of probes as well.
+inline double lowest(const vegas_options& o) noexcept {
+    return o.min_limit > 1 ? static_cast<double>(o.min_limit) : least_limit;
+}
 
 inline std::size_t whole(double limit) noexcept {
     return std::max<std::size_t>(static_cast<std::size_t>(limit + 0.5), 1);

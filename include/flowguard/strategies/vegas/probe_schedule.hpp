@@ -15,6 +15,7 @@
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
 #include "flowguard/strategies/vegas/options.hpp"
+#include "flowguard/strategies/vegas/paced_limit.hpp"
 
 namespace flowguard::detail::vegas {
 
@@ -23,15 +24,14 @@ namespace flowguard::detail::vegas {
 class probe_schedule {
 public:
     explicit probe_schedule(const vegas_options& o) noexcept
-        : min_limit_(o.min_limit), min_probe_(o.min_probe), share_(o.probe_share) {}
+        : lowest_(lowest(o)), min_probe_(o.min_probe), share_(o.probe_share) {}
 
     // ---- How low, and for how long ----
 
     // A limit of one can be lowered as well: see paced_limit.hpp.
     double limit_at(double concurrency) const noexcept {
         const double third = concurrency / probe_depth;
-        const double least = min_limit_ > 1 ? static_cast<double>(min_limit_) : least_limit;
-        return std::max(least, third >= 1 ? std::floor(third) : third);
+        return std::max(lowest_, third >= 1 ? std::floor(third) : third);
     }
 
     // A probe must at least halve the concurrency, or it would show too little.
@@ -111,7 +111,7 @@ private:
 
     double rounds(double limit) const noexcept { return static_cast<double>(admissions(limit)) / limit; }
 
-    std::size_t min_limit_;
+    double lowest_;
     std::size_t min_probe_;
     double share_;
     double since_ = std::numeric_limits<double>::infinity(); // the latest probe, or as many samples at low concurrency
