@@ -285,7 +285,9 @@ public:
     bool update(const flowguard::window& w) {
         before_ = limit();
         const auto before = static_cast<double>(before_);
-        const step s = d::step_from(limits_, before_, next_.limit);
+        // The window may be that of a scheduled probe instead.
+        const bool is_scheduled = next_.scheduled.begins_in > flowguard::duration{};
+        const step s = d::step_from(limits_, before_, is_scheduled ? next_.scheduled.limit : next_.limit);
         next_ = strategy_.update(w);
         const auto after = static_cast<double>(limit());
         ++windows_;

@@ -30,9 +30,10 @@ using flowguard::vegas_strategy;
 using flowguard::window;
 using support::bound_window;
 using support::idle_window;
+using support::paced_window;
+using support::play_window;
 using support::settled;
 using support::wide;
-using support::window_after;
 using support::with_drops;
 using support::with_low;
 
@@ -109,9 +110,13 @@ TEST_CASE("vegas_strategy survives hostile windows and recovers from them") {
             REQUIRE(strategy.queue_estimate() <= 1e20);
         }
         // Then nothing queues any more, and the limit comes back to its maximum.
-        for (int i = 0; i < 300; ++i)
-            next = strategy.update(next.limit / 3 <= 1 ? with_low(window_after(next, 10ms), 10, 10ms)
-                                                       : window_after(next, 10ms));
+        const auto window_at = [](std::size_t limit, duration spacing) {
+            const window w = spacing > duration{} ? paced_window(spacing, 10ms) : bound_window(limit, 10ms, duration{1s} / limit);
+            return limit / 3 <= 1 ? with_low(w, 10, 10ms) : w;
+        };
+        duration now = 24h;
+        for (int i = 0; i < 600; ++i)
+            play_window(strategy, next, now, window_at);
         INFO("seed " << seed);
         REQUIRE(strategy.current_limit() == max);
     }

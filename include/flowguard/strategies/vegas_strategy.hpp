@@ -141,6 +141,8 @@ private:
     decision decide(const window& w) noexcept {
         const double probed = std::exchange(probe_.limit, 0.0);
         const bool was_probe = probed > 0 && is_of_probe(w, probed);
+        if (was_probe)
+            latest_ = {};
         const bool says_nothing = w.all.samples == 0 && w.dropped == 0;
         if (was_probe && (says_nothing || 2 * detail::telling_members(w) < probes_.admissions(probed)))
             return after_failed_probe(w);
@@ -154,7 +156,7 @@ private:
         if (was_probe && now.has_rtt())
             return after_probe(now, probed);
         if (was_probe) // an outage began in it
-            probes_.fail(now.length);
+            probes_.fail(std::min(now.length, probe_.within));
 
         learn(w, now);
         if (now.has_rtt() && outage_.is_on())
@@ -218,11 +220,12 @@ private:
     }
 
     // A baseline that hardly a window came near is given up, here or after the next probe, even if higher baselines
-    // from probes were not believed before. If the limit is too low for probes, nothing else would ever correct it.
+    // from probes were not believed before. If the limit is too low for probes, nothing else would ever correct it, and
+    // even an RTT that is not far above the baseline keeps the limit low.
     void judge_baseline(const measurement& now) noexcept {
         if (!now.has_rtt())
             return;
-        if (baseline_.is_met_by(now))
+        if (probes_.is_possible_at(concurrency(now)) ? baseline_.is_met_by(now) : baseline_.is_closely_met_by(now))
             baseline_.trust();
         else if (now.bound)
             baseline_.suspect();
@@ -359,10 +362,14 @@ private:
     scheduled_probe plan_probe(const measurement& before, double begins_at) noexcept {
         const double limit = probe_limit(before);
         before_probe_ = before;
-        probe_ = {.limit = limit, .spacing = spacing_of(limit), .begins_at = begins_at};
+        const duration within = probes_.longest(limit, before, baseline_);
+        probe_ = {.limit = limit,
+                  .spacing = spacing_of(limit),
+                  .begins_at = begins_at,
+                  .within = detail::nanoseconds(within)};
         return {.limit = detail::vegas::whole(limit),
                 .admissions = probes_.admissions(limit),
-                .within = probes_.longest(limit, before, baseline_),
+                .within = within,
                 .spacing = probe_.spacing};
     }
 
@@ -378,7 +385,7 @@ private:
     // Calls that never end held the permits of the probe, or no caller came: that says nothing about the RTT. The limit
     // is as it was before.
     decision after_failed_probe(const window& w) noexcept {
-        probes_.fail(detail::nanoseconds(w.length));
+        probes_.fail(std::min(detail::nanoseconds(w.length), probe_.within));
         return {next_window(), "probe failed: too few requests ended"};
     }
 
@@ -449,11 +456,12 @@ private:
         double limit = 0; // 0: there is none
         duration spacing{};
         double begins_at = 0; // on the shared clock; 0: at once
+        double within = 0; // ns; a window may be longer, for a machine may stand still
     };
 
     planned_probe probe_;
     measurement before_probe_;
-    measurement latest_; // of the windows that were no probes
+    measurement latest_; // since the latest probe: so no probe is scheduled before another window was seen
     double recent_rtt_ = 0; // of the latest window that had a success
 };
 

@@ -46,6 +46,7 @@ public:
 
     // Whether an RTT shows no queue at all.
     bool is_met_by(const measurement& m) const noexcept { return m.rtt <= flat_ratio * mean_.rtt; }
+    bool is_closely_met_by(const measurement& m) const noexcept { return m.rtt <= (1 + same_rtt) * mean_.rtt; }
 
     // Whether an RTT is not clearly above the baseline. One far above it is no bad luck, however much the RTTs vary.
     bool is_near(const measurement& m) const noexcept {
@@ -80,7 +81,7 @@ public:
 
     // Whether an RTT that nothing queued for shows that the service became slower.
     bool is_refuted_by(const measurement& m) const noexcept {
-        return m.rtt > (1 + same_rtt) * mean_.rtt && !looks_like_foreign_queue(m);
+        return !is_closely_met_by(m) && !looks_like_foreign_queue(m);
     }
 
     // A window in which the limit was bound and the RTT clear of the baseline speaks against it.
