@@ -113,7 +113,7 @@ TEST_CASE("The slowest kind is known once there are two") {
     CHECK(kinds.slowest() == 40ms);
 }
 
-TEST_CASE("One kind is as none, whichever it is") {
+TEST_CASE("A window tells one kind as it tells none, whichever it is") {
     kind_rtts kinds;
     rtt_summary s{.samples = 10, .mean = 5ms, .histogram = {}};
     s.kinds[3] = {10, 5ms};

@@ -111,7 +111,8 @@ TEST_CASE("vegas_strategy survives hostile windows and recovers from them") {
         }
         // Then nothing queues any more, and the limit comes back to its maximum.
         const auto window_at = [](std::size_t limit, duration spacing) {
-            const window w = spacing > duration{} ? paced_window(spacing, 10ms) : bound_window(limit, 10ms, duration{1s} / limit);
+            const window w =
+                spacing > duration{} ? paced_window(spacing, 10ms) : bound_window(limit, 10ms, duration{1s} / limit);
             return limit / 3 <= 1 ? with_low(w, 10, 10ms) : w;
         };
         duration now = 24h;
