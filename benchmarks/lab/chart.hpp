@@ -204,6 +204,8 @@ private:
         std::string about = short_number(1e3 * s.service) + " ms a request";
         if (s.shares())
             about += " alone, most done with " + number(s.best_concurrency()) + " at once";
+        if (s.connect > 0)
+            about += ", " + short_number(1e3 * s.connect) + " ms more with a new connection";
         if (s.downstream > 0)
             about += ", and " + short_number(1e3 * s.downstream) + " ms downstream";
         about += "; callers give up after " + short_number(s.time_out) + " s";

@@ -177,6 +177,8 @@ private:
             to_.member("ignored_time", s.ignored_time);
             to_.member("watches", s.watches);
             to_.member("watch_time", s.watch_time);
+            to_.member("connect", s.connect);
+            to_.member("keep_alive", s.keep_alive);
             to_.member("downstream", s.downstream);
             to_.name("stalls");
             write(s.stalls);

@@ -111,6 +111,11 @@ struct scenario {
     double watches = 0;
     double watch_time = 60;
 
+    // Each guard has a pool of connections. A request that finds none idle opens one, which takes the server so long. A
+    // connection that nobody used for `keep_alive` is closed. 0: there are none to open.
+    double connect = 0;
+    double keep_alive = 10;
+
     double downstream = 0; // seconds after the service, in which the request holds no worker
     recurring stalls; // in which nothing is served
     recurring pulses; // of load

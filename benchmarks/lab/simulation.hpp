@@ -39,6 +39,7 @@ public:
           services_(~seed),
           backoffs_(seed ^ 0x5bd1e995),
           others_(seed ^ 0x9e3779b9),
+          idle_(s.guards()),
           lines_(limiters_.size()),
           has_turn_(limiters_.size()) {
         record_.length = s.length();
@@ -285,8 +286,19 @@ private:
             send(r, outcome::dropped, scenario_.refusal_time);
         } else {
             ++in_service_;
-            server_->start(r, now_, who.service);
+            server_->start(r, now_, who.service + (takes_connection(who.guard) ? 0 : scenario_.connect));
         }
+        return true;
+    }
+
+    // Takes the connection of a guard that was used last, if one is idle.
+    bool takes_connection(std::size_t guard) {
+        std::deque<double>& idle = idle_[guard];
+        while (!idle.empty() && now_ - idle.front() > scenario_.keep_alive)
+            idle.pop_front();
+        if (idle.empty())
+            return false;
+        idle.pop_back();
         return true;
     }
 
@@ -328,9 +340,11 @@ private:
     void answer(std::size_t r, outcome how) {
         const request done = requests_.take(r);
         requests_[r].number = 0;
-        if (done.given_up)
+        if (done.given_up) // its connection is closed
             return;
         if (done.what == purpose::request && how == outcome::success) {
+            if (scenario_.connect > 0)
+                idle_[done.guard].push_back(now_);
             ++now_bin().succeeded;
             if (now_ >= 0.75 * record_.length)
                 ++record_.succeeded_by_guard[done.guard];
@@ -372,6 +386,7 @@ private:
     std::vector<std::unique_ptr<limiter>> limiters_;
     std::unique_ptr<server> server_;
     support::random_numbers arrivals_, services_, backoffs_, others_;
+    std::vector<std::deque<double>> idle_; // by guard: when each idle connection was last used
     std::vector<std::deque<caller>> lines_; // by limiter
     slots<request> requests_;
     support::event_queue<sent_answer, double> answers_; // on their way to the callers

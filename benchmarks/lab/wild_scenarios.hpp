@@ -161,6 +161,17 @@ inline scenario quiet(support::random_numbers& random) {
     return s;
 }
 
+/// Connections have to be opened, which costs as much as many requests: at the start, after a rise of the limit, and
+/// after a quiet time.
+inline scenario connections(support::random_numbers& random) {
+    scenario s = one_phase(random, random.between(0.5, 2), 40);
+    s.connect = s.service * std::exp(random.between(1, 5));
+    s.time_out += s.connect;
+    s.phases.push_back(like(s.phases[0], 40, 0.1));
+    s.phases.push_back(s.phases[0]);
+    return s;
+}
+
 /// Short and long calls, whose shares of the requests change again and again.
 inline scenario kinds(support::random_numbers& random) {
     scenario s = one_phase(random, 1);
@@ -204,6 +215,7 @@ inline std::vector<scenario> wild_scenarios(std::size_t of_each = 4, std::uint64
         named_family{"batches", detail::batches},
         named_family{"quiet", detail::quiet},
         named_family{"kinds", detail::kinds},
+        named_family{"connections", detail::connections},
     };
     std::vector<scenario> all;
     for (const named_family& f : families) {

@@ -99,6 +99,28 @@ TEST_CASE("Ignored calls are beside the requests, and are not counted among them
     CHECK(r.ended_with(outcome::success) == r.succeeded());
 }
 
+TEST_CASE("A request that finds no idle connection takes longer") {
+    // Requests come one by one, so that a second connection is seldom needed.
+    scenario s = server(100, 0.0001, 10'000);
+    s.services = lab::spread::fixed;
+    const auto longer = [](const seen_run& r) {
+        std::size_t count = 0;
+        for (const lab::bin& b : r.run.bins)
+            count += static_cast<std::size_t>(
+                std::count_if(b.rtts.begin(), b.rtts.end(), [](float rtt) { return rtt > 0.03F; }));
+        return static_cast<double>(count);
+    };
+    CHECK(longer(run(s)) == 0);
+    s.connect = 0.03;
+    s.keep_alive = 1e9;
+    const double first = longer(run(s));
+    CHECK(first >= 1);
+    CHECK(first <= 4);
+    s.keep_alive = 1; // one request each second: the time to the next one is longer with a probability of 1 / e
+    const seen_run r = run(s);
+    CHECK(longer(r) / r.offered() == Approx(std::exp(-1)).epsilon(0.05));
+}
+
 TEST_CASE("As many watches are open as the scenario says") {
     scenario s = server(10, 0.5, 600);
     s.watches = 40;

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <string>
 
 #include <catch2/catch.hpp>
 
@@ -20,6 +21,7 @@ using flowguard::plan;
 using flowguard::vegas_options;
 using flowguard::vegas_strategy;
 using flowguard::window;
+using support::a_probe;
 using support::a_window;
 using support::bound_window;
 using support::even;
@@ -28,7 +30,9 @@ using support::idle_window;
 using support::paced_window;
 using support::settled;
 using support::settled_with_waits;
+using support::warmed_up;
 using support::wide;
+using support::with_drops;
 
 TEST_CASE("The limit shrinks by half of what queues beyond the slack") {
     vegas_strategy strategy = settled_with_waits();
@@ -152,11 +156,45 @@ TEST_CASE("The limit never grows in an app-limited window") {
     CHECK(strategy.update(half) == a_window{110, 165}); // half of 3 + 0.6 · √100 + 10 = 19: 109.5
 }
 
+TEST_CASE("The first calls with a limit do not end the quick start if they are slow") {
+    // Four connections are opened, then twelve more, and so on. That is no queue, and no baseline.
+    vegas_strategy strategy{4};
+    CHECK(strategy.first_plan() == a_window{4, 4});
+    CHECK(strategy.update(bound_window(4, 300ms)) == a_window{4, 20});
+    CHECK(strategy.reason() == std::string("quick start: the first calls with this limit were slow"));
+    CHECK(strategy.baseline() == 0ns);
+    CHECK(strategy.update(bound_window(4, 10ms)) == a_window{16, 16});
+    CHECK(strategy.baseline() == 10ms);
+    CHECK(strategy.update(bound_window(16, 300ms)) == a_window{16, 48});
+    CHECK(strategy.baseline() == 10ms);
+
+    // The next calls count. Here they still queue.
+    vegas_strategy queueing = strategy;
+    CHECK(queueing.update(bound_window(16, 40ms)) == a_probe{5, 60, 16});
+
+    // First calls that are quick count at once, and so do drops.
+    CHECK(strategy.update(bound_window(16, 10ms)) == a_window{32, 32});
+    CHECK(strategy.update(bound_window(32, 12ms)) == a_window{64, 64});
+    CHECK(strategy.update(with_drops(bound_window(64, 300ms), 20, 300ms)).limit < 64);
+}
+
+TEST_CASE("Where nothing is known yet, the first successes after an outage are no baseline") {
+    vegas_strategy strategy{4};
+    CHECK(strategy.update(with_drops(bound_window(4, 1s), 100, 1s)) == a_window{1, 2});
+    CHECK(strategy.update(bound_window(1, 300ms)) == a_window{2, 2});
+    CHECK(strategy.reason() == std::string("an outage ended: half of the limit before it"));
+    CHECK(strategy.baseline() == 0ns);
+    CHECK(strategy.update(bound_window(2, 300ms)) == a_window{2, 20}); // the first calls
+    CHECK(strategy.baseline() == 0ns);
+    CHECK(strategy.update(bound_window(2, 10ms)) == a_window{4, 4});
+    CHECK(strategy.baseline() == 10ms);
+}
+
 TEST_CASE("The limit stays within its bounds") {
-    vegas_strategy high{vegas_options{.initial_limit = 60, .max_limit = 100}};
-    CHECK(high.update(bound_window(20, 10ms)) == a_window{60, 100});
-    CHECK(high.update(bound_window(60, 10ms)) == a_window{100, 150});
-    CHECK(high.update(bound_window(100, 10ms)) == a_window{100, 150});
+    vegas_strategy high = warmed_up({.initial_limit = 60, .max_limit = 100});
+    CHECK(high.update(bound_window(20, 10ms)) == a_window{60, 60});
+    CHECK(high.update(bound_window(60, 10ms)) == a_window{100, 100});
+    CHECK(high.update(bound_window(100, 10ms)) == a_window{100, 100});
     vegas_strategy low = settled({.min_limit = 20});
     CHECK(low.update(bound_window(100, 100ms)) == a_window{70, 105});
     CHECK(low.update(bound_window(70, 100ms)) == a_window{49, 100});

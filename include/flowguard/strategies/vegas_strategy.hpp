@@ -41,6 +41,7 @@ namespace flowguard {
 ///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
 ///       three times running hardly any queue:          limit += max(slack, limit / 4)
 ///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds; × 4 below 20
+///       the first calls with each limit:               do not count if they are slower
 ///     drops > 5 % beyond the usual, luck aside:        limit × (1 − drops), at most quartered
 ///     a window without any success, in an outage:      the same; with the next success, half of the limit from before
 ///                                                      the outage comes back, and the rest in steps of × 2
@@ -59,6 +60,9 @@ namespace flowguard {
 /// concurrency, from a service that became slower, whose RTT stays; so it comes before any big cut. A probe has a bound
 /// in time, for calls that run on and on may hold all of its permits; where it saw too little by then, it changes
 /// nothing.
+///
+/// The first calls with a higher limit may open connections, and fill caches. So if they are slower than the baseline,
+/// the quick start waits for the next ones.
 ///
 /// Whenever the concurrency falls to half, by a cut or by less demand, the strategy compares the RTTs before and after.
 /// The RTT of a queue falls as well. If the RTT did not fall, the strategy had taken a slower service for a queue: the
@@ -153,6 +157,9 @@ private:
         kinds_.learn(w.all, baseline_.rtt());
         if (now.has_rtt())
             recent_rtt_ = now.success_rtt * now.cost;
+        const bool was_warm_up = growth_.end_warm_up();
+        if (was_warm_up && !was_probe && is_cold(now))
+            return {next_window(), "quick start: the first calls with this limit were slow"};
         if (was_probe && now.has_rtt())
             return after_probe(now, probed);
         if (was_probe) // an outage began in it
@@ -179,6 +186,13 @@ private:
     }
 
     // ---- What a window tells ----
+
+    // Whether the calls in the first window with a limit were slower than what is known, or nothing is known yet. If
+    // they are slow because they are the first, the next window does not show it.
+    bool is_cold(const measurement& now) const noexcept {
+        return now.has_rtt() && now.drops <= options_.drop_tolerance &&
+               !(baseline_.is_known() && baseline_.is_met_by(now));
+    }
 
     void learn(const window& w, const measurement& now) noexcept {
         probes_.pass(now.length);
@@ -212,9 +226,10 @@ private:
         probes_.saw_low(low.count);
     }
 
-    // While the quick start lasts nothing queues, so that its RTTs make the baseline until they begin to rise.
+    // While the quick start lasts nothing queues, so that its RTTs make the baseline until they begin to rise. The first
+    // successes after an outage are no baseline: they may have hung, or opened connections.
     void learn_from_start(const measurement& now) noexcept {
-        if (!baseline_.is_known() ||
+        if ((!baseline_.is_known() && !outage_.is_on()) ||
             (growth_.is_quick() && now.bound && baseline_.is_near(now) && !baseline_.is_exceeded_by(now)))
             baseline_.learn(now);
     }
@@ -299,6 +314,8 @@ private:
     // yet to be found.
     plan next_window() const noexcept {
         const std::size_t limit = current_limit();
+        if (growth_.warms_up())
+            return {limit, limit};
         const std::size_t few = growth_.is_quick() ? std::max<std::size_t>(20, 3 * limit) : 10 * limit;
         return {limit, detail::window_size(std::min(options_.min_window, few), limit)};
     }

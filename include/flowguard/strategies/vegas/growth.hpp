@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "flowguard/strategies/vegas/baseline.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
@@ -33,7 +34,13 @@ public:
     void start_quickly_up_to(double limit) noexcept {
         quick_start_ = true;
         known_limit_ = limit;
+        warms_up_ = true;
     }
+
+    // Whether the first calls with a higher limit, in the quick start, are still to come. They may be slow because they
+    // are the first: they open connections, and fill caches.
+    bool warms_up() const noexcept { return warms_up_; }
+    bool end_warm_up() noexcept { return std::exchange(warms_up_, false); }
 
     // Takes each window, before next(). While it is clearly faster to have more in flight, a higher RTT ends no quick
     // start: it may be that of a batch.
@@ -54,6 +61,7 @@ public:
         quick_start_ = quick_start_ && (gains_ || base.is_near(now)) && limit < known_limit_;
         if (quick_start_ && now.bound) {
             const double hint = std::max(most_unproven, static_cast<double>(o.initial_limit));
+            warms_up_ = true;
             return {std::min(known_limit_, std::max(2 * limit, std::min(4 * limit, hint))),
                     "quick start: no queue yet"};
         }
@@ -75,6 +83,7 @@ private:
     static constexpr const char* no_reason = "no reason to change the limit";
 
     bool quick_start_ = true;
+    bool warms_up_ = true;
     double known_limit_ = std::numeric_limits<double>::infinity(); // where the quick start ends
     bool gains_ = false; // throughput still grew in the latest window
     measurement before_; // the window before it
