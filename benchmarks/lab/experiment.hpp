@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "contenders.hpp"
+#include "fleet.hpp"
 #include "oracle.hpp"
 #include "scenario.hpp"
 #include "score.hpp"
@@ -98,10 +99,8 @@ private:
 
     static record run_contender(const scenario& s, const contender& c, std::uint64_t seed) {
         virtual_clock::set({}); // some limiters read it when they are made
-        std::vector<std::unique_ptr<limiter>> limiters;
-        for (std::size_t g = 0; g < s.guards(); ++g)
-            limiters.push_back(c.make(s.initial_limit, seed * 1000 + g));
-        return simulation(s, std::move(limiters), seed).run();
+        fleet all = make_fleet(s, c.make, seed);
+        return simulation(s, std::move(all.guards), seed, 200, std::move(all.inner)).run();
     }
 };
 

@@ -189,6 +189,15 @@ private:
             to_.member("swing_period", s.swing_period);
             to_.member("time_out", s.time_out);
             to_.member("rejected_callers", name_of(s.rejected));
+            if (s.compares_guards) {
+                to_.member("distance", s.distance);
+                to_.member("static_limit", s.static_limit);
+                to_.member("first_demand", s.first_demand);
+                to_.member("inner_guard", s.inner_guard);
+                to_.member("inner_rejections_are_ignored", s.inner_rejections_are_ignored);
+                to_.member("front_workers", s.front_workers);
+                to_.member("front_service", s.front_service);
+            }
             to_.member("initial_limit", s.initial_limit);
             to_.member("highest_load", highest_load(s));
             to_.member("light", is_light(s));
@@ -238,6 +247,12 @@ private:
             to_.member("recovery", s.recovery);
             to_.member("oscillation", s.oscillation);
             to_.member("fairness", s.fairness);
+            if (s.least_share) { // the scenario compares guards
+                to_.member("least_share", s.least_share);
+                to_.member("far_share", s.far_share);
+                to_.member("static_share", s.static_share);
+                to_.member("inner_oscillation", s.inner_oscillation);
+            }
         });
     }
 

@@ -21,6 +21,7 @@
 #include "chart.hpp"
 #include "experiment.hpp"
 #include "fixed_scenarios.hpp"
+#include "fleet_scenarios.hpp"
 #include "json.hpp"
 #include "options.hpp"
 #include "page.hpp"
@@ -41,6 +42,9 @@ std::vector<scenario> chosen_scenarios(const options& chosen) {
             all.push_back(std::move(s));
     if (chosen.wild)
         for (scenario& s : wild_scenarios())
+            all.push_back(std::move(s));
+    if (chosen.fleet)
+        for (scenario& s : fleet_scenarios())
             all.push_back(std::move(s));
     std::erase_if(all, [&](const scenario& s) { return s.name.find(chosen.only) == std::string::npos; });
     if (all.empty())

@@ -25,6 +25,7 @@ struct options {
     bool fixed = true;   // scenarios
     bool sampled = false;
     bool wild = false;
+    bool fleet = false;
     std::size_t samples = 300;
     std::string only;
     std::vector<contender> strategies = contenders();
@@ -40,7 +41,7 @@ struct options {
 };
 
 inline constexpr std::string_view help_text =
-    R"(usage: control_lab [--scenarios fixed|sampled|wild|all] [--sampled N] [--only TEXT] [--strategies A,B,...]
+    R"(usage: control_lab [--scenarios fixed|sampled|wild|fleet|all] [--sampled N] [--only TEXT] [--strategies A,B,...]
                    [--seeds N] [--initial-limit N] [--threads N] [--rows | --no-rows] [--json FILE]
                    [--html FOLDER] [--list]
 
@@ -49,7 +50,8 @@ contention, with capacity that changes, with bursts and stalls, with many client
 oracle, which knows each scenario beforehand and sets the best static limit for each of its phases.
 
   --scenarios WHICH   fixed: a table for reading; sampled: drawn at random, for judging; wild: what users of adaptive
-                      limiters reported; all: each of them; default: fixed
+                      limiters reported; fleet: guards that differ, and guards behind guards; all: each of them;
+                      default: fixed
   --sampled N         how many scenarios are drawn, always the same ones; from 1 to 100000, default: 300
   --only TEXT         only scenarios whose name contains TEXT
   --strategies A,...  only these strategies, in this order; --list shows them; default: all
@@ -101,8 +103,10 @@ inline void parse_scenarios(std::string_view which, options& result) {
     result.fixed = all || which == "fixed";
     result.sampled = all || which == "sampled";
     result.wild = all || which == "wild";
-    if (!result.fixed && !result.sampled && !result.wild)
-        throw std::invalid_argument("--scenarios is '" + std::string(which) + "', must be fixed, sampled, wild or all");
+    result.fleet = all || which == "fleet";
+    if (!result.fixed && !result.sampled && !result.wild && !result.fleet)
+        throw std::invalid_argument("--scenarios is '" + std::string(which) +
+                                    "', must be fixed, sampled, wild, fleet or all");
 }
 
 inline std::string parse_path(std::string_view option, std::string_view text) {

@@ -107,7 +107,9 @@ private:
             alone_.phases[0].length =
                 std::max(std::min(p.length, enough_arrivals / std::max(p.rate, 1e-9)), whole_periods());
             double useful =
-                s.shares() ? s.best_concurrency() : p.workers * (1 + s.downstream / (s.service * p.slowdown));
+                s.shares()
+                    ? s.best_concurrency()
+                    : p.workers * (1 + (s.downstream + s.distance / 2 + s.front_service) / (s.service * p.slowdown));
             if (s.batch > 0)
                 useful = 2 * static_cast<double>(s.batch);
             useful = useful * (1 + s.ignored * s.ignored_time / s.service) + s.watches;

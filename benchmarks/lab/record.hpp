@@ -18,6 +18,7 @@ struct bin {
     std::size_t rejected = 0;
     std::size_t succeeded = 0;
     double limit = 0;        // at the end of the bin; the sum of all guards in use
+    double inner_limit = 0;  // at the end of the bin; of the server's own guard, if it has one
     std::vector<float> rtts; // of requests that were answered or given up; seconds
 };
 

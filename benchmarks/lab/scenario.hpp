@@ -116,6 +116,29 @@ struct scenario {
     double connect = 0;
     double keep_alive = 10;
 
+    // The second half of the guards is far from the server: their requests are on the network for so many seconds more.
+    // The RTTs in the record are without that time, so that the scores tell what the server did.
+    double distance = 0;
+
+    // The first guard has this static limit, whatever the strategy of the others is. 0: it is like the others.
+    std::size_t static_limit = 0;
+
+    // The share of the requests that the first guard has. The others have equal shares of the rest. 0: all are equal.
+    double first_demand = 0;
+
+    // The server has a guard of its own, with the strategy of the others, behind their guards. It rejects a request
+    // beyond its limit after `refusal_time`. The guard in front counts that as a drop, or ignores it.
+    bool inner_guard = false;
+    bool inner_rejections_are_ignored = false;
+
+    // A service that a request passes on its way to the server, and before the server's own guard: it queues there for
+    // `front_workers`, each of which takes `front_service` on average. The service times are exponential. A request
+    // that has moved on to the server holds no worker of the service in front. 0: there is none.
+    double front_workers = 0;
+    double front_service = 0;
+
+    bool compares_guards = false; // whether the scores tell what each guard gets
+
     double downstream = 0; // seconds after the service, in which the request holds no worker
     recurring stalls; // in which nothing is served
     recurring pulses; // of load
@@ -142,6 +165,9 @@ struct scenario {
         return most;
     }
 
+    /// How long the requests of a guard are on the network.
+    double distance_of(std::size_t guard) const { return 2 * guard >= guards() + guards() % 2 ? distance : 0; }
+
     bool shares() const { return contention > 0 || coherence > 0; }
 
     /// The number of requests in service at which a sharing server does most; infinite without coherence.
@@ -149,7 +175,9 @@ struct scenario {
 
     /// The most requests per second that can be served.
     double capacity(double workers, double slowdown = 1) const {
-        const double most = rate_limit > 0 ? rate_limit : std::numeric_limits<double>::infinity();
+        double most = rate_limit > 0 ? rate_limit : std::numeric_limits<double>::infinity();
+        if (front_service > 0)
+            most = std::min(most, front_workers / front_service);
         if (batch > 0)
             return std::min(most, static_cast<double>(batch) / (batch_base + batch_each * static_cast<double>(batch)) /
                                       slowdown);

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -30,6 +31,13 @@ struct score {
     std::optional<double> recovery; // seconds from the worst change until goodput stays at 90 % of its final level
     double oscillation = 0;         // standard deviation of the limit over its mean, late in a phase
     std::optional<double> fairness; // Jain's index of the guards' goodputs, in the last quarter
+
+    // Only of scenarios that compare guards. A share is the goodput of a guard in the last quarter, over that of all
+    // divided by their number.
+    std::optional<double> least_share; // of the guard that got least
+    std::optional<double> far_share; // mean of the guards that are far away
+    std::optional<double> static_share; // of the guard with a static limit
+    std::optional<double> inner_oscillation; // as oscillation, of the limit of the server's own guard
 
     double quality() const { return std::min(1.0, goodput) / std::max(1.0, p99); } // Q
     bool is_good() const { return goodput >= 0.93 && p99 <= 1.25; }
@@ -63,11 +71,39 @@ inline double recovery(const record& r, std::size_t first, std::size_t end) {
     return static_cast<double>(recovered - first) * r.bin_length();
 }
 
-inline double oscillation(const record& r, std::size_t first, std::size_t end) {
+inline double oscillation(const record& r, std::size_t first, std::size_t end, double bin::* limit = &bin::limit) {
     const auto n = static_cast<double>(end - first);
-    const double mean = r.sum(first, end, [](const bin& b) { return b.limit; }) / n;
-    const double variance = r.sum(first, end, [mean](const bin& b) { return (b.limit - mean) * (b.limit - mean); }) / n;
+    const double mean = r.sum(first, end, [limit](const bin& b) { return b.*limit; }) / n;
+    const double variance = r.sum(first, end, [=](const bin& b) { return (b.*limit - mean) * (b.*limit - mean); }) / n;
     return mean > 0 ? std::sqrt(variance) / mean : 0;
+}
+
+// What each guard got in the last quarter, over a fair share.
+inline std::vector<double> shares_of(const std::vector<std::size_t>& succeeded) {
+    const double fair =
+        std::accumulate(succeeded.begin(), succeeded.end(), 0.0) / static_cast<double>(succeeded.size());
+    std::vector<double> shares;
+    for (const std::size_t s : succeeded)
+        shares.push_back(static_cast<double>(s) / std::max(1.0, fair));
+    return shares;
+}
+
+// Only for scenarios whose guards are the same ones in all phases.
+inline void compare_guards(const scenario& s, const record& run, score& result) {
+    const std::vector<double> shares = shares_of(run.succeeded_by_guard);
+    result.least_share = *std::min_element(shares.begin(), shares.end());
+    double far = 0, count = 0;
+    for (std::size_t g = 0; g < shares.size(); ++g)
+        if (s.distance_of(g) > 0) {
+            far += shares[g];
+            ++count;
+        }
+    if (count > 0)
+        result.far_share = far / count;
+    if (s.static_limit > 0)
+        result.static_share = shares.front();
+    if (s.inner_guard)
+        result.inner_oscillation = oscillation(run, run.bins.size() / 2, run.bins.size(), &bin::inner_limit);
 }
 
 } // namespace detail
@@ -77,13 +113,13 @@ enum class punctuality : std::uint8_t { twice_p99, p99_and_mean };
 
 /// What answers in time are compared with.
 struct in_time_yardstick {
-    record most;                 // the oracle's run with the most answers in time,
+    record most; // the oracle's run with the most answers in time,
     std::vector<double> longest; // which take at most so long, in each phase
 };
 
 /// What a run is compared with: the oracle's runs with the same arrivals.
 struct yardstick {
-    record best;     // with the most goodput
+    record best; // with the most goodput
     record smallest; // with the smallest limits that reach most of that
     in_time_yardstick twice_p99, p99_and_mean;
 };
@@ -138,6 +174,8 @@ inline score score_of(const scenario& s, const record& run, const yardstick& by)
         result.fairness =
             jains_index({run.succeeded_by_guard.begin(),
                          run.succeeded_by_guard.begin() + static_cast<std::ptrdiff_t>(s.phases.back().guards)});
+    if (s.compares_guards)
+        detail::compare_guards(s, run, result);
     return result;
 }
 

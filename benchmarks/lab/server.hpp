@@ -198,6 +198,15 @@ inline std::unique_ptr<server> make_server(const scenario& s) {
     return std::make_unique<queueing_server>(s.stalls);
 }
 
+/// The service in front of the server; null if there is none.
+inline std::unique_ptr<server> make_front(const scenario& s) {
+    if (s.front_service <= 0)
+        return nullptr;
+    auto front = std::make_unique<queueing_server>(recurring{});
+    front->begin({.workers = s.front_workers}, 0);
+    return front;
+}
+
 } // namespace lab
 
 #endif

@@ -29,16 +29,20 @@ namespace lab {
 /// depend only on the seed, so that all limiters meet the same ones.
 class simulation {
 public:
-    /// A limiter for each guard of the scenario, or a single one for all of them.
+    /// A limiter for each guard of the scenario, or a single one for all of them; and one for the server's own guard,
+    /// or null if it has none.
     simulation(const scenario& s, std::vector<std::unique_ptr<limiter>> limiters, std::uint64_t seed,
-               std::size_t bins = 200)
+               std::size_t bins = 200, std::unique_ptr<limiter> inner = nullptr)
         : scenario_(s),
           limiters_(std::move(limiters)),
+          inner_(std::move(inner)),
           server_(make_server(s)),
+          front_(make_front(s)),
           arrivals_(seed),
           services_(~seed),
           backoffs_(seed ^ 0x5bd1e995),
           others_(seed ^ 0x9e3779b9),
+          fronts_(seed ^ 0x7f4a7c15),
           idle_(s.guards()),
           lines_(limiters_.size()),
           has_turn_(limiters_.size()) {
@@ -58,8 +62,9 @@ public:
             const double time_out = time_outs_.empty() ? never : time_outs_.front().at;
             const double retry = retries_.empty() ? never : retries_.next_time();
             const double turn = turns_.empty() ? never : turns_.next_time();
-            const double next = std::min(
-                {phase_end_, completion, arrives, time_out, retry, turn, next_arrival_, next_ignored_, next_watch_});
+            const double passes = front_ ? front_->next_completion() : never;
+            const double next = std::min({phase_end_, completion, arrives, time_out, retry, turn, passes, next_arrival_,
+                                          next_ignored_, next_watch_});
             if (next >= record_.length)
                 break;
             pass_time(next);
@@ -75,6 +80,8 @@ public:
                 try_again();
             else if (next == turn)
                 take_turn();
+            else if (next == passes)
+                pass_front();
             else if (next == next_ignored_)
                 arrive_to_be_ignored();
             else if (next == next_watch_)
@@ -101,14 +108,17 @@ private:
         std::size_t attempts = 1;
         purpose what = purpose::request;
         std::size_t kind = 0; // of scenario::kinds
+        double front_service = 0;
     };
     struct request {
         std::size_t guard = 0;
         std::size_t name = 0; // the limiter's name for the request
         double admitted_at = 0;
         std::uint64_t number = 0;
+        double service = 0;
         bool given_up = false;
         purpose what = purpose::request;
+        std::optional<std::size_t> inner_name; // the inner limiter's name for the request, if it has admitted it
     };
     struct sent_answer {
         std::size_t request;
@@ -126,9 +136,15 @@ private:
         record_.in_flight_integral += in_flight_ * (to - now_);
         const std::size_t last = record_.bin_at(to);
         for (; bin_ < last; ++bin_)
-            record_.bins[bin_].limit = limit();
+            note_limits();
         now_ = to;
         virtual_clock::set(time_point{seconds(to)});
+    }
+
+    void note_limits() {
+        now_bin().limit = limit();
+        if (inner_)
+            now_bin().inner_limit = static_cast<double>(inner_->limit());
     }
 
     bin& now_bin() { return record_.bins[bin_]; }
@@ -148,6 +164,8 @@ private:
         server_->begin(now_phase(), now_);
         for (auto& l : limiters_)
             l->begin_phase(phase_);
+        if (inner_)
+            inner_->begin_phase(phase_);
     }
 
     void next_phase() {
@@ -174,13 +192,23 @@ private:
         if (scenario_.load_varies() && arrivals_.uniform() * highest > scenario_.load_factor(now_))
             return;
         ++now_bin().offered;
-        const std::size_t guard = now_phase().guards > 1 ? arrivals_.below(now_phase().guards) : 0;
-        caller who{guard, draw(scenario_.services, services_) * scenario_.service * now_phase().slowdown, now_};
+        caller who{draw_guard(), draw(scenario_.services, services_) * scenario_.service * now_phase().slowdown, now_};
         if (!scenario_.kinds.empty()) {
             who.kind = draw_kind();
             who.service *= scenario_.cost(now_phase(), who.kind);
         }
+        if (front_)
+            who.front_service = fronts_.exponential() * scenario_.front_service;
         ask(who);
+    }
+
+    std::size_t draw_guard() {
+        const std::size_t guards = now_phase().guards;
+        if (guards <= 1)
+            return 0;
+        if (scenario_.first_demand <= 0)
+            return arrivals_.below(guards);
+        return arrivals_.uniform() < scenario_.first_demand ? 0 : 1 + arrivals_.below(guards - 1);
     }
 
     std::size_t draw_kind() {
@@ -271,7 +299,8 @@ private:
             return false;
         ++unfinished_;
         admitted_at_sum_ += now_;
-        const std::size_t r = requests_.put({who.guard, *name, now_, ++admitted_, false, who.what});
+        const std::size_t r =
+            requests_.put({who.guard, *name, now_, ++admitted_, who.service, false, who.what, std::nullopt});
         if (who.what == purpose::ignored) {
             send(r, outcome::ignored, scenario_.ignored_time);
             return true;
@@ -282,13 +311,34 @@ private:
         }
         if (scenario_.time_out > 0)
             time_outs_.push_back({now_ + scenario_.time_out, r, admitted_});
+        if (front_)
+            front_->start(r, now_, who.front_service);
+        else
+            reach_server(r);
+        return true;
+    }
+
+    void pass_front() { reach_server(front_->complete()); }
+
+    void reach_server(std::size_t r) {
         if (refuses()) {
             send(r, outcome::dropped, scenario_.refusal_time);
+        } else if (!admit_inside(r)) {
+            send(r, scenario_.inner_rejections_are_ignored ? outcome::ignored : outcome::dropped,
+                 scenario_.refusal_time);
         } else {
             ++in_service_;
-            server_->start(r, now_, who.service + (takes_connection(who.guard) ? 0 : scenario_.connect));
+            const request& started = requests_[r];
+            server_->start(r, now_, started.service + (takes_connection(started.guard) ? 0 : scenario_.connect));
         }
-        return true;
+    }
+
+    // Whether the server's own guard admits a request; true if it has none.
+    bool admit_inside(std::size_t r) {
+        if (!inner_)
+            return true;
+        requests_[r].inner_name = inner_->try_acquire();
+        return requests_[r].inner_name.has_value();
     }
 
     // Takes the connection of a guard that was used last, if one is idle.
@@ -324,13 +374,18 @@ private:
     void complete() {
         const std::size_t r = server_->complete();
         --in_service_;
-        if (scenario_.downstream > 0)
+        if (requests_[r].inner_name) // the server does not know whether the caller gave up
+            inner_->finish(*requests_[r].inner_name, outcome::success);
+        if (scenario_.downstream > 0 || distance_of(r) > 0)
             send(r, outcome::success, scenario_.downstream);
         else
             answer(r, outcome::success);
     }
 
-    void send(std::size_t r, outcome how, double takes) { answers_.plan(now_ + takes, {r, how}); }
+    double distance_of(std::size_t r) { return scenario_.distance_of(requests_[r].guard); }
+
+    // The network takes its time both ways, which is added here.
+    void send(std::size_t r, outcome how, double takes) { answers_.plan(now_ + takes + distance_of(r), {r, how}); }
 
     void answer_next() {
         const sent_answer a = answers_.take();
@@ -364,9 +419,9 @@ private:
 
     void end(const request& r, outcome how) {
         const double rtt = now_ - r.admitted_at;
-        const bool is_refused = how == outcome::dropped && !r.given_up; // neither an answer, nor a wait in vain
+        const bool is_refused = how != outcome::success && !r.given_up; // neither an answer, nor a wait in vain
         if (r.what == purpose::request && !is_refused)
-            now_bin().rtts.push_back(static_cast<float>(rtt));
+            now_bin().rtts.push_back(static_cast<float>(rtt - scenario_.distance_of(r.guard)));
         record_.time_in_flight += rtt;
         --unfinished_;
         admitted_at_sum_ -= r.admitted_at;
@@ -378,14 +433,16 @@ private:
     }
 
     void finish_record() {
-        record_.bins.back().limit = limit();
+        note_limits();
         record_.time_in_flight += unfinished_ * now_ - admitted_at_sum_;
     }
 
     scenario scenario_;
     std::vector<std::unique_ptr<limiter>> limiters_;
+    std::unique_ptr<limiter> inner_; // the server's own; null if it has none
     std::unique_ptr<server> server_;
-    support::random_numbers arrivals_, services_, backoffs_, others_;
+    std::unique_ptr<server> front_; // null if there is none
+    support::random_numbers arrivals_, services_, backoffs_, others_, fronts_;
     std::vector<std::deque<double>> idle_; // by guard: when each idle connection was last used
     std::vector<std::deque<caller>> lines_; // by limiter
     slots<request> requests_;
@@ -401,12 +458,12 @@ private:
     double next_ignored_ = never;
     double next_watch_ = never;
     std::size_t in_service_ = 0; // at the server, given up or not
-    double tokens_ = 0;          // of the rate limit
+    double tokens_ = 0; // of the rate limit
     double tokens_at_ = 0;
     std::size_t phase_ = 0;
     std::size_t bin_ = 0;
     std::uint64_t admitted_ = 0;
-    double in_flight_ = 0;  // as the limiters count
+    double in_flight_ = 0; // as the limiters count
     double unfinished_ = 0; // as the simulation counts
     double admitted_at_sum_ = 0; // of the unfinished requests
     record record_;

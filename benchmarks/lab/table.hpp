@@ -58,6 +58,8 @@ std::optional<double> mean(const std::vector<score>& scores, F of) {
 inline table scores_of(const result& r, const std::vector<std::string>& strategies) {
     using namespace detail;
     table t{{"strategy", "S", "strict", "G", "P", "Q", "false", "recovery", "oscillation", "fairness"}};
+    if (r.of.compares_guards)
+        t.front().insert(t.front().end(), {"least", "far", "static", "inner osc."});
     for (std::size_t i = 0; i < strategies.size(); ++i) {
         const auto of = [&scores = r.scores[i]](auto what) { return detail::mean(scores, what); };
         const auto recovery = of([](const score& s) { return s.recovery; });
@@ -70,6 +72,10 @@ inline table scores_of(const result& r, const std::vector<std::string>& strategi
                      recovery ? decimal(*recovery, 2) + " s" : "-",
                      decimal_or_dash(of([](const score& s) { return s.oscillation; }), 2),
                      decimal_or_dash(of([](const score& s) { return s.fairness; }), 3)});
+        if (r.of.compares_guards)
+            for (const auto share :
+                 {&score::least_share, &score::far_share, &score::static_share, &score::inner_oscillation})
+                t.back().push_back(decimal_or_dash(of([share](const score& s) { return s.*share; }), 2));
     }
     return t;
 }
