@@ -154,6 +154,24 @@ TEST_CASE("A score is relative to the oracle, and leaves out the warm-up") {
     CHECK(stepped.recovery == Approx(1.3));
     CHECK(stepped.oscillation > 0.2);
 
+    CHECK_FALSE(worse.least_share);
+    s.compares_guards = true;
+    const lab::score compared = lab::score_of(s, slow, by);
+    CHECK(compared.least_share == Approx(0.5)); // 10 of 40, over a half
+    CHECK_FALSE(compared.far_share);
+    CHECK_FALSE(compared.static_share);
+    CHECK_FALSE(compared.inner_oscillation);
+    s.distance = 1;
+    s.static_limit = 5;
+    s.inner_guard = true;
+    for (std::size_t i = 0; i < slow.bins.size(); ++i)
+        slow.bins[i].inner_limit = i % 2 == 0 ? 5 : 15;
+    const lab::score varied = lab::score_of(s, slow, by);
+    CHECK(varied.far_share == Approx(0.5));
+    CHECK(varied.static_share == Approx(1.5));
+    CHECK(varied.inner_oscillation == Approx(0.5));
+    s.compares_guards = false;
+
     s.phases = {{.length = 10}};
     const lab::score alone = lab::score_of(s, best, by);
     CHECK(alone.in_time == 1);

@@ -115,6 +115,18 @@ inline const std::vector<named_change>& varied_scenarios() {
                  p.guards = 4;
              s.phases[1].guards = 2;
          }},
+        {"far guards",
+         [](lab::scenario& s) {
+             s.distance = 0.03;
+             s.first_demand = 0.5;
+             for (lab::phase& p : s.phases)
+                 p.guards = 4;
+         }},
+        {"a service in front",
+         [](lab::scenario& s) {
+             s.front_workers = 10;
+             s.front_service = 0.01;
+         }},
         {"sharing",
          [](lab::scenario& s) {
              s.contention = 0.1;
