@@ -50,10 +50,11 @@ public:
     /// Starts a process, and returns its index.
     template <class Strategy>
     std::size_t start(Strategy strategy) {
-        auto [from, to] = descriptor::pipe();
+        std::pair<descriptor, descriptor> pipe =
+            descriptor::pipe(); // the child needs the second end, and the parent the first
         process child =
-            process::copy([&, &to = to] { return live_as_member(std::move(strategy), where_, work_, start_, to); });
-        members_.push_back({.running = std::move(child), .reports = report_reader(std::move(from))});
+            process::copy([&] { return live_as_member(std::move(strategy), where_, work_, start_, pipe.second); });
+        members_.push_back({.running = std::move(child), .reports = report_reader(std::move(pipe.first))});
         return members_.size() - 1;
     }
 
@@ -91,8 +92,9 @@ public:
     summary between(seconds begin, seconds end) const { return all_.between(begin, end); }
 
 private:
-    // The longest time to wait for a process, however busy the machine is.
-    static constexpr auto longest_wait = 30s;
+    // The longest time to wait for a process. On a busy machine, a server with hundreds of connections that compute
+    // takes half a minute to open more of them.
+    static constexpr auto longest_wait = 120s;
 
     template <class Condition>
     void wait_until(const char* what, Condition condition) {

@@ -6,7 +6,6 @@
 #define POSTGRES_GUARD_FLEET_BENCHMARK_HPP
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdio>
 #include <string>
@@ -17,6 +16,8 @@
 
 #include "benchmark.hpp"
 #include "fleet.hpp"
+#include "fleet_history.hpp"
+#include "fleet_plan.hpp"
 #include "fleet_series.hpp"
 #include "load.hpp"
 #include "options.hpp"
@@ -25,108 +26,65 @@
 
 namespace postgres_guard {
 
-inline constexpr std::array<std::size_t, 7> static_totals{1, 2, 4, 8, 16, 32, 64};
-
-/// The highest limit of each adaptive guard of a fleet.
-inline constexpr std::size_t highest_in_fleet = 64;
-
-/// How many connections the server must bear: all guards of a fleet at their highest limits. Processes that left may
-/// still be connected.
-inline constexpr std::size_t connections_of(std::size_t processes) {
-    return (processes + 2) * highest_in_fleet;
-}
-
-/// The limits of the processes without a guard that adapts: as even as whole permits allow.
-inline std::vector<std::size_t> spread(std::size_t total, std::size_t processes) {
-    std::vector<std::size_t> shares(processes, total / processes);
-    std::fill_n(shares.begin(), total % processes, total / processes + 1);
-    return shares;
-}
-
-/// The lengths of a measurement.
-struct fleet_timing {
-    explicit fleet_timing(const options& chosen)
-        : length(chosen.seconds),
-          rounds(chosen.rounds),
-          warm_up(chosen.quick ? 0.1 : 1),
-          settle(chosen.quick ? 0.3 : 30),
-          absence(chosen.quick ? 0.1 : 10) {}
-
-    seconds length; ///< of one period
-    int rounds; ///< how many periods
-    seconds warm_up; ///< with static limits
-    seconds settle; ///< with adaptive limits, after the start and after processes joined again
-    seconds absence; ///< with adaptive limits, after processes left
-};
-
-/// What a chart shows of an adaptive fleet.
-struct fleet_history {
-    std::string name;
-    std::vector<std::vector<limit_sample>> stayed, left, joined; ///< limits of each process
-    seconds left_at{}, joined_at{}, end{};
-    double best_total = 0; ///< of the static ones
-};
-
 /// Measures one static total once.
-inline void measure_static(const server& postgres, const workload& work, std::size_t total, const fleet_timing& timing,
-                           std::size_t processes, fleet_series& result) {
+inline void measure_static(const server& postgres, const workload& work, std::size_t total, const fleet_plan& plan,
+                           fleet_series& results) {
     fleet members(postgres.where(), work);
     std::vector<std::size_t> running;
-    for (const std::size_t share : spread(total, processes))
+    for (const std::size_t share : spread(total, plan.processes))
         if (share > 0)
             running.push_back(members.start(flowguard::fixed_limit{share}));
     members.wait_for_answers(running);
-    members.run_for(timing.warm_up);
-    const std::vector<period> periods = periods_of(members, postgres, timing.length, 1);
+    members.run_for(plan.warm_up);
+    const std::vector<period> periods = periods_of(members, postgres, plan.length, 1);
     members.stop(running);
-    result.add(members, running, periods.front());
+    results.add(members, running, periods.front());
 }
 
 /// Measures an adaptive fleet: with all processes, after some of them left, and after these joined again. Adds three
 /// results.
 inline fleet_history measure_adaptive(const server& postgres, const workload& work, std::size_t first_limit,
-                                      const fleet_timing& timing, std::size_t processes,
-                                      std::vector<fleet_series>& results) {
-    const flowguard::vegas_strategy strategy({.initial_limit = first_limit, .max_limit = highest_in_fleet});
-    const std::string name = "adaptive from " + std::to_string(first_limit);
+                                      const fleet_plan& plan, std::vector<fleet_series>& results) {
+    const flowguard::vegas_strategy strategy({.initial_limit = first_limit, .max_limit = plan.highest});
+    const std::string name = "from " + std::to_string(first_limit);
     fleet members(postgres.where(), work);
-    fleet_history history{.name = std::string(work.name) + ", " + name};
+    fleet_history history{.name = std::string(work.name) + ", adaptive, " + name};
 
     std::vector<std::size_t> running;
-    for (std::size_t i = 0; i < processes; ++i)
+    for (std::size_t i = 0; i < plan.processes; ++i)
         running.push_back(members.start(strategy));
     members.wait_for_answers(running);
-    members.run_for(timing.settle);
-    const std::vector<period> at_first = periods_of(members, postgres, timing.length, timing.rounds);
+    members.run_for(plan.settle);
+    const std::vector<period> at_first = periods_of(members, postgres, plan.length, plan.rounds);
 
-    const auto middle = running.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, processes - 1));
+    const auto middle = running.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, plan.processes - 1));
     const std::vector<std::size_t> leaving(running.begin(), middle), staying(middle, running.end());
     history.left_at = members.now();
     members.stop(leaving);
-    members.run_for(timing.absence);
-    const std::vector<period> in_absence = periods_of(members, postgres, timing.length, timing.rounds);
+    members.run_for(plan.absence);
+    const std::vector<period> in_absence = periods_of(members, postgres, plan.length, plan.rounds);
 
     history.joined_at = members.now();
     std::vector<std::size_t> again;
     for (std::size_t i = 0; i < leaving.size(); ++i)
         again.push_back(members.start(strategy));
     members.wait_for_answers(again);
-    members.run_for(timing.settle);
+    members.run_for(plan.settle);
     std::vector<std::size_t> in_the_end = again;
     in_the_end.insert(in_the_end.end(), staying.begin(), staying.end());
-    const std::vector<period> at_last = periods_of(members, postgres, timing.length, timing.rounds);
+    const std::vector<period> at_last = periods_of(members, postgres, plan.length, plan.rounds);
     history.end = members.now();
     members.stop(in_the_end);
 
     const auto add = [&](const std::string& what, const std::vector<std::size_t>& who,
                          const std::vector<period>& periods) {
-        fleet_series& result = results.emplace_back(what, who.size());
+        results.emplace_back(what, who.size());
         for (const period& p : periods)
-            result.add(members, who, p);
+            results.back().add(members, who, p);
     };
-    add(name, running, at_first);
-    add(std::to_string(leaving.size()) + " of these left", staying, in_absence);
-    add("and joined again", in_the_end, at_last);
+    add("adaptive " + name, running, at_first);
+    add(name + ", " + std::to_string(leaving.size()) + " left", staying, in_absence);
+    add(name + ", rejoined", in_the_end, at_last);
 
     const auto limits = [&](const std::vector<std::size_t>& who) {
         std::vector<std::vector<limit_sample>> all;
@@ -142,11 +100,11 @@ inline fleet_history measure_adaptive(const server& postgres, const workload& wo
 
 inline void print_fleet_header() {
     std::printf(
-        "fleet             throughput  of the best   mean RTT        p99  of the best  fairness  limits  others\n");
+        "fleet              throughput  of the best   mean RTT        p99  of the best  fairness  limits  others\n");
 }
 
 inline void print_fleet_line(const fleet_series& s, const fleet_series& best) {
-    std::printf("%-16s  %8.0f/s  %9.0f %%  %6.2f ms  %6.1f ms  %9.2f x  %8.3f  %6.1f  %4.0f %%  %s\n", s.name.c_str(),
+    std::printf("%-17s  %8.0f/s  %9.0f %%  %6.2f ms  %6.1f ms  %9.2f x  %8.3f  %6.1f  %4.0f %%  %s\n", s.name.c_str(),
                 s.throughput(), 100 * s.throughput() / best.throughput(), s.mean(), s.p99(), s.p99() / best.p99(),
                 s.fairness(), s.total_of_limits(), 100 * s.others(), &s == &best ? "<- best" : "");
 }
@@ -165,22 +123,24 @@ inline void print_fleet_verdict(const fleet_series& s, const fleet_series& best)
 inline void run_fleet_benchmark(const server& postgres, const workload& work, const options& chosen,
                                 std::vector<fleet_history>& histories) {
     std::printf("%s, %zu processes: %s\n", work.name, chosen.processes, work.sql);
-    const fleet_timing timing(chosen);
+    const fleet_plan plan(chosen);
     std::vector<fleet_series> fixed;
     for (const std::size_t total : static_totals)
-        fixed.emplace_back("static " + std::to_string(total), chosen.processes);
-    for (int round = 0; round < timing.rounds; ++round)
-        for (std::size_t i = 0; i < static_totals.size(); ++i)
-            measure_static(postgres, work, static_totals[i], timing, chosen.processes, fixed[i]);
+        if (total <= plan.highest)
+            fixed.emplace_back("static " + std::to_string(total), chosen.processes);
+    for (int round = 0; round < plan.rounds; ++round)
+        for (std::size_t i = 0; i < fixed.size(); ++i)
+            measure_static(postgres, work, static_totals[i], plan, fixed[i]);
 
     const fleet_series& best = best_of(fixed);
     print_fleet_header();
     for (const fleet_series& s : fixed)
         print_fleet_line(s, best);
+    std::fflush(stdout);
     std::vector<fleet_series> adaptive;
     for (const std::size_t first_limit : first_limits) {
         const std::size_t printed = adaptive.size();
-        histories.push_back(measure_adaptive(postgres, work, first_limit, timing, chosen.processes, adaptive));
+        histories.push_back(measure_adaptive(postgres, work, std::min(first_limit, plan.highest), plan, adaptive));
         histories.back().best_total = best.total_of_limits();
         for (std::size_t i = printed; i < adaptive.size(); ++i)
             print_fleet_line(adaptive[i], best);

@@ -6,15 +6,15 @@
 #define POSTGRES_GUARD_FLEET_CHART_HPP
 
 #include <algorithm>
-#include <cstddef>
 #include <fstream>
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fleet.hpp"
-#include "fleet_benchmark.hpp"
+#include "fleet_history.hpp"
 #include "recorder.hpp"
 #include "support/svg.hpp"
 

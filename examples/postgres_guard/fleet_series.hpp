@@ -73,7 +73,7 @@ inline std::vector<period> periods_of(fleet& working, const server& postgres, se
 class fleet_series : public series {
 public:
     /// `size` processes share the server. Those without a permit do not run; they count as processes without answers.
-    fleet_series(std::string name, std::size_t size) : series(std::move(name)), answers_(size) {}
+    fleet_series(std::string its_name, std::size_t size) : series(std::move(its_name)), answers_(size) {}
 
     /// Adds what these processes did in a period. They must have ended, so that all of their reports are there.
     void add(const fleet& ended, const std::vector<std::size_t>& running, const period& p) {
@@ -90,7 +90,9 @@ public:
 
     double fairness() const { return jains_index(answers_); }
     double total_of_limits() const { return average(totals_); }
-    double others() const { return average(others_); }
+    /// The share of the processors that other programs used. Never negative, although the times of a short period may
+    /// not fit together: a process may have ended while they were read.
+    double others() const { return std::max(average(others_), 0.0); }
 
 private:
     static double average(const std::vector<double>& values) {
