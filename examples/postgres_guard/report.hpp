@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include <unistd.h>
