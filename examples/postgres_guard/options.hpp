@@ -59,8 +59,8 @@ With --processes, each of N processes has a guard, connections and callers of it
 totals of 1 to 64 connections are spread over the processes, as evenly as they can be; a process without a connection is
 left out. Then each process finds its own limit: first the whole fleet is there, then one or two processes leave, then
 they join again. The goals: at least 95 % of the throughput of the best static total, a p99 of at most 1.5 x the p99
-with that total, and a Jain's index of at least 0.95 for the throughputs of the processes. It takes about 12 minutes;
-with --quick and 4 processes, 15 seconds.
+with that total, and a Jain's index of at least 0.95 for the throughputs of the processes. It takes about 14 minutes;
+with --quick and 4 processes, 15 seconds on an idle machine.
 
 Exit code: 0 if all calls are accounted for and all permits came back, whatever was measured; 1 if not; 2 for a bad
 option; 77 if there is no PostgreSQL.
