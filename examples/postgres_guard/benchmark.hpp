@@ -82,18 +82,20 @@ private:
     std::vector<summary> all_; // not empty when a median is asked for
 };
 
-inline const series& most_of(const std::vector<series>& pools) {
+template <class Series>
+const Series& most_of(const std::vector<Series>& pools) {
     return *std::max_element(pools.begin(), pools.end(),
-                             [](const series& a, const series& b) { return a.throughput() < b.throughput(); });
+                             [](const Series& a, const Series& b) { return a.throughput() < b.throughput(); });
 }
 
 /// The pool with the lowest p99 among those with at most 2 % less throughput than the pool with the most. Beyond the
 /// knee, all pools have about the same throughput, and chance decides which has the most. A large pool has a high p99,
 /// so it would be too easy to be better than that pool.
-inline const series& best_of(const std::vector<series>& pools) {
+template <class Series>
+const Series& best_of(const std::vector<Series>& pools) {
     const double enough = 0.98 * most_of(pools).throughput();
-    const series* best = &most_of(pools);
-    for (const series& s : pools)
+    const Series* best = &most_of(pools);
+    for (const Series& s : pools)
         if (s.throughput() >= enough && s.p99() < best->p99())
             best = &s;
     return *best;
@@ -185,17 +187,9 @@ public:
 private:
     static constexpr double bearable = 0.05;
 
-    struct usage {
-        double all, used, ours;
-    };
-
     usage now() const {
         const processor_time machine = time_of_processors();
         return {machine.all, machine.used, status_of(::getpid()).used + postgres_.time_used()};
-    }
-
-    static double share_of_others(const usage& before, const usage& after) {
-        return (after.used - before.used - (after.ours - before.ours)) / (after.all - before.all);
     }
 
     asio::io_context& context_;

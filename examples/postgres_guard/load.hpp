@@ -18,6 +18,7 @@
 #include <asio/system_error.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
+#include <flowguard.hpp>
 
 #include "pool.hpp"
 #include "recorder.hpp"
@@ -78,7 +79,11 @@ private:
                     seen_.answered(now(), r.rtt);
                 else
                     seen_.rejected();
-            } catch (const asio::system_error&) {
+            } catch (const asio::system_error& e) {
+                if (e.code() == flowguard::error::closed) {
+                    seen_.closed();
+                    co_return;
+                }
                 lost = true;
             }
             if (lost) {

@@ -6,6 +6,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
@@ -14,6 +15,8 @@
 
 #include "benchmark.hpp"
 #include "check.hpp"
+#include "fleet_benchmark.hpp"
+#include "fleet_chart.hpp"
 #include "load.hpp"
 #include "options.hpp"
 #include "pool.hpp"
@@ -42,14 +45,38 @@ void make_tables(asio::io_context& context, const std::string& where) {
     require_order(guard);
 }
 
-void run(const options& chosen) {
-    server postgres(find_postgres(chosen.postgres));
+/// Compares pools in this process, and restarts the server.
+void run_one_process(const options& chosen) {
+    server postgres(find_postgres(chosen.postgres), 200);
     postgres.start();
     asio::io_context context(1);
     make_tables(context, postgres.where());
     for (const workload& work : {cpu_heavy, lock_heavy})
         run_benchmark(context, postgres, work, chosen);
     run_restart(context, postgres, cpu_heavy, seconds(chosen.quick ? 0.4 : 2));
+}
+
+/// Compares fleets of processes.
+void run_fleets(const options& chosen) {
+    require_writable(chosen.svg);
+    server postgres(find_postgres(chosen.postgres), connections_of(chosen.processes));
+    postgres.start();
+    {
+        asio::io_context context(1);
+        make_tables(context, postgres.where());
+    }
+    std::vector<fleet_history> histories;
+    for (const workload& work : {cpu_heavy, lock_heavy})
+        run_fleet_benchmark(postgres, work, chosen, histories);
+    if (!chosen.svg.empty())
+        write_chart(histories, chosen.svg);
+}
+
+void run(const options& chosen) {
+    if (chosen.processes > 0)
+        run_fleets(chosen);
+    else
+        run_one_process(chosen);
 }
 
 } // namespace postgres_guard

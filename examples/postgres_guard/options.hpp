@@ -5,6 +5,8 @@
 #ifndef POSTGRES_GUARD_OPTIONS_HPP
 #define POSTGRES_GUARD_OPTIONS_HPP
 
+#include <cstddef>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -19,10 +21,13 @@ struct options {
     int rounds = 5;
     double timeout = 120;
     std::string postgres{};
+    std::size_t processes = 0; ///< in the fleet; 0: no fleet is measured
+    std::string svg{}; ///< where to write the chart of the fleet; empty: nowhere
 };
 
 inline constexpr std::string_view help_text =
     R"(usage: postgres_guard [--seconds S] [--rounds N] [--timeout S] [--quick] [--postgres DIR]
+       postgres_guard --processes N [--seconds S] [--rounds N] [--svg FILE] [--quick] [--postgres DIR]
 
 Measures a pool of connections to a real PostgreSQL server. A guard finds the size of the pool. First the pool is
 compared with static pools of 1 to 128 connections. Then the server is killed and started again.
@@ -32,6 +37,8 @@ compared with static pools of 1 to 128 connections. Then the server is killed an
   --timeout S      how long to wait, for each of the two queries, while other programs use more than 5 % of the
                    processors, and to repeat measurements that they disturbed; from 0 to 3600; default: 120
   --quick          takes about 25 seconds in all instead of 10 minutes: 1 round of 0.3 s, which says little
+  --processes N    measures a fleet instead, from 2 to 64 processes; see below
+  --svg FILE       where to write a chart of the limits in the fleet; default: no chart
   --postgres DIR   the folder of initdb and postgres; default: in the PATH, or the newest in /usr/lib/postgresql
   --help           this text
 
@@ -47,6 +54,13 @@ An RTT is the time for which the database is responsible, from admission to the 
 with the lowest p99 of those within 2 % of the most throughput. The results are also compared with the pool that has the
 most throughput. Two pools find their size, one starting from 4 and one from 64. Their goals: at least 95 % of the most
 throughput, and a p99 of at most 1.25 x that of the best static pool.
+
+With --processes, each of N processes has a guard, connections and callers of its own, in front of one server. First,
+totals of 1 to 64 connections are spread over the processes, as evenly as they can be; a process without a connection is
+left out. Then each process finds its own limit: first the whole fleet is there, then one or two processes leave, then
+they join again. The goals: at least 95 % of the throughput of the best static total, a p99 of at most 1.5 x the p99
+with that total, and a Jain's index of at least 0.95 for the throughputs of the processes. It takes about 14 minutes;
+with --quick and 4 processes, 15 seconds on an idle machine.
 
 Exit code: 0 if all calls are accounted for and all permits came back, whatever was measured; 1 if not; 2 for a bad
 option; 77 if there is no PostgreSQL.
@@ -72,10 +86,16 @@ inline options parse_options(int argc, char** argv) {
             chosen.timeout = line.number_in<double>(0, 3600);
         } else if (option == "--postgres") {
             chosen.postgres = line.value();
+        } else if (option == "--processes") {
+            chosen.processes = line.number_in<std::size_t>(2, 64);
+        } else if (option == "--svg") {
+            chosen.svg = line.value();
         } else {
             line.reject();
         }
     }
+    if (!chosen.svg.empty() && chosen.processes == 0)
+        throw std::invalid_argument("--svg needs --processes");
     return chosen;
 }
 

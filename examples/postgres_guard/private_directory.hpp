@@ -32,11 +32,8 @@ public:
             ::rmdir(path_.c_str());
             throw std::system_error(error, std::generic_category(), "cannot change the owner of " + path_);
         }
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0)
-            throw_errno("cannot make a pipe");
-        const descriptor end_of_us(ends[0]);
-        until_our_end_ = descriptor(ends[1]);
+        auto [end_of_us, until_our_end] = descriptor::pipe();
+        until_our_end_ = std::move(until_our_end);
         const descriptor nothing = descriptor::open("/dev/null", O_RDWR);
         cleaner_.emplace(std::vector<std::string>{"/bin/sh", "-c", wait_and_remove, path_},
                          process_options{.input = end_of_us, .output = nothing});

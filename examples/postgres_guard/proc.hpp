@@ -89,6 +89,17 @@ inline processor_time time_of_processors() {
     return t;
 }
 
+/// How much time of the processors there was, how much of it was used, and how much of that by this program and what it
+/// started.
+struct usage {
+    double all, used, ours;
+};
+
+/// The share of the processors that other programs used between two moments.
+inline double share_of_others(const usage& before, const usage& after) {
+    return (after.used - before.used - (after.ours - before.ours)) / (after.all - before.all);
+}
+
 } // namespace postgres_guard
 
 #endif

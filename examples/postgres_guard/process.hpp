@@ -42,6 +42,14 @@ public:
             ::close(number_);
     }
 
+    /// Two ends: what is written to the second can be read from the first.
+    static std::pair<descriptor, descriptor> pipe() {
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC) != 0)
+            throw_errno("cannot make a pipe");
+        return {descriptor(ends[0]), descriptor(ends[1])};
+    }
+
     static descriptor open(const std::string& path, int flags) {
         const int number = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
         if (number < 0)
@@ -85,6 +93,22 @@ public:
             become(arguments.data(), how, parent);
     }
 
+    /// Starts a copy of this program, which calls `work()` and ends with its result as the exit code. The copy is
+    /// killed when this program ends. `work` must not throw. This program must have one thread only.
+    template <class Work>
+    static process copy(Work work) {
+        const pid_t parent = ::getpid();
+        const pid_t id = ::fork();
+        if (id < 0)
+            throw_errno("cannot start a process");
+        if (id == 0) {
+            ::setsid();
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            ::_exit(::getppid() == parent ? work() : 127); // destructors would end what belongs to the parent
+        }
+        return process(id);
+    }
+
     process(process&& other) noexcept : id_(std::exchange(other.id_, 0)) {}
     process& operator=(process&& other) noexcept {
         std::swap(id_, other.id_);
@@ -123,6 +147,8 @@ public:
     }
 
 private:
+    explicit process(pid_t id) : id_(id) {}
+
     // Runs in the child, which may call only functions that are safe in a signal handler.
     [[noreturn]] static void become(char** arguments, const process_options& how, pid_t parent) {
         ::setpgid(0, 0); // Ctrl-C must reach only the parent, which stops its children itself

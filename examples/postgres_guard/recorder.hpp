@@ -25,13 +25,19 @@ struct summary {
 /// How each query ended, and when.
 class recorder {
 public:
+    struct answer {
+        seconds time, rtt;
+    };
+
     void answered(seconds time, seconds rtt) { answers_.push_back({time, rtt}); }
     void lost(seconds time) { lost_.push_back(time); }
     void rejected() { ++rejected_; }
+    void closed() { ++closed_; }
 
     std::size_t answered() const { return answers_.size(); }
     std::size_t lost() const { return lost_.size(); }
     std::size_t rejected() const { return rejected_; } ///< queries that the server reported an error for
+    std::size_t closed() const { return closed_; } ///< queries that were never sent, because the guard was closed
 
     summary between(seconds begin, seconds end) const {
         std::vector<seconds> rtts;
@@ -60,14 +66,14 @@ public:
         return time;
     }
 
-private:
-    struct answer {
-        seconds time, rtt;
-    };
+    const std::vector<answer>& answers() const { return answers_; }
+    const std::vector<seconds>& losses() const { return lost_; }
 
+private:
     std::vector<answer> answers_; // in the order of their times
     std::vector<seconds> lost_;
     std::size_t rejected_ = 0;
+    std::size_t closed_ = 0;
 };
 
 } // namespace postgres_guard

@@ -76,7 +76,8 @@ inline std::optional<user> unprivileged_user() {
 class server {
 public:
     /// Makes a new database. Does not start the server.
-    explicit server(const std::filesystem::path& programs) : programs_(programs.string() + '/') {
+    server(const std::filesystem::path& programs, std::size_t max_connections)
+        : programs_(programs.string() + '/'), max_connections_(max_connections) {
         process initdb = run("initdb", {"--pgdata=" + data_, "--username=postgres", "--auth=trust", "--encoding=UTF8",
                                         "--locale=C", "--no-sync", "--no-instructions"});
         if (initdb.wait_for(std::chrono::seconds(60)) != 0)
@@ -87,8 +88,6 @@ public:
 
     /// The connection string for libpq.
     std::string where() const { return "host=" + directory_.path() + " port=5432 user=postgres dbname=postgres"; }
-
-    static constexpr std::size_t max_connections = 200;
 
     /// Starts the server, and waits until it accepts queries.
     void start() {
@@ -109,7 +108,7 @@ public:
                                           "-k", directory_.path(),
                                           "-p", "5432", //
                                           "-c", "listen_addresses=", //
-                                          "-c", "max_connections=" + std::to_string(max_connections), //
+                                          "-c", "max_connections=" + std::to_string(max_connections_), //
                                           "-c", "fsync=off", //
                                           "-c", "full_page_writes=off", //
                                           "-c", "checkpoint_timeout=1h", //
@@ -169,6 +168,7 @@ private:
     }
 
     std::string programs_;
+    std::size_t max_connections_;
     std::optional<user> user_ = unprivileged_user();
     private_directory directory_{user_};
     std::string data_ = directory_.path() + "/data";
