@@ -427,6 +427,10 @@ private:
             growth_.end_quick_start();
             return probe(low);
         }
+        // Other guards of the service are starting as well, and their queue grew in the meantime: or all of them would
+        // start on and on, each with the queue of the others as its baseline.
+        if (baseline_.is_exceeded_by(low))
+            growth_.end_quick_start();
         learn_from_probe(high, low);
         if (!high.has_rtt() || detail::vegas::whole(high.limit) != current_limit())
             return {next_window(), "probe ended"};

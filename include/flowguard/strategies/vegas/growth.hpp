@@ -58,12 +58,12 @@ public:
 
     limit_change next(double limit, const measurement& now, double queue, double wanted, const baseline& base,
                       const vegas_options& o) noexcept {
-        quick_start_ = quick_start_ && (gains_ || base.is_near(now)) && limit < known_limit_;
+        const double last = std::min(known_limit_, static_cast<double>(o.max_limit));
+        quick_start_ = quick_start_ && (gains_ || base.is_near(now)) && limit < last;
         if (quick_start_ && now.bound) {
             const double hint = std::max(most_unproven, static_cast<double>(o.initial_limit));
             warms_up_ = true;
-            return {std::min(known_limit_, std::max(2 * limit, std::min(4 * limit, hint))),
-                    "quick start: no queue yet"};
+            return {std::min(last, std::max(2 * limit, std::min(4 * limit, hint))), "quick start: no queue yet"};
         }
         if (quick_start_)
             return {limit, no_reason};
