@@ -42,12 +42,13 @@ struct skewed {
     }
 };
 
-// `guards` guards, whose clocks are off by up to `skew` seconds, on 40 workers, at 1.5 times their capacity.
-lab::score fleet(std::size_t guards, double skew) {
+// `guards` guards, whose clocks are off by up to `skew` seconds, on 40 workers, at so many times their
+// capacity.
+lab::score fleet(std::size_t guards, double skew, double load = 1.5) {
     lab::scenario s;
     s.service = 0.02;
     s.time_out = 2;
-    s.phases = {{.length = 600, .rate = 1.5 * s.capacity(40), .workers = 40, .guards = guards}};
+    s.phases = {{.length = 600, .rate = load * s.capacity(40), .workers = 40, .guards = guards}};
     lab::virtual_clock::set({});
     support::random_numbers random(guards);
     std::vector<std::unique_ptr<lab::limiter>> all;
@@ -74,6 +75,10 @@ TEST_CASE("32 guards on one server lose next to nothing, and share it") {
     const lab::score s = fleet(32, 0);
     check_short_queue(s, 1.5);
     CHECK(*s.fairness > 0.8);
+}
+
+TEST_CASE("Guards that start together under a heavy load do not take each other's queue for the baseline") {
+    check_fleet(fleet(8, 0, 12), 2.5);
 }
 
 TEST_CASE("Clocks that are off by 15 RTTs make no difference to a fleet") {

@@ -137,6 +137,14 @@ TEST_CASE("Another quick start ends at the limit that is known") {
     CHECK(next(g, 150, bound(), 0, 10) == 155.0); // the limit never falls by it
 }
 
+TEST_CASE("The quick start ends at the highest limit") {
+    growth g;
+    CHECK(next(g, 60, bound(), 0, 10, {.max_limit = 100}) == 100.0);
+    CHECK(g.is_quick());
+    next(g, 100, bound(), 0, 10, {.max_limit = 100});
+    CHECK_FALSE(g.is_quick());
+}
+
 // The RTT of a batch: of so many in flight, it takes 10 · √(in flight / 10).
 measurement batch(double in_flight, double rtt) {
     return {.rtt = rtt, .count = 100, .limit = in_flight, .in_flight = in_flight, .bound = true};

@@ -241,6 +241,21 @@ TEST_CASE("The quick start ends where its probe fails") {
     CHECK(strategy.reason() == std::string("more requests queue than wanted"));
 }
 
+TEST_CASE("The quick start ends where its probe finds a longer RTT than there was before") {
+    // The guards of others are starting as well, and their queue grows.
+    vegas_strategy strategy = warmed_up(20);
+    strategy.update(bound_window(20, 10ms));
+    strategy.update(bound_window(40, 40ms)); // the first calls
+    REQUIRE(strategy.update(bound_window(40, 40ms)) == a_probe{13, 60, 40});
+    strategy.update(bound_window(13, 40ms));
+    CHECK(strategy.baseline() == 40ms); // believed until the next probe
+    for (int i = 0; i < 3; ++i) {
+        strategy.update(bound_window(strategy.current_limit(), 40ms));
+        CHECK(strategy.reason() != std::string("quick start: no queue yet"));
+    }
+    CHECK(strategy.current_limit() < 80);
+}
+
 TEST_CASE("A probe that the next window does not show is forgotten") {
     vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(bound_window(100, 20ms, 250ms)) == a_probe{33, 99, 100});
