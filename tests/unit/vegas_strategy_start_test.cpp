@@ -34,6 +34,7 @@ using support::bound_window;
 using support::halves;
 using support::idle_window;
 using support::paced_window;
+using support::warmed_up;
 using support::wide;
 using support::with_wide_low;
 
@@ -87,37 +88,36 @@ TEST_CASE("vegas_strategy rejects a bad option by name, value and range") {
     CHECK(rejection({.drop_tolerance = nan}) == option + "drop_tolerance is nan, must be in [0, 1)");
 }
 
-TEST_CASE("The first window is as short as the quick start has it") {
-    CHECK(vegas_strategy{}.first_plan() == a_window{1, 20});
-    CHECK(vegas_strategy{10}.first_plan() == a_window{10, 30});
-    CHECK(vegas_strategy{1000}.first_plan() == a_window{20, 60});
-    CHECK(vegas_strategy{vegas_options{.min_limit = 40}}.first_plan() == a_window{40, 100});
-    CHECK(vegas_strategy{vegas_options{.min_window = 5}}.first_plan() == a_window{1, 5});
+TEST_CASE("The first window is for the first calls alone, one for each permit") {
+    CHECK(vegas_strategy{}.first_plan() == a_window{1, 1});
+    CHECK(vegas_strategy{10}.first_plan() == a_window{10, 10});
+    CHECK(vegas_strategy{1000}.first_plan() == a_window{20, 20});
+    CHECK(vegas_strategy{vegas_options{.min_limit = 40}}.first_plan() == a_window{40, 40});
     CHECK(vegas_strategy{20}.first_plan().scheduled == decltype(plan::scheduled){}); // no probe before an RTT is known
 }
 
 // ---- Quick start ----
 
 TEST_CASE("The quick start doubles the limit while it binds and the RTT is flat") {
-    vegas_strategy strategy{20};
-    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 100});
+    vegas_strategy strategy = warmed_up(20);
+    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 40});
     CHECK(strategy.baseline() == 10ms);
-    CHECK(strategy.update(bound_window(40, 12ms)) == a_window{80, 120});
+    CHECK(strategy.update(bound_window(40, 12ms)) == a_window{80, 80});
     CHECK(strategy.baseline() == 10ms); // 12 ms is flat enough to go on, but already a rise
     CHECK(strategy.queue_estimate() == Approx(40 * (1 - 10.0 / 12)));
 }
 
 TEST_CASE("The quick start takes an initial limit above 20 for a hint, and quadruples the limit below it") {
-    vegas_strategy strategy{1000};
-    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{80, 120});
-    CHECK(strategy.update(bound_window(80, 10ms)) == a_window{320, 480});
-    CHECK(strategy.update(bound_window(320, 10ms)) == a_window{1000, 1500}); // not 1280
-    CHECK(strategy.update(bound_window(1000, 10ms)) == a_window{2000, 3000});
+    vegas_strategy strategy = warmed_up(1000);
+    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{80, 80});
+    CHECK(strategy.update(bound_window(80, 10ms)) == a_window{320, 320});
+    CHECK(strategy.update(bound_window(320, 10ms)) == a_window{1000, 1000}); // not 1280
+    CHECK(strategy.update(bound_window(1000, 10ms)) == a_window{2000, 2000});
     // Doubled where that leads beyond the hint.
-    strategy = vegas_strategy{100};
-    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{80, 120});
-    CHECK(strategy.update(bound_window(80, 10ms)) == a_window{160, 240});
-    strategy = vegas_strategy{vegas_options{.initial_limit = 1000, .max_limit = 1000}};
+    strategy = warmed_up(100);
+    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{80, 80});
+    CHECK(strategy.update(bound_window(80, 10ms)) == a_window{160, 160});
+    strategy = warmed_up({.initial_limit = 1000, .max_limit = 1000});
     strategy.update(bound_window(20, 10ms));
     strategy.update(bound_window(80, 10ms));
     strategy.update(bound_window(320, 10ms));
@@ -125,9 +125,10 @@ TEST_CASE("The quick start takes an initial limit above 20 for a hint, and quadr
 }
 
 TEST_CASE("The quick start follows the hint only while the limit binds and nothing queues") {
-    vegas_strategy strategy{1000};
+    vegas_strategy strategy = warmed_up(1000);
     CHECK(strategy.update(wide(idle_window(20, 3, 10ms))) == a_window{20, 60});
-    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{80, 120});
+    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{80, 80});
+    CHECK(strategy.update(bound_window(80, 21ms)) == a_window{80, 120}); // the first calls
     // 2.1 times the RTT with four times as much in flight: ln 2.1 / ln 4 = 0.535 > 0.5. The baseline is from 3 to 20 in
     // flight, so it needs no probe to 26. Queue 80 · (1 − 10 / 21) = 41.90; the waits vary by 0.5 of the RTT, so the
     // slack is 3 + 0.6 · √38.10 + 38.10 / 10 = 10.51, and 2 × 10.51 + 8 is less: so a probe comes before the cut.
@@ -137,31 +138,33 @@ TEST_CASE("The quick start follows the hint only while the limit binds and nothi
     CHECK(strategy.update(bound_window(64, 10ms)).limit < 80);
 }
 
-TEST_CASE("The quick start grows from one, in short windows") {
-    vegas_strategy strategy{1};
-    CHECK(strategy.update(bound_window(1, 10ms)) == a_window{4, 20});
-    CHECK(strategy.update(bound_window(4, 10ms)) == a_window{16, 48});
-    CHECK(strategy.update(bound_window(16, 10ms)) == a_window{32, 96});
-    CHECK(strategy.update(bound_window(32, 10ms)) == a_window{64, 100});
+TEST_CASE("The quick start grows from one, in short windows if the first calls are quick") {
+    vegas_strategy strategy = warmed_up(1);
+    CHECK(strategy.update(bound_window(1, 10ms)) == a_window{4, 4});
+    CHECK(strategy.update(bound_window(4, 10ms)) == a_window{16, 16});
+    CHECK(strategy.update(bound_window(16, 10ms)) == a_window{32, 32});
+    CHECK(strategy.update(bound_window(32, 10ms)) == a_window{64, 64});
 }
 
 TEST_CASE("The quick start waits while demand is low") {
-    vegas_strategy strategy{20};
+    vegas_strategy strategy = warmed_up(20);
     CHECK(strategy.update(idle_window(20, 3, 10ms)) == a_window{20, 60});
     CHECK(strategy.update(idle_window(20, 3, 10ms)) == a_window{20, 60});
-    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{40, 100});
+    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{40, 40});
 }
 
 TEST_CASE("The quick start takes what varies within three standard errors for flat") {
-    vegas_strategy strategy{20};
-    CHECK(strategy.update(halves(bound_window(20, 10ms))) == a_window{40, 100});
+    vegas_strategy strategy = warmed_up(20);
+    CHECK(strategy.update(halves(bound_window(20, 10ms))) == a_window{40, 40});
     // Standard error of the difference: 0.5 × √(10² + 11²) / √100 = 0.74 ms.
-    CHECK(strategy.update(halves(bound_window(40, 11ms))) == a_window{80, 120});
+    CHECK(strategy.update(halves(bound_window(40, 11ms))) == a_window{80, 80});
     CHECK(strategy.baseline() == 10500us); // the mean of 100 samples and 100 more
     // 27 % more, but of few samples: 0.5 × √(13.3² / 40 + 10.5² / 200) = 1.12 ms.
     window few = halves(bound_window(80, 13'300us));
     few.admitted = few.all.samples = 40;
-    CHECK(strategy.update(few) == a_window{160, 240});
+    CHECK(strategy.update(few) == a_window{80, 120}); // the first calls
+    CHECK(strategy.update(few) == a_window{160, 160});
+    strategy.update(bound_window(160, 20ms)); // the first calls
     // ln(20 / 13.3) / ln 2 = 0.589 > 0.5: throughput hardly grows. 9.03 ms above 10.97 ms, with an error of
     // 0.5 × √(20² / 100 + 10.97² / 240) = 1.06 ms.
     CHECK(strategy.update(halves(bound_window(160, 20ms))) == a_probe{53, 159, 160}); // a probe is to confirm it
@@ -169,21 +172,23 @@ TEST_CASE("The quick start takes what varies within three standard errors for fl
 
 TEST_CASE("The quick start takes five times the baseline of few samples for flat at most, however the RTTs vary") {
     // A slack of 20, so that the queue is no reason for a probe.
-    vegas_strategy strategy{vegas_options{.initial_limit = 20, .slack_floor = 20}};
-    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 100});
+    vegas_strategy strategy = warmed_up({.initial_limit = 20, .slack_floor = 20});
+    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 40});
     // Of ten samples: an error of 1.6 × √(49² / 10 + 10² / 100) = 25 ms, and hardly more for 51 ms.
     const auto few = [](duration rtt) {
         window w = bound_window(40, rtt);
         w.admitted = w.all.samples = 10;
         return wide(w);
     };
-    CHECK(vegas_strategy{strategy}.update(few(49ms)) == a_window{80, 120});
+    strategy.update(few(51ms)); // the first calls
+    CHECK(vegas_strategy{strategy}.update(few(49ms)) == a_window{80, 80});
     CHECK(strategy.update(few(51ms)) == a_probe{13, 60, 40});
 }
 
 TEST_CASE("The quick start ends when a probe confirms that the RTT rises") {
-    vegas_strategy strategy{20};
-    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 100});
+    vegas_strategy strategy = warmed_up(20);
+    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 40});
+    CHECK(strategy.update(bound_window(40, 20ms)) == a_window{40, 100}); // the first calls
     CHECK(strategy.update(bound_window(40, 20ms)) == a_probe{13, 60, 40});
     // The RTT fell: a deeper probe makes sure that it does not fall further.
     CHECK(strategy.update(wide(bound_window(13, 10ms))) == a_probe{4, 60, 40});
@@ -196,34 +201,44 @@ TEST_CASE("The quick start ends when a probe confirms that the RTT rises") {
 }
 
 TEST_CASE("The quick start does not end by a small queue before a probe") {
-    vegas_strategy strategy{20};
-    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 100});
+    vegas_strategy strategy = warmed_up(20);
+    CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 40});
+    strategy.update(bound_window(40, 14'200us)); // the first calls
     // 1.42 times the RTT with twice as much in flight is more than √2. Queue 40 · (1 − 10 / 14.2) = 11.83, slack
     // 0.15 · 40 + 0.2 = 6.2: a reason for a cut, but after the quick start not for a probe, which needs 2 × 6.2 + 4.
     CHECK(strategy.update(bound_window(40, 14'200us)) == a_probe{13, 60, 40});
 }
 
 TEST_CASE("The quick start goes on while throughput grows, though the RTT rises") {
-    vegas_strategy strategy{20};
-    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{40, 100});
-    CHECK(strategy.update(bound_window(40, 14'100us)) == a_window{80, 120}); // less than √2
-    CHECK(strategy.update(bound_window(80, 19'900us)) == a_window{160, 240}); // compared with 14.1 ms
+    vegas_strategy strategy = warmed_up(20);
+    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{40, 40});
+    strategy.update(bound_window(40, 14'100us)); // the first calls
+    CHECK(strategy.update(bound_window(40, 14'100us)) == a_window{80, 80}); // less than √2
+    strategy.update(bound_window(80, 19'900us));
+    CHECK(strategy.update(bound_window(80, 19'900us)) == a_window{160, 160}); // compared with 14.1 ms
     CHECK(strategy.baseline() == 10ms);
+    strategy.update(bound_window(160, 28'300us));
     CHECK(strategy.update(bound_window(160, 28'300us)) == a_probe{53, 159, 160});
 }
 
 TEST_CASE("The quick start goes on when a probe shows that the first RTTs were short by chance") {
-    vegas_strategy strategy{20};
-    CHECK(strategy.update(bound_window(20, 10ms)) == a_window{40, 100});
-    CHECK(strategy.update(bound_window(40, 14'200us)) == a_probe{13, 60, 40});
-    CHECK(strategy.update(bound_window(13, 14'200us)) == a_window{80, 120});
-    CHECK(strategy.baseline() == 14'200us);
+    vegas_strategy strategy = warmed_up(20);
+    CHECK(strategy.update(halves(bound_window(20, 10ms))) == a_window{40, 40});
+    strategy.update(halves(bound_window(40, 14'200us))); // the first calls
+    CHECK(strategy.update(halves(bound_window(40, 14'200us))) == a_probe{13, 60, 40});
+    // 3.4 ms above 10 ms, with an error of 0.5 × √(13.4² / 60 + 10² / 100) = 1 ms: no clear rise. The RTT did not fall
+    // in the probe, so the mean of both windows becomes the baseline.
+    window low = halves(bound_window(13, 13'400us));
+    low.admitted = low.all.samples = 60;
+    CHECK(strategy.update(low) == a_window{80, 80});
+    CHECK(strategy.baseline() == 13'900us);
 }
 
 TEST_CASE("The quick start takes the first RTTs for the baseline only if less concurrency has the same") {
     // Two workers that take 10 ms: all of it queues, from the first window on.
-    vegas_strategy strategy{64};
-    CHECK(strategy.update(wide(bound_window(20, 100ms))) == a_window{64, 100});
+    vegas_strategy strategy = warmed_up(64);
+    CHECK(strategy.update(wide(bound_window(20, 100ms))) == a_window{64, 64});
+    CHECK(strategy.update(wide(bound_window(64, 320ms))) == a_window{64, 100}); // the first calls
     CHECK(strategy.update(wide(bound_window(64, 320ms))) == a_probe{21, 63, 64});
     // As before, from as many: that says nothing. 1.3 × 21 = 27.3.
     CHECK(strategy.update(wide(bound_window(21, 105ms))) == a_probe{7, 60, 27});
@@ -234,7 +249,7 @@ TEST_CASE("The quick start takes the first RTTs for the baseline only if less co
 }
 
 TEST_CASE("The quick start ends without a probe where demand has shown the baseline") {
-    vegas_strategy strategy{20};
+    vegas_strategy strategy = warmed_up(20);
     CHECK(strategy.update(with_wide_low(idle_window(20, 4, 10ms), 59, 10ms)) == a_window{20, 60});
     CHECK(strategy.update(idle_window(20, 16, 10ms)) == a_window{20, 60});
     CHECK(vegas_strategy{strategy}.update(bound_window(20, 14ms)) == a_probe{6, 60, 20});
