@@ -152,19 +152,6 @@ struct Catch::StringMaker<flowguard::plan> {
 
 namespace support {
 
-// A strategy whose first calls were slow, because they were the first. That says nothing.
-inline flowguard::vegas_strategy warmed_up(flowguard::vegas_options options = {}) {
-    flowguard::vegas_strategy strategy{options};
-    REQUIRE(strategy.update(bound_window(strategy.current_limit(), std::chrono::seconds{1})).limit ==
-            strategy.current_limit());
-    REQUIRE(strategy.baseline() == std::chrono::seconds{0});
-    return strategy;
-}
-
-inline flowguard::vegas_strategy warmed_up(std::size_t initial_limit) {
-    return warmed_up(flowguard::vegas_options{.initial_limit = initial_limit});
-}
-
 // A strategy that has just left its quick start: limit 100, baseline 10 ms of RTTs with this spread, nothing usually
 // dropped, and a probe that has just ended. Its probes are from 100 to 33, 99 admissions, 30 ms; so it may look again
 // after 240 ms. With wide RTTs slack is 3 + 0.6 · √busy + busy / 10.
@@ -172,7 +159,7 @@ inline flowguard::vegas_strategy settled(flowguard::vegas_options options = {},
                                          flowguard::window (*spread)(flowguard::window) = wide) {
     using namespace std::chrono_literals;
     options.initial_limit = 200;
-    flowguard::vegas_strategy strategy = warmed_up(options);
+    flowguard::vegas_strategy strategy{options};
     REQUIRE(strategy.update(spread(bound_window(20, 10ms))) == a_window{80, 80});
     REQUIRE(strategy.update(spread(bound_window(80, 10ms))) == a_window{200, 200});
     REQUIRE(strategy.update(spread(with_drops(bound_window(200, 10ms), 50, 10ms))) == a_probe{33, 99, 100});

@@ -255,7 +255,7 @@ TEST_CASE("Wild scenarios are the same every time, and have names of their own")
 double mean_in_time(const std::string& family, bool kinds_are_told) {
     double sum = 0;
     double count = 0;
-    for (scenario s : lab::wild_scenarios(6)) {
+    for (scenario s : lab::wild_scenarios(12)) {
         if (s.family != family)
             continue;
         s.kinds_are_told = kinds_are_told;

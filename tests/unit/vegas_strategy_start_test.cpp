@@ -34,7 +34,6 @@ using support::bound_window;
 using support::halves;
 using support::idle_window;
 using support::paced_window;
-using support::warmed_up;
 using support::wide;
 using support::with_wide_low;
 
@@ -88,18 +87,18 @@ TEST_CASE("vegas_strategy rejects a bad option by name, value and range") {
     CHECK(rejection({.drop_tolerance = nan}) == option + "drop_tolerance is nan, must be in [0, 1)");
 }
 
-TEST_CASE("The first window is for the first calls alone, one for each permit") {
-    CHECK(vegas_strategy{}.first_plan() == a_window{1, 1});
-    CHECK(vegas_strategy{10}.first_plan() == a_window{10, 10});
-    CHECK(vegas_strategy{1000}.first_plan() == a_window{20, 20});
-    CHECK(vegas_strategy{vegas_options{.min_limit = 40}}.first_plan() == a_window{40, 40});
+TEST_CASE("The first window is as short as the quick start has it") {
+    CHECK(vegas_strategy{}.first_plan() == a_window{1, 20});
+    CHECK(vegas_strategy{10}.first_plan() == a_window{10, 30});
+    CHECK(vegas_strategy{1000}.first_plan() == a_window{20, 60});
+    CHECK(vegas_strategy{vegas_options{.min_limit = 40}}.first_plan() == a_window{40, 100});
     CHECK(vegas_strategy{20}.first_plan().scheduled == decltype(plan::scheduled){}); // no probe before an RTT is known
 }
 
 // ---- Quick start ----
 
 TEST_CASE("The quick start doubles the limit while it binds and the RTT is flat") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 40});
     CHECK(strategy.baseline() == 10ms);
     CHECK(strategy.update(bound_window(40, 12ms)) == a_window{80, 80});
@@ -108,16 +107,16 @@ TEST_CASE("The quick start doubles the limit while it binds and the RTT is flat"
 }
 
 TEST_CASE("The quick start takes an initial limit above 20 for a hint, and quadruples the limit below it") {
-    vegas_strategy strategy = warmed_up(1000);
+    vegas_strategy strategy{1000};
     CHECK(strategy.update(bound_window(20, 10ms)) == a_window{80, 80});
     CHECK(strategy.update(bound_window(80, 10ms)) == a_window{320, 320});
     CHECK(strategy.update(bound_window(320, 10ms)) == a_window{1000, 1000}); // not 1280
     CHECK(strategy.update(bound_window(1000, 10ms)) == a_window{2000, 2000});
     // Doubled where that leads beyond the hint.
-    strategy = warmed_up(100);
+    strategy = vegas_strategy{100};
     CHECK(strategy.update(bound_window(20, 10ms)) == a_window{80, 80});
     CHECK(strategy.update(bound_window(80, 10ms)) == a_window{160, 160});
-    strategy = warmed_up({.initial_limit = 1000, .max_limit = 1000});
+    strategy = vegas_strategy{vegas_options{.initial_limit = 1000, .max_limit = 1000}};
     strategy.update(bound_window(20, 10ms));
     strategy.update(bound_window(80, 10ms));
     strategy.update(bound_window(320, 10ms));
@@ -125,7 +124,7 @@ TEST_CASE("The quick start takes an initial limit above 20 for a hint, and quadr
 }
 
 TEST_CASE("The quick start follows the hint only while the limit binds and nothing queues") {
-    vegas_strategy strategy = warmed_up(1000);
+    vegas_strategy strategy{1000};
     CHECK(strategy.update(wide(idle_window(20, 3, 10ms))) == a_window{20, 60});
     CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{80, 80});
     CHECK(strategy.update(bound_window(80, 21ms)) == a_window{80, 120}); // the first calls
@@ -139,7 +138,7 @@ TEST_CASE("The quick start follows the hint only while the limit binds and nothi
 }
 
 TEST_CASE("The quick start grows from one, in short windows if the first calls are quick") {
-    vegas_strategy strategy = warmed_up(1);
+    vegas_strategy strategy{1};
     CHECK(strategy.update(bound_window(1, 10ms)) == a_window{4, 4});
     CHECK(strategy.update(bound_window(4, 10ms)) == a_window{16, 16});
     CHECK(strategy.update(bound_window(16, 10ms)) == a_window{32, 32});
@@ -147,14 +146,14 @@ TEST_CASE("The quick start grows from one, in short windows if the first calls a
 }
 
 TEST_CASE("The quick start waits while demand is low") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(idle_window(20, 3, 10ms)) == a_window{20, 60});
     CHECK(strategy.update(idle_window(20, 3, 10ms)) == a_window{20, 60});
     CHECK(strategy.update(bound_window(20, 10ms)) == a_window{40, 40});
 }
 
 TEST_CASE("The quick start takes what varies within three standard errors for flat") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(halves(bound_window(20, 10ms))) == a_window{40, 40});
     // Standard error of the difference: 0.5 × √(10² + 11²) / √100 = 0.74 ms.
     CHECK(strategy.update(halves(bound_window(40, 11ms))) == a_window{80, 80});
@@ -172,7 +171,7 @@ TEST_CASE("The quick start takes what varies within three standard errors for fl
 
 TEST_CASE("The quick start takes five times the baseline of few samples for flat at most, however the RTTs vary") {
     // A slack of 20, so that the queue is no reason for a probe.
-    vegas_strategy strategy = warmed_up({.initial_limit = 20, .slack_floor = 20});
+    vegas_strategy strategy{vegas_options{.initial_limit = 20, .slack_floor = 20}};
     CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 40});
     // Of ten samples: an error of 1.6 × √(49² / 10 + 10² / 100) = 25 ms, and hardly more for 51 ms.
     const auto few = [](duration rtt) {
@@ -186,7 +185,7 @@ TEST_CASE("The quick start takes five times the baseline of few samples for flat
 }
 
 TEST_CASE("The quick start ends when a probe confirms that the RTT rises") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 40});
     CHECK(strategy.update(bound_window(40, 20ms)) == a_window{40, 100}); // the first calls
     CHECK(strategy.update(bound_window(40, 20ms)) == a_probe{13, 60, 40});
@@ -201,7 +200,7 @@ TEST_CASE("The quick start ends when a probe confirms that the RTT rises") {
 }
 
 TEST_CASE("The quick start does not end by a small queue before a probe") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(wide(bound_window(20, 10ms))) == a_window{40, 40});
     strategy.update(bound_window(40, 14'200us)); // the first calls
     // 1.42 times the RTT with twice as much in flight is more than √2. Queue 40 · (1 − 10 / 14.2) = 11.83, slack
@@ -210,7 +209,7 @@ TEST_CASE("The quick start does not end by a small queue before a probe") {
 }
 
 TEST_CASE("The quick start goes on while throughput grows, though the RTT rises") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(bound_window(20, 10ms)) == a_window{40, 40});
     strategy.update(bound_window(40, 14'100us)); // the first calls
     CHECK(strategy.update(bound_window(40, 14'100us)) == a_window{80, 80}); // less than √2
@@ -222,7 +221,7 @@ TEST_CASE("The quick start goes on while throughput grows, though the RTT rises"
 }
 
 TEST_CASE("The quick start goes on when a probe shows that the first RTTs were short by chance") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(halves(bound_window(20, 10ms))) == a_window{40, 40});
     strategy.update(halves(bound_window(40, 14'200us))); // the first calls
     CHECK(strategy.update(halves(bound_window(40, 14'200us))) == a_probe{13, 60, 40});
@@ -236,7 +235,7 @@ TEST_CASE("The quick start goes on when a probe shows that the first RTTs were s
 
 TEST_CASE("The quick start takes the first RTTs for the baseline only if less concurrency has the same") {
     // Two workers that take 10 ms: all of it queues, from the first window on.
-    vegas_strategy strategy = warmed_up(64);
+    vegas_strategy strategy{64};
     CHECK(strategy.update(wide(bound_window(20, 100ms))) == a_window{64, 64});
     CHECK(strategy.update(wide(bound_window(64, 320ms))) == a_window{64, 100}); // the first calls
     CHECK(strategy.update(wide(bound_window(64, 320ms))) == a_probe{21, 63, 64});
@@ -249,7 +248,7 @@ TEST_CASE("The quick start takes the first RTTs for the baseline only if less co
 }
 
 TEST_CASE("The quick start ends without a probe where demand has shown the baseline") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(with_wide_low(idle_window(20, 4, 10ms), 59, 10ms)) == a_window{20, 60});
     CHECK(strategy.update(idle_window(20, 16, 10ms)) == a_window{20, 60});
     CHECK(vegas_strategy{strategy}.update(bound_window(20, 14ms)) == a_probe{6, 60, 20});

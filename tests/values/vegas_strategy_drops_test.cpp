@@ -29,7 +29,6 @@ using support::idle_window;
 using support::paced_window;
 using support::settled;
 using support::settled_with_waits;
-using support::warmed_up;
 using support::wide;
 using support::with_drops;
 
@@ -59,7 +58,7 @@ TEST_CASE("Drops of more than half are not looked into") {
 }
 
 TEST_CASE("Drops do not cut the limit below one, whether anything succeeds or not") {
-    vegas_strategy strategy = warmed_up(1);
+    vegas_strategy strategy{1};
     REQUIRE(strategy.update(bound_window(1, 10ms)).limit == 4);
     CHECK(strategy.update(with_drops(bound_window(4, 10ms), 99, 10ms)) == a_window{1, 10}); // quartered
     CHECK(strategy.update(with_drops(bound_window(1, 10ms), 100, 1s)) == a_window{1, 2});

@@ -27,7 +27,6 @@ using support::a_window;
 using support::bound_window;
 using support::settled;
 using support::settled_with_waits;
-using support::warmed_up;
 using support::wide;
 using support::with_drops;
 
@@ -91,7 +90,7 @@ TEST_CASE("After a window without a success the next one is as short as can be, 
     vegas_strategy one{1};
     CHECK(one.update(out(1)) == a_window{1, 2}); // two, as one says too little
     // A tolerance of 90 %, and half of the requests are usual: nothing is cut, but the window is short all the same.
-    vegas_strategy tolerant = warmed_up({.initial_limit = 1, .drop_tolerance = 0.9});
+    vegas_strategy tolerant{vegas_options{.initial_limit = 1, .drop_tolerance = 0.9}};
     CHECK(tolerant.update(with_drops(bound_window(1, 10ms), 50, 10ms)) == a_window{4, 4});
     CHECK(tolerant.update(out(4)) == a_window{4, 4});
     CHECK(tolerant.reason() == std::string("no request succeeded"));

@@ -34,7 +34,6 @@ using support::idle_window;
 using support::settled;
 using support::settled_with_waits;
 using support::usual_time;
-using support::warmed_up;
 using support::wide;
 using support::with_drops;
 using support::with_low;
@@ -151,7 +150,7 @@ TEST_CASE("A probe in which the RTT fell, but not to the baseline, is followed b
 
 TEST_CASE("A probe that reads the baseline is not followed by a deeper one, even where it took away a queue") {
     // 10 ms are known from at most a third of the limit; then there is demand.
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     CHECK(strategy.update(with_wide_low(idle_window(20, 4, 10ms), 30, 10ms)) == a_window{20, 60});
     // Queue 20 · (1 − 10 / 30) = 13.33 > 2 × 3.2 + 2; slack 0.15 · 20 + 0.2 = 3.2, for the waits do not vary.
     CHECK(strategy.update(bound_window(20, 30ms)) == a_probe{6, 60, 20});
@@ -180,7 +179,7 @@ TEST_CASE("A probe has a bound of three times what it should take, and ten RTTs"
 
     // Some calls hung for an hour, or the machine stood still: that is no measure of how long a probe takes.
     CHECK(settled().update(bound_window(100, 1h, 250ms)).within == 3 * 100ms * 99 / 33 + 10 * 100ms);
-    vegas_strategy instant = warmed_up(20); // all in no time, and then in 1 µs
+    vegas_strategy instant{20}; // all in no time, and then in 1 µs
     instant.update(bound_window(20, 0ns, 0ns));
     instant.update(bound_window(40, 1us));
     CHECK(instant.update(bound_window(40, 1us)).within == 1ms);
@@ -227,7 +226,7 @@ TEST_CASE("A probe that failed is not tried again before a hundred times as long
 }
 
 TEST_CASE("The quick start ends where its probe fails") {
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     strategy.update(bound_window(20, 10ms));
     strategy.update(bound_window(40, 40ms)); // the first calls
     const plan probe = strategy.update(bound_window(40, 40ms));
@@ -243,7 +242,7 @@ TEST_CASE("The quick start ends where its probe fails") {
 
 TEST_CASE("The quick start ends where its probe finds a longer RTT than there was before") {
     // The guards of others are starting as well, and their queue grows.
-    vegas_strategy strategy = warmed_up(20);
+    vegas_strategy strategy{20};
     strategy.update(bound_window(20, 10ms));
     strategy.update(bound_window(40, 40ms)); // the first calls
     REQUIRE(strategy.update(bound_window(40, 40ms)) == a_probe{13, 60, 40});

@@ -187,11 +187,10 @@ private:
 
     // ---- What a window tells ----
 
-    // Whether the calls in the first window with a limit were slower than what is known, or nothing is known yet. If
-    // they are slow because they are the first, the next window does not show it.
+    // Whether the calls in the first window with a higher limit were slower than before. If they are slow because they
+    // are the first, the next window does not show it.
     bool is_cold(const measurement& now) const noexcept {
-        return now.has_rtt() && now.drops <= options_.drop_tolerance &&
-               !(baseline_.is_known() && baseline_.is_met_by(now));
+        return now.has_rtt() && now.drops <= options_.drop_tolerance && !baseline_.is_met_by(now);
     }
 
     void learn(const window& w, const measurement& now) noexcept {

@@ -83,7 +83,7 @@ private:
     static constexpr const char* no_reason = "no reason to change the limit";
 
     bool quick_start_ = true;
-    bool warms_up_ = true;
+    bool warms_up_ = false;
     double known_limit_ = std::numeric_limits<double>::infinity(); // where the quick start ends
     bool gains_ = false; // throughput still grew in the latest window
     measurement before_; // the window before it
