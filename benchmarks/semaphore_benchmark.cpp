@@ -25,10 +25,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <limits>
-#include <stdexcept>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -40,6 +39,7 @@
 #include "measuring.hpp"
 #include "peers.hpp"
 #include "support/command_line.hpp"
+#include "support/output_file.hpp"
 #include "support/run_main.hpp"
 #if defined(FLOWGUARD_CONTENDER)
 #include FLOWGUARD_CONTENDER
@@ -515,10 +515,7 @@ private:
         if (chart.empty())
             return; // its benchmarks were filtered out
         const std::string path = chosen_.folder + '/' + file;
-        std::ofstream out(path);
-        chart.write(out);
-        if (!out.flush())
-            throw std::runtime_error("cannot write to '" + path + "'");
+        support::write_file(path, [&](std::ostream& out) { chart.write(out); });
         std::printf("chart: %s\n", path.c_str());
     }
 

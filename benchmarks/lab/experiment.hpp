@@ -8,10 +8,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <exception>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -20,9 +18,9 @@
 #include "contenders.hpp"
 #include "fleet.hpp"
 #include "oracle.hpp"
+#include "record.hpp"
 #include "scenario.hpp"
 #include "score.hpp"
-#include "simulation.hpp"
 
 namespace lab {
 
@@ -86,7 +84,7 @@ private:
             yardstick by = limits.yardstick_for(seed + 1);
             for (std::size_t c = 0; c < who.size(); ++c) {
                 const double share = who[c].oracle_share;
-                record run = share > 0 ? limits.smallest_run(seed + 1, share) : run_contender(s, who[c], seed + 1);
+                record run = share > 0 ? limits.smallest_run(seed + 1, share) : run_fleet(s, who[c].make, seed + 1);
                 r.scores[c][seed] = score_of(s, run, by);
                 if (keep_runs && seed == 0)
                     r.runs.push_back(std::move(run));
@@ -95,12 +93,6 @@ private:
                 r.oracle_run = std::move(by.smallest);
         }
         return r;
-    }
-
-    static record run_contender(const scenario& s, const contender& c, std::uint64_t seed) {
-        virtual_clock::set({}); // some limiters read it when they are made
-        fleet all = make_fleet(s, c.make, seed);
-        return simulation(s, std::move(all.guards), seed, 200, std::move(all.inner)).run();
     }
 };
 

@@ -8,11 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "flowguard.hpp"
 #include "limiter.hpp"
+#include "record.hpp"
 #include "scenario.hpp"
+#include "simulation.hpp"
+#include "time.hpp"
 
 namespace lab {
 
@@ -34,6 +38,13 @@ inline fleet make_fleet(const scenario& s, const limiter_factory& make, std::uin
     if (s.inner_guard)
         all.inner = make_one(s.guards());
     return all;
+}
+
+/// Runs a scenario with these limiters.
+inline record run_fleet(const scenario& s, const limiter_factory& make, std::uint64_t seed) {
+    virtual_clock::set({}); // some limiters read it when they are made
+    fleet all = make_fleet(s, make, seed);
+    return simulation(s, std::move(all.guards), seed, 200, std::move(all.inner)).run();
 }
 
 } // namespace lab

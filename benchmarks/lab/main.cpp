@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <numeric>
 #include <stdexcept>
@@ -27,6 +26,7 @@
 #include "page.hpp"
 #include "sampled_scenarios.hpp"
 #include "summary.hpp"
+#include "support/output_file.hpp"
 #include "support/run_main.hpp"
 #include "table.hpp"
 #include "wild_scenarios.hpp"
@@ -70,22 +70,15 @@ void list(const options& chosen, const std::vector<scenario>& scenarios) {
         std::cout << "  " << c.name << '\n';
 }
 
-template <class Write>
-void write_file(const std::filesystem::path& path, Write write) {
-    std::ofstream out(path, std::ios::trunc);
-    write(out);
-    if (!out.flush())
-        throw std::runtime_error("cannot write to '" + path.string() + "'");
-}
-
 /// Fails early if the output cannot be written.
 void prepare_output(const options& chosen) {
-    if (!chosen.json.empty() && !std::ofstream(chosen.json, std::ios::app))
-        throw std::runtime_error("cannot write to '" + chosen.json + "'");
+    if (!chosen.json.empty())
+        support::require_writable(chosen.json);
     if (chosen.html.empty())
         return;
     std::filesystem::create_directories(chosen.html);
-    write_file(std::filesystem::path(chosen.html) / "index.html", [](std::ostream& out) { out << "Not done yet.\n"; });
+    support::write_file(std::filesystem::path(chosen.html) / "index.html",
+                        [](std::ostream& out) { out << "Not done yet.\n"; });
 }
 
 /// The longest scenarios first, so that no thread is still busy with one of them when the others have finished.
@@ -120,8 +113,8 @@ std::vector<result> run(const options& chosen, const std::vector<scenario>& scen
                              .keep_runs = !chosen.html.empty()};
         result r = std::move(one.run([](std::size_t) {}).front());
         if (one.keep_runs)
-            write_file(std::filesystem::path(chosen.html) / page::chart_name(r.of),
-                       [&](std::ostream& out) { chart(r, names).write(out); });
+            support::write_file(std::filesystem::path(chosen.html) / page::chart_name(r.of),
+                                [&](std::ostream& out) { chart(r, names).write(out); });
         r.runs.clear();
         r.oracle_run = {};
         results[i] = std::move(r);
@@ -139,10 +132,10 @@ void report(const options& chosen, const std::vector<result>& results) {
     if (!std::cout.flush())
         throw std::runtime_error("cannot print");
     if (!chosen.json.empty())
-        write_file(chosen.json, [&](std::ostream& out) { write_json(out, results, names); });
+        support::write_file(chosen.json, [&](std::ostream& out) { write_json(out, results, names); });
     if (!chosen.html.empty())
-        write_file(std::filesystem::path(chosen.html) / "index.html",
-                   [&](std::ostream& out) { page(results, names).write(out); });
+        support::write_file(std::filesystem::path(chosen.html) / "index.html",
+                            [&](std::ostream& out) { page(results, names).write(out); });
 }
 
 void run_and_report(const options& chosen, const std::vector<scenario>& scenarios) {

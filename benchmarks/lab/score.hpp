@@ -15,6 +15,7 @@
 
 #include "record.hpp"
 #include "scenario.hpp"
+#include "support/jains_index.hpp"
 
 namespace lab {
 
@@ -43,16 +44,7 @@ struct score {
     bool is_good() const { return goodput >= 0.93 && p99 <= 1.25; }
 };
 
-// R. Jain, D. Chiu, W. Hawe: A Quantitative Measure of Fairness and Discrimination for Resource Allocation in Shared
-// Computer Systems. DEC Research Report TR-301, 1984.
-inline double jains_index(const std::vector<std::size_t>& shares) {
-    double sum = 0, squares = 0;
-    for (const std::size_t share : shares) {
-        sum += static_cast<double>(share);
-        squares += static_cast<double>(share) * static_cast<double>(share);
-    }
-    return squares > 0 ? sum * sum / (static_cast<double>(shares.size()) * squares) : 1;
-}
+using support::jains_index;
 
 namespace detail {
 

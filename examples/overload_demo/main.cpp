@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <fstream>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -31,6 +31,7 @@
 #include "schedule.hpp"
 #include "service.hpp"
 #include "support/no_guard.hpp"
+#include "support/output_file.hpp"
 #include "support/run_main.hpp"
 #include "workload.hpp"
 
@@ -82,9 +83,7 @@ recorder run(std::string name, Guard& guard, const workload& work, const schedul
 }
 
 void demonstrate(const options& chosen) {
-    std::ofstream svg(chosen.svg, std::ios::app); // fails early if the file cannot be written
-    if (!svg)
-        throw std::runtime_error("cannot write to '" + chosen.svg + "'");
+    support::require_writable(chosen.svg);
 
     const workload work(compute, wait);
     const double capacity = capacity_of(work, seconds(chosen.quick ? 0.6 : 2));
@@ -117,11 +116,7 @@ void demonstrate(const options& chosen) {
                 percent(capacity_now - capacity, capacity),
                 std::abs(capacity_now - capacity) > 0.1 * capacity ? "; the machine was busy with other things" : "");
 
-    svg.close();
-    svg.open(chosen.svg, std::ios::trunc);
-    chart(runs).write(svg);
-    if (!svg.flush())
-        throw std::runtime_error("cannot write to '" + chosen.svg + "'");
+    support::write_file(chosen.svg, [&](std::ostream& svg) { chart(runs).write(svg); });
     std::printf("chart      %s\n", chosen.svg.c_str());
 }
 

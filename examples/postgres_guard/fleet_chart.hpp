@@ -6,9 +6,7 @@
 #define POSTGRES_GUARD_FLEET_CHART_HPP
 
 #include <algorithm>
-#include <fstream>
 #include <ostream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -100,19 +98,6 @@ private:
 
     const std::vector<fleet_history>& fleets_;
 };
-
-/// Fails early if the file cannot be written. An empty name is no file.
-inline void require_writable(const std::string& file) {
-    if (!file.empty() && !std::ofstream(file, std::ios::app))
-        throw std::runtime_error("cannot write to '" + file + "'");
-}
-
-inline void write_chart(const std::vector<fleet_history>& fleets, const std::string& file) {
-    std::ofstream svg(file, std::ios::trunc);
-    fleet_chart(fleets).write(svg);
-    if (!svg.flush())
-        throw std::runtime_error("cannot write to '" + file + "'");
-}
 
 } // namespace postgres_guard
 

@@ -18,18 +18,9 @@
 #include "proc.hpp"
 #include "recorder.hpp"
 #include "server.hpp"
+#include "support/jains_index.hpp"
 
 namespace postgres_guard {
-
-/// Jain's fairness index: 1 for equal shares, and 1 / n if one of n has all.
-inline double jains_index(const std::vector<double>& shares) {
-    double sum = 0, squares = 0;
-    for (const double share : shares) {
-        sum += share;
-        squares += share * share;
-    }
-    return squares > 0 ? sum * sum / (static_cast<double>(shares.size()) * squares) : 1;
-}
 
 /// The mean limit of a process in a period; outside of its life, the nearest limit that is known.
 inline double mean_limit(const member_record& of, seconds begin, seconds end) {
@@ -88,7 +79,7 @@ public:
         others_.push_back(p.others);
     }
 
-    double fairness() const { return jains_index(answers_); }
+    double fairness() const { return support::jains_index(answers_); }
     double total_of_limits() const { return average(totals_); }
     /// The share of the processors that other programs used. Never negative, although the times of a short period may
     /// not fit together: a process may have ended while they were read.

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <exception>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "pool.hpp"
 #include "restart.hpp"
 #include "server.hpp"
+#include "support/output_file.hpp"
 #include "support/run_main.hpp"
 
 namespace postgres_guard {
@@ -58,7 +60,8 @@ void run_one_process(const options& chosen) {
 
 /// Compares fleets of processes.
 void run_fleets(const options& chosen) {
-    require_writable(chosen.svg);
+    if (!chosen.svg.empty())
+        support::require_writable(chosen.svg);
     server postgres(find_postgres(chosen.postgres), connections_of(chosen.processes));
     postgres.start();
     {
@@ -69,7 +72,7 @@ void run_fleets(const options& chosen) {
     for (const workload& work : {cpu_heavy, lock_heavy})
         run_fleet_benchmark(postgres, work, chosen, histories);
     if (!chosen.svg.empty())
-        write_chart(histories, chosen.svg);
+        support::write_file(chosen.svg, [&](std::ostream& svg) { fleet_chart(histories).write(svg); });
 }
 
 void run(const options& chosen) {

@@ -42,8 +42,7 @@ struct skewed {
     }
 };
 
-// `guards` guards, whose clocks are off by up to `skew` seconds, on 40 workers, at so many times their
-// capacity.
+// `guards` guards, whose clocks are off by up to `skew` seconds, on 40 workers, at `load` times their capacity.
 lab::score fleet(std::size_t guards, double skew, double load = 1.5) {
     lab::scenario s;
     s.service = 0.02;

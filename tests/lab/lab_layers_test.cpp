@@ -40,10 +40,6 @@ using lab::scenario;
 using lab::spread;
 using ends = std::vector<remembering_limiter::end>;
 
-double count(const ends& all, outcome how) {
-    return static_cast<double>(std::count_if(all.begin(), all.end(), [how](const auto& e) { return e.how == how; }));
-}
-
 // One limiter in front, and one in the server. Both remember what they saw.
 struct layered_run {
     ends outside, inside;
@@ -103,8 +99,8 @@ TEST_CASE("A refusal travels as far as an answer") {
     two.push_back(std::make_unique<remembering_limiter>(1, near));
     two.push_back(std::make_unique<remembering_limiter>(1, far));
     run(s, std::move(two));
-    CHECK(count(near, outcome::dropped) == Approx(1000).epsilon(0.03));
-    CHECK(count(far, outcome::dropped) == Approx(200).epsilon(0.03));
+    CHECK(ended_with(near, outcome::dropped) == Approx(1000).epsilon(0.03));
+    CHECK(ended_with(far, outcome::dropped) == Approx(200).epsilon(0.03));
 }
 
 // ---- A caller with a static limit ----
@@ -153,9 +149,9 @@ TEST_CASE("A limit in the server, equal to the number of workers, drops calls as
     scenario s = queue(40, utilisation, 200'000);
     s.refusal_time = 0; // else calls would be in flight at the end
     const layered_run r(s, no_limit, 40);
-    CHECK(count(r.outside, outcome::dropped) / offered(r.run) ==
+    CHECK(ended_with(r.outside, outcome::dropped) / offered(r.run) ==
           Approx(erlang_b(40, 40 * utilisation)).epsilon(0.03).margin(0.002));
-    CHECK(count(r.outside, outcome::success) == succeeded(r.run));
+    CHECK(ended_with(r.outside, outcome::success) == succeeded(r.run));
     CHECK(r.inside.size() == static_cast<std::size_t>(succeeded(r.run)));
     CHECK(answered(r.run) == succeeded(r.run)); // a rejection is no answer
 }
@@ -168,7 +164,8 @@ TEST_CASE("A call that the server's guard rejects comes back after the time of a
         s.inner_rejections_are_ignored = ignored;
         const layered_run r(s, 1, 0);
         CHECK(static_cast<double>(r.outside.size()) == Approx(2000).epsilon(0.03));
-        CHECK(count(r.outside, ignored ? outcome::ignored : outcome::dropped) == static_cast<double>(r.outside.size()));
+        CHECK(ended_with(r.outside, ignored ? outcome::ignored : outcome::dropped) ==
+              static_cast<double>(r.outside.size()));
         CHECK(answered(r.run) == 0);
     }
 }
@@ -182,7 +179,7 @@ TEST_CASE("The permit in the server is held until the work is done, even if the 
     const layered_run r(s, 5, 1);
     CHECK(succeeded(r.run) == 0);
     CHECK(r.inside.size() == 100); // one each second
-    CHECK(count(r.inside, outcome::success) == 100);
+    CHECK(ended_with(r.inside, outcome::success) == 100);
 }
 
 // ---- A service in front ----
@@ -265,9 +262,7 @@ struct judged {
 };
 
 judged judge(const scenario& s) {
-    lab::virtual_clock::set({});
-    lab::fleet all = lab::make_fleet(s, lab::contenders().front().make, 1);
-    const record r = lab::simulation(s, std::move(all.guards), 1, 200, std::move(all.inner)).run();
+    const record r = lab::run_fleet(s, lab::contenders().front().make, 1);
     lab::oracle limits(s);
     judged result{score_of(s, r, limits.yardstick_for(1))};
     const double mean = r.succeeded(100, 200) / 100;

@@ -39,10 +39,7 @@ struct seen_run {
         return run.sum(0, run.bins.size(), [](const lab::bin& b) { return b.offered; });
     }
     double succeeded() const { return run.succeeded(0, run.bins.size()); }
-    double ended_with(outcome how) const {
-        return static_cast<double>(
-            std::count_if(ends.begin(), ends.end(), [how](const remembering_limiter::end& e) { return e.how == how; }));
-    }
+    double ended_with(outcome how) const { return ::ended_with(ends, how); }
 };
 
 seen_run run(const scenario& s, std::size_t limit = 1'000'000) {

@@ -7,6 +7,7 @@
 #ifndef FLOWGUARD_TESTS_LAB_THEORY_HPP
 #define FLOWGUARD_TESTS_LAB_THEORY_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <vector>
@@ -39,6 +40,11 @@ private:
     std::size_t in_flight_ = 0;
     std::vector<end>& ends_;
 };
+
+inline double ended_with(const std::vector<remembering_limiter::end>& ends, lab::outcome how) {
+    return static_cast<double>(
+        std::count_if(ends.begin(), ends.end(), [how](const remembering_limiter::end& e) { return e.how == how; }));
+}
 
 // Erlang's loss formula: the share of callers that find all n servers busy, and leave. A. K. Erlang: Solution of some
 // Problems in the Theory of Probabilities of Significance in Automatic Telephone Exchanges. Elektrotekniker 13, 1917.

@@ -92,6 +92,7 @@ TEST_CASE("The first window is as short as the quick start has it") {
     CHECK(vegas_strategy{10}.first_plan() == a_window{10, 30});
     CHECK(vegas_strategy{1000}.first_plan() == a_window{20, 60});
     CHECK(vegas_strategy{vegas_options{.min_limit = 40}}.first_plan() == a_window{40, 100});
+    CHECK(vegas_strategy{vegas_options{.min_window = 5}}.first_plan() == a_window{1, 5});
     CHECK(vegas_strategy{20}.first_plan().scheduled == decltype(plan::scheduled){}); // no probe before an RTT is known
 }
 

@@ -157,8 +157,7 @@ private:
         kinds_.learn(w.all, baseline_.rtt());
         if (now.has_rtt())
             recent_rtt_ = now.success_rtt * now.cost;
-        const bool was_warm_up = growth_.end_warm_up();
-        if (was_warm_up && !was_probe && is_cold(now))
+        if (growth_.end_warm_up() && is_cold(now))
             return {next_window(), "quick start: the first calls with this limit were slow"};
         if (was_probe && now.has_rtt())
             return after_probe(now, probed);

@@ -68,8 +68,7 @@ public:
     // How long it is until the next probe of the schedule, from a time on the clock that all hosts share. Such probes
     // begin at multiples of 2^k ns of that clock. So guards of one server, each with an interval of its own, probe at
     // common instants, where the queue of all of them falls, and each sees the RTT without it. The schedule is tighter
-    // until the baseline is known to 5 %. Even then, probes
-    // leave most of the time to other windows.
+    // until the baseline is known to 5 %. Even then, probes leave most of the time to other windows.
     double until_scheduled(double length, const measurement& now, const baseline& base, double time) const noexcept {
         const double wanted = std::clamp(400 * now.variation * now.variation, 1.0, baseline_memory);
         const double interval =
