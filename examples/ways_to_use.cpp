@@ -59,6 +59,14 @@ asio::awaitable<void> answer(flowguard::flow_guard<halve_on_drops>& guard) {
         std::cout << "503 Service Unavailable\n";
 }
 
+asio::awaitable<void> answer_cheaply(flowguard::flow_guard<halve_on_drops>& guard) {
+    auto [error, rows] = co_await guard.run_as_tuple(query_database());
+    if (error) // error::shed, for example: the query was not made
+        std::cout << "503 " << error.message() << '\n';
+    else
+        std::cout << *rows << " rows\n";
+}
+
 asio::awaitable<void> with_arguments() {
     flowguard::flow_guard guard{flowguard::vegas_strategy{}};
     const int rows = co_await guard.run(query, std::string("select * from orders"));
@@ -99,6 +107,7 @@ int main() {
     flowguard::flow_guard guard{halve_on_drops{2}};
     for (int i = 0; i < 3; ++i)
         asio::co_spawn(context, answer(guard), asio::detached);
+    asio::co_spawn(context, answer_cheaply(guard), asio::detached);
     context.run();
 
     if (auto ticket = guard.try_acquire())

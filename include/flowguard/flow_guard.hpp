@@ -18,6 +18,8 @@
 
 #include "flowguard/classify.hpp"
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/call_form.hpp"
+#include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/asio/owning_temporary.hpp"
 #include "flowguard/detail/asio/task_traits.hpp"
 #include "flowguard/detail/base/check.hpp"
@@ -58,15 +60,13 @@ concept options_of = is_run_options_of<std::remove_cvref_t<T>, Clock>;
 template <class T>
 concept no_options = !is_run_options<std::remove_cvref_t<T>>;
 
-// The task that a callable makes without arguments, and the result of that task.
+// The result of the task that a callable makes without arguments.
 template <class F>
-using task_of = std::invoke_result_t<std::decay_t<F>&>;
-template <class F>
-using result_of = typename awaited<task_of<F>>::result;
+using result_by = typename awaited<std::invoke_result_t<std::decay_t<F>&>>::result;
 
 // A classifier or options, which may follow a callable that needs no arguments.
 template <class T, class F>
-concept how_to_run = is_run_options<std::remove_cvref_t<T>> || classifies_task<std::decay_t<T>, result_of<F>>;
+concept how_to_run = is_run_options<std::remove_cvref_t<T>> || classifies_task<std::decay_t<T>, result_by<F>>;
 
 // A callable that is followed by its arguments.
 template <class F, class... Args>
@@ -74,8 +74,17 @@ concept call_with_arguments =
     sizeof...(Args) != 0 && task_call<F, Args...> && !(sizeof...(Args) == 1 && (how_to_run<Args, F> && ...));
 
 // A callable that is followed by nothing, or by a classifier or options.
-template <class F, class How>
-concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arguments<F, How>;
+template <class F, class... How>
+concept call_without_arguments =
+    sizeof...(How) <= 1 && task_factory<std::decay_t<F>> && !call_with_arguments<F, How...>;
+
+// What a call without options may be given: a callable and its arguments; or a callable without arguments, and perhaps
+// a classifier. Some calls take a task in place of the callable.
+template <class F, class... Rest>
+concept given_callable = no_options<F> && (call_with_arguments<F, Rest...> ||
+                                           (call_without_arguments<F, Rest...> && (no_options<Rest> && ...)));
+template <class Task, class... Rest>
+concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && ...);
 
 } // namespace detail
 
@@ -99,6 +108,11 @@ concept call_without_arguments = task_factory<std::decay_t<F>> && !call_with_arg
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
 /// lock-free. Short locks are taken as for dynamic_semaphore, and, while callers wait, once or twice for each time that
 /// a strategy lowers the limit, or for each admission under a limit below one.
+///
+/// *Rejections.* run() throws if the call is not admitted. run_as_tuple() returns an error_code instead, try_run() and
+/// try_run_for() return no result. Of these, a call that is rejected before it waits costs no more than one that is
+/// admitted. It does not suspend; so a loop that repeats rejected calls must wait in between, for other coroutines to
+/// run.
 ///
 /// *Completion.* A coroutine resumes on its own executor. For handlers, see dynamic_semaphore; a handler without an
 /// associated executor is called through the guard's.
@@ -224,6 +238,12 @@ public:
     executor_type get_executor() const noexcept { return executor_; }
 
     /// Waits for a permit, runs the task, and returns its result. The task's exception reaches the caller unchanged.
+    ///
+    ///     co_await guard.run(task)                  // an awaitable
+    ///     co_await guard.run(make_task)             // a callable that makes the task
+    ///     co_await guard.run(task, classify)        // either, with a classifier
+    ///     co_await guard.run(f, args...)            // f(args...) makes the task
+    ///
     /// `classify` tells from the result or exception how the task ended; see default_classifier.
     ///
     /// Throws system_error, and does not start the task, with
@@ -233,16 +253,17 @@ public:
     /// - `error::closed` after close();
     /// - `operation_aborted` if it is cancelled while it waits, or the guard is destroyed.
     ///
-    /// Throws std::invalid_argument if the task is a moved-from awaitable.
-    template <class T, class Executor, detail::no_options Classifier = default_classifier>
-    asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Classifier&& classify = {}) {
-        detail::reject_owning_temporaries<Classifier>();
-        return guarded<true>(call_reference(*this), given(std::move(task)),
-                             std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
-    }
-
-    /// The same for a callable that makes the task. It is called after admission, and never before. The call keeps a
-    /// copy of the callable.
+    /// Throws std::invalid_argument if the task is a moved-from awaitable. If a service must reject many calls cheaply,
+    /// use run_as_tuple(): an exception costs it more than the call.
+    ///
+    /// *Callables.* A callable is called after admission, and never before. The call keeps copies of `f` and `args`,
+    /// made or moved before run() returns, as std::bind_front does; use std::ref for references. Once admitted, it
+    /// calls std::invoke with these copies as rvalues (`make_task` as an lvalue), and destroys them when the task is
+    /// done. If there is one argument after `f`, it is taken as a classifier or options if it can be one, and `f()`
+    /// makes a task.
+    ///
+    ///     co_await guard.run(query, connection, std::string("select 1"));
+    ///     co_await guard.run(&client::fetch, &upstream, std::move(request));
     ///
     /// In any co_await expression, g++ before 13 destroys twice what a temporary lambda or aggregate owns. With such a
     /// compiler these arguments do not compile. Lambdas that capture references or numbers are not affected.
@@ -250,94 +271,110 @@ public:
     ///     co_await guard.run([&] { return query(connection, text); });
     ///     co_await guard.run([text] { return query(text); });  // text is a string: rejected by g++ before 13
     ///     co_await guard.run(query, text);                     // write this instead
-    template <class F, detail::no_options Classifier = default_classifier>
-        requires detail::call_without_arguments<F, Classifier>
-    auto run(F&& make_task, Classifier&& classify = {}) -> detail::task_of<F> {
-        detail::reject_owning_temporaries<F, Classifier>();
-        return guarded<true>(call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
-                             std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
+    template <class F, class... Rest>
+        requires detail::given_task<F, Rest...> || detail::given_callable<F, Rest...>
+    auto run(F&& f, Rest&&... rest) {
+        return call(detail::throwing_form{}, std::forward<F>(f), std::forward<Rest>(rest)...);
     }
 
-    /// The same for a callable with arguments: `f(args...)` makes the task.
-    ///
-    ///     co_await guard.run(query, connection, std::string("select 1"));
-    ///     co_await guard.run(&client::fetch, &upstream, std::move(request));
-    ///
-    /// The call keeps copies of `f` and `args`, made or moved before run() returns, as std::bind_front does; use
-    /// std::ref for references. Once admitted, it calls std::invoke with these copies as rvalues, and destroys them
-    /// when the task is done.
-    ///
-    /// If there is one argument after `f`, it is taken as a classifier or options if it can be one, and `f()` makes a
-    /// task.
-    template <class F, class... Args>
-        requires detail::call_with_arguments<F, Args...>
-    auto run(F&& f, Args&&... args) {
-        detail::reject_owning_temporaries<F, Args...>();
-        return guarded<true>(call_reference(*this), detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
-                             default_classifier{}, plain_call{});
-    }
-
-    /// Runs the task that `make_task()` makes if a permit is free, and never waits for one. Otherwise the call is shed:
-    /// `make_task` is not called, and the result is std::nullopt, or false for a task without a result. After close(),
-    /// every call is shed. Throws system_error with `operation_aborted` if the guard is destroyed.
-    template <class F, detail::no_options Classifier = default_classifier>
-        requires detail::call_without_arguments<F, Classifier>
-    auto try_run(F&& make_task, Classifier&& classify = {}) -> typename detail::awaited<detail::task_of<F>>::attempt {
-        detail::reject_owning_temporaries<F, Classifier>();
-        return guarded<false>(call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
-                              std::decay_t<Classifier>(std::forward<Classifier>(classify)), plain_call{});
-    }
-
-    /// The same for a callable with arguments, as for run().
-    template <class F, class... Args>
-        requires detail::call_with_arguments<F, Args...>
-    auto try_run(F&& f, Args&&... args) {
-        detail::reject_owning_temporaries<F, Args...>();
-        return guarded<false>(call_reference(*this), detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
-                              default_classifier{}, plain_call{});
-    }
-
-    /// All of these take options as well:
+    /// The same with options, which come
     /// - after a task or a callable without arguments, as in `run(task, {.deadline = d})`;
     /// - before a callable with arguments, as in `run({.deadline = d}, query, text)`.
     ///
     /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`;
-    /// a try_run() has no result, as if it were shed. Throws std::invalid_argument for a partition, a priority or a
-    /// kind that does not exist.
+    /// an attempt (see try_run()) has no result. Throws std::invalid_argument for a partition, a priority or a kind
+    /// that does not exist.
     ///
     /// A long-lived call (see run_options::long_lived) never waits. If guard_options::max_long_lived such tasks run,
-    /// run() ends with `error::shed`, and try_run() has no result. The place comes back when the task ends, in whatever
-    /// way, or is destroyed with its context.
-    template <class T, class Executor, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
-    asio::awaitable<T, Executor> run(asio::awaitable<T, Executor> task, Options&& options) {
-        detail::reject_owning_temporaries<Options>();
-        return told<true>(given(std::move(task)), std::forward<Options>(options));
-    }
-    template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
-        requires detail::call_without_arguments<F, Options>
-    auto run(F&& make_task, Options&& options) -> detail::task_of<F> {
-        detail::reject_owning_temporaries<F, Options>();
-        return told<true>(std::decay_t<F>(std::forward<F>(make_task)), std::forward<Options>(options));
+    /// run() ends with `error::shed`, and an attempt has no result. The place comes back when the task ends, in
+    /// whatever way, or is destroyed with its context.
+    template <class Task, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
+        requires detail::task<Task> || detail::call_without_arguments<Task, Options>
+    auto run(Task&& task, Options&& options) {
+        return call_with(detail::throwing_form{}, std::forward<Options>(options), std::forward<Task>(task));
     }
     template <detail::options_of<Clock> Options = run_options<default_classifier, Clock>, class F, class... Args>
         requires detail::task_call<F, Args...>
     auto run(Options&& options, F&& f, Args&&... args) {
-        detail::reject_owning_temporaries<Options, F, Args...>();
-        return told<true>(detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
-                          std::forward<Options>(options));
+        return call_with(detail::throwing_form{}, std::forward<Options>(options), std::forward<F>(f),
+                         std::forward<Args>(args)...);
+    }
+
+    /// The same as run(), but a rejection is a value. Returns a tuple of an error_code and, if the task has a result, a
+    /// std::optional with that result: the shape of Asio's `as_tuple`. The result is optional because its type may lack
+    /// a default constructor. It is there if, and only if, there is no error.
+    ///
+    ///     auto [error, rows] = co_await guard.run_as_tuple(query_database());
+    ///     if (error)
+    ///         co_return unavailable(error); // the task was not started
+    ///
+    /// The errors are the four that run() throws for a call that is not admitted. So an error says that the task was
+    /// not started. What the task throws is thrown here as well, also if it is a system_error: the error of a query is
+    /// another thing than a query that was not made, and only the task can tell what its error leaves behind. (A task
+    /// whose errors should be values returns a tuple itself. It is then inside the optional.)
+    ///
+    /// A rejected call throws and catches nothing, and one that is rejected before it waits does not suspend.
+    template <class F, class... Rest>
+        requires detail::given_task<F, Rest...> || detail::given_callable<F, Rest...>
+    auto run_as_tuple(F&& f, Rest&&... rest) {
+        return call(detail::tuple_form{}, std::forward<F>(f), std::forward<Rest>(rest)...);
+    }
+    template <class Task, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
+        requires detail::task<Task> || detail::call_without_arguments<Task, Options>
+    auto run_as_tuple(Task&& task, Options&& options) {
+        return call_with(detail::tuple_form{}, std::forward<Options>(options), std::forward<Task>(task));
+    }
+    template <detail::options_of<Clock> Options = run_options<default_classifier, Clock>, class F, class... Args>
+        requires detail::task_call<F, Args...>
+    auto run_as_tuple(Options&& options, F&& f, Args&&... args) {
+        return call_with(detail::tuple_form{}, std::forward<Options>(options), std::forward<F>(f),
+                         std::forward<Args>(args)...);
+    }
+
+    /// An attempt: runs the task that `make_task()` or `f(args...)` makes if a permit is free, and never waits for one.
+    /// Otherwise the call is shed: the callable is not called, and the result is std::nullopt, or false for a task
+    /// without a result. After close(), every call is shed. Throws system_error with `operation_aborted` if the guard
+    /// is destroyed.
+    template <class F, class... Rest>
+        requires detail::given_callable<F, Rest...>
+    auto try_run(F&& f, Rest&&... rest) {
+        return call(detail::attempt_form<detail::never_waits>{}, std::forward<F>(f), std::forward<Rest>(rest)...);
     }
     template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
         requires detail::call_without_arguments<F, Options>
-    auto try_run(F&& make_task, Options&& options) -> typename detail::awaited<detail::task_of<F>>::attempt {
-        detail::reject_owning_temporaries<F, Options>();
-        return told<false>(std::decay_t<F>(std::forward<F>(make_task)), std::forward<Options>(options));
+    auto try_run(F&& make_task, Options&& options) {
+        return call_with(detail::attempt_form<detail::never_waits>{}, std::forward<Options>(options),
+                         std::forward<F>(make_task));
     }
     template <detail::options_of<Clock> Options = run_options<default_classifier, Clock>, class F, class... Args>
         requires detail::task_call<F, Args...>
     auto try_run(Options&& options, F&& f, Args&&... args) {
-        detail::reject_owning_temporaries<Options, F, Args...>();
-        return told<false>(detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
-                           std::forward<Options>(options));
+        return call_with(detail::attempt_form<detail::never_waits>{}, std::forward<Options>(options),
+                         std::forward<F>(f), std::forward<Args>(args)...);
+    }
+
+    /// The same, but waits for a permit for up to `longest` from its start, in the time of the Clock. `longest` and
+    /// guard_options::max_wait both bound the wait. As with std::timed_mutex::try_lock_for and
+    /// dynamic_semaphore::acquire_for, a permit that is free is taken even if `longest` is 0 or less; the length may be
+    /// any number of any unit. There is no result either if the call is shed, or the guard is closed, while it waits.
+    /// Throws system_error with `operation_aborted` also if it is cancelled while it waits.
+    template <class Rep, class Period, class F, class... Rest>
+        requires detail::given_callable<F, Rest...>
+    auto try_run_for(std::chrono::duration<Rep, Period> longest, F&& f, Rest&&... rest) {
+        return call(waits_for(longest), std::forward<F>(f), std::forward<Rest>(rest)...);
+    }
+    template <class Rep, class Period, class F,
+              detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
+        requires detail::call_without_arguments<F, Options>
+    auto try_run_for(std::chrono::duration<Rep, Period> longest, F&& make_task, Options&& options) {
+        return call_with(waits_for(longest), std::forward<Options>(options), std::forward<F>(make_task));
+    }
+    template <class Rep, class Period, detail::options_of<Clock> Options = run_options<default_classifier, Clock>,
+              class F, class... Args>
+        requires detail::task_call<F, Args...>
+    auto try_run_for(std::chrono::duration<Rep, Period> longest, Options&& options, F&& f, Args&&... args) {
+        return call_with(waits_for(longest), std::forward<Options>(options), std::forward<F>(f),
+                         std::forward<Args>(args)...);
     }
 
     /// Waits for a ticket. Completion signature: `void(error_code, ticket)`. The ticket is empty if there is an error,
@@ -345,7 +382,7 @@ public:
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {
-        return acquire(plain_call{}, token);
+        return acquire(plain_terms{}, token);
     }
 
     /// As above, with options. `classify` is ignored: the ticket reports the outcome. The deadline only ends the wait:
@@ -356,23 +393,23 @@ public:
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(run_options<default_classifier, Clock> options,
                        Token&& token = asio::default_completion_token_t<executor_type>()) {
-        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_ticket{{this}}, token, call_of(options),
+        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_ticket{{this}}, token, terms_of(options),
                                                                      options.long_lived);
     }
 
     /// Returns a ticket if a permit is free and no caller waits. Otherwise the call is shed, and the ticket is empty.
     /// The call is for the first partition, or for the one with the index `partition`, which must be in range; else
     /// throws std::invalid_argument.
-    [[nodiscard]] ticket try_acquire() noexcept { return take_or_shed(plain_call{}); }
+    [[nodiscard]] ticket try_acquire() noexcept { return take_or_shed(plain_terms{}); }
     [[nodiscard]] ticket try_acquire(std::size_t partition) {
         return take_or_shed(
-            call{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical), .kind = 0});
+            call_terms{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical), .kind = 0});
     }
 
     /// The same with options. `classify` is ignored. The ticket is also empty if the deadline has passed. Throws
     /// std::invalid_argument for a partition, a priority or a kind that does not exist.
     [[nodiscard]] ticket try_acquire(run_options<default_classifier, Clock> options) {
-        const call how = call_of(options);
+        const call_terms how = terms_of(options);
         if (options.long_lived)
             return take_long_lived_or_shed(how);
         if (how.is_over()) {
@@ -415,14 +452,14 @@ public:
 private:
     // The options of a call that was made without options. They are constants of the type, so that such a call pays
     // nothing for options.
-    struct plain_call {
+    struct plain_terms {
         static constexpr time_point deadline = time_point::max();
         static constexpr detail::lane_number lane{};
         static constexpr std::uint8_t kind = 0;
 
         static bool is_over() noexcept { return false; }
     };
-    struct call {
+    struct call_terms {
         time_point deadline;
         detail::lane_number lane;
         std::uint8_t kind;
@@ -431,7 +468,7 @@ private:
     };
 
     template <class Classifier>
-    call call_of(const run_options<Classifier, Clock>& options) const {
+    call_terms terms_of(const run_options<Classifier, Clock>& options) const {
         return {.deadline = options.deadline,
                 .lane = lane_of(options.partition, options.priority),
                 .kind = static_cast<std::uint8_t>(detail::check_range("the kind", options.kind, 0, max_kinds - 1))};
@@ -469,27 +506,46 @@ private:
         }
     };
 
-    struct initiate_acquire {
+    // Starts the wait of a call. `end` is the latest time at which it may get its permit.
+    struct initiate_wait {
         using executor_type = asio::any_io_executor;
         flow_guard* self;
 
         executor_type get_executor() const noexcept { return self->executor_; }
 
+        // For a call that has just found out that it must wait, and may.
         template <class Handler>
-        void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind) const {
-            const time_point end = self->state_->end_of_wait(deadline);
-            const delivery d{self->state_, lane, kind};
-            if (end == time_point::max())
-                start(std::forward<Handler>(handler), d, detail::without_deadline{});
-            else
-                start(std::forward<Handler>(handler), d, detail::until<Clock>{end});
+        void operator()(Handler&& handler, time_point end, detail::lane_number lane, std::uint8_t kind) const {
+            with_timing(end, [&](const auto& timing) {
+                operation<Handler, decltype(timing)>::wait(std::forward<Handler>(handler), self->executor_,
+                                                           delivery{self->state_, lane, kind}, 1, timing);
+            });
         }
 
-    private:
+    protected:
         template <class Handler, class Timing>
-        void start(Handler&& handler, const delivery& d, const Timing& timing) const {
-            detail::wait_operation<std::decay_t<Handler>, executor_type, delivery, Timing>::start(
-                std::forward<Handler>(handler), self->executor_, d, 1, timing);
+        using operation =
+            detail::wait_operation<std::decay_t<Handler>, executor_type, delivery, std::remove_cvref_t<Timing>>;
+
+        template <class Start>
+        static void with_timing(time_point end, Start start) {
+            if (end == time_point::max())
+                start(detail::without_deadline{});
+            else
+                start(detail::until<Clock>{end});
+        }
+    };
+
+    // For any other call, whose deadline may also be that of the guard.
+    struct initiate_acquire : initiate_wait {
+        template <class Handler>
+        void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind) const {
+            flow_guard& guard = *this->self;
+            initiate_wait::with_timing(guard.state_->end_of_wait(deadline), [&](const auto& timing) {
+                using op = typename initiate_wait::template operation<Handler, decltype(timing)>;
+                op::start(std::forward<Handler>(handler), guard.executor_, delivery{guard.state_, lane, kind}, 1,
+                          timing);
+            });
         }
     };
 
@@ -512,7 +568,7 @@ private:
     // Like initiate_acquire, for a call that may be long-lived.
     struct initiate_ticket : initiate_acquire {
         template <class Handler>
-        void operator()(Handler&& handler, const call& how, bool long_lived) const {
+        void operator()(Handler&& handler, const call_terms& how, bool long_lived) const {
             if (!long_lived)
                 return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane, how.kind);
             const flow_guard& guard = *this->self;
@@ -539,17 +595,37 @@ private:
         detail::guard_state<Strategy, Clock>& state() const noexcept { return *state_; }
         flow_guard& guard() const noexcept { return *guard_; } // exists, unless the state is orphaned
 
-        void expect_guard() const {
-            if (state_->is_orphaned())
-                throw system_error(asio::error::operation_aborted);
-        }
-
         // Returns a ticket if a permit is free. The permit then takes over this reference.
-        template <class Call>
-        ticket take(const Call& how) noexcept {
+        template <class Terms>
+        ticket take(const Terms& how) noexcept {
             if (!state_->take(how.lane, false))
                 return ticket();
             return ticket(*std::exchange(state_, nullptr), how.lane.partition(), how.kind);
+        }
+
+        // The latest time at which a call may get its permit, if it begins to wait now.
+        template <class Terms, class Form>
+        time_point end_of_wait(const Terms& how, const Form& form) const noexcept {
+            return state_->end_of_wait(std::min(how.deadline, form.template end_of_wait<Clock>()));
+        }
+
+        // Rejects a call that found no permit, and may not wait for one until `end` either: so it pays for no
+        // operation. Returns no error if it may wait.
+        template <class Terms>
+        error_code reject_before_wait(const Terms& how, time_point end) const noexcept {
+            if (end != time_point::max() && end <= Clock::now())
+                return reject(state_->is_closed() ? detail::wait_result::closed : detail::wait_result::timed_out);
+            if (const auto start = state_->would_wait(how.lane); start != detail::wait_start::queued)
+                return reject(detail::result_of(start));
+            return error_code();
+        }
+
+        // Counts a call that is not admitted, and returns its error. May destroy the guard.
+        error_code reject(detail::wait_result why) const noexcept {
+            if (state_->is_orphaned())
+                return asio::error::operation_aborted;
+            state_->reject(*detail::rejection_of(why));
+            return detail::to_error_code(why);
         }
 
         // For a long-lived task that has got its place. The place takes over this reference.
@@ -560,61 +636,90 @@ private:
         detail::guard_state<Strategy, Clock>* state_;
     };
 
-    template <bool waits, class F, class Options>
-    auto told(F make_task, Options&& options) {
+    // How long an attempt may wait.
+    template <class Duration>
+    static detail::attempt_form<detail::waits_for<Duration>> waits_for(Duration longest) noexcept {
+        return {{.longest = longest}};
+    }
+
+    // Makes the coroutine of a call. It is made outside any co_await expression, so that g++ before 13 destroys its
+    // arguments once.
+    template <class Form, class F, class... Rest>
+    auto call(Form form, F&& f, Rest&&... rest) {
+        detail::reject_owning_temporaries<F, Rest...>();
+        if constexpr (detail::call_with_arguments<F, Rest...>)
+            return guarded(form, call_reference(*this),
+                           detail::bind_task(std::forward<F>(f), std::forward<Rest>(rest)...), default_classifier{},
+                           plain_terms{});
+        else if constexpr (sizeof...(Rest) == 0)
+            return guarded(form, call_reference(*this), maker(std::forward<F>(f)), default_classifier{}, plain_terms{});
+        else
+            return guarded(form, call_reference(*this), maker(std::forward<F>(f)),
+                           std::decay_t<Rest>(std::forward<Rest>(rest))..., plain_terms{});
+    }
+
+    // The same with options.
+    template <class Form, class Options, class F, class... Args>
+    auto call_with(Form form, Options&& options, F&& f, Args&&... args) {
+        detail::reject_owning_temporaries<Options, F, Args...>();
+        if constexpr (sizeof...(Args) == 0)
+            return told(form, maker(std::forward<F>(f)), std::forward<Options>(options));
+        else
+            return told(form, detail::bind_task(std::forward<F>(f), std::forward<Args>(args)...),
+                        std::forward<Options>(options));
+    }
+
+    template <class Form, class F, class Options>
+    auto told(Form form, F make_task, Options&& options) {
         if (options.bypass)
-            return unguarded<waits>(call_reference(*this), std::move(make_task));
-        const call how = call_of(options);
+            return unguarded(form, call_reference(*this), std::move(make_task));
+        const call_terms how = terms_of(options);
         if (options.long_lived)
-            return beside_limit<waits>(call_reference(*this), std::move(make_task), how);
-        return guarded<waits>(call_reference(*this), std::move(make_task), std::forward<Options>(options).classify,
-                              how);
+            return beside_limit(form, call_reference(*this), std::move(make_task), how);
+        return guarded(form, call_reference(*this), std::move(make_task), std::forward<Options>(options).classify, how);
     }
 
     // Admits the call, runs its task, and reports the outcome, all in one coroutine: another frame and another
     // resumption would be a large part of a call's cost.
-    //
-    // It is called outside any co_await expression, so that g++ before 13 destroys its arguments once.
-    template <bool waits, class F, class Classifier, class Call,
-              class Traits = detail::awaited<std::invoke_result_t<F&>>>
-    static auto guarded(call_reference self, F make_task, Classifier classify, Call how)
-        -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
-        constexpr bool no_result = std::is_void_v<typename Traits::result>;
-        static_assert(detail::classifies_task<Classifier, typename Traits::result>,
+    template <class Form, class F, class Classifier, class Terms, class Task = std::invoke_result_t<F&>>
+    static auto guarded(Form form, call_reference self, F make_task, Classifier classify, Terms how)
+        -> detail::call_of_form<Form, Task> {
+        using result_type = typename detail::awaited<Task>::result;
+        static_assert(detail::classifies_task<Classifier, result_type>,
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
-        if (how.is_over()) {
-            self.expect_guard();
-            self.state().reject(rejection::timed_out); // may destroy the guard
-            if constexpr (waits)
-                throw system_error(error::wait_timeout);
-            else
-                co_return typename Traits::attempt::value_type();
-        }
+        if (how.is_over())
+            co_return Form::template rejected<result_type>(self.reject(detail::wait_result::timed_out));
         ticket t = self.take(how);
         if (!t) {
-            self.expect_guard();
-            if constexpr (waits) {
-                asio::use_awaitable_t<typename Traits::executor> token;
-                t = co_await self.guard().acquire(how, token);
-                if (how.is_over()) { // the guard may have gone meanwhile
+            error_code why_not;
+            if constexpr (Form::waits) {
+                const time_point end = self.end_of_wait(how, form);
+                why_not = self.reject_before_wait(how, end);
+                if (!why_not)
+                    t = co_await self.guard().wait(how, end, use_awaitable<Task>(why_not));
+                if (t && how.is_over()) { // the guard may have gone meanwhile
                     t.withdraw();
-                    throw system_error(error::wait_timeout);
+                    why_not = error::wait_timeout;
                 }
             } else {
-                self.state().reject(rejection::no_permit); // may destroy the guard
-                co_return typename Traits::attempt::value_type();
+                why_not = self.reject(detail::wait_result::no_permit);
+            }
+            if (why_not) {
+                if constexpr (Form::throws)
+                    throw system_error(why_not); // here: the fewer functions an exception leaves, the less it costs
+                else
+                    co_return Form::template rejected<result_type>(why_not);
             }
         }
         try {
-            if constexpr (no_result) {
+            if constexpr (std::is_void_v<result_type>) {
                 co_await checked(make_task());
                 finish(std::move(t), classify);
-                if constexpr (!waits)
-                    co_return true;
+                co_return Form::done();
             } else {
                 auto result = co_await checked(make_task());
                 finish(std::move(t), classify, std::as_const(result));
-                co_return std::move(result);
+                co_return Form::done(std::move(result));
             }
         } catch (...) {
             if (t) // else it was the classifier that threw
@@ -623,40 +728,34 @@ private:
         }
     }
 
-    template <bool waits, class F, class Traits = detail::awaited<std::invoke_result_t<F&>>>
-    static auto unguarded(call_reference self, F make_task)
-        -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
-        self.expect_guard();
+    template <class Form, class F, class Task = std::invoke_result_t<F&>>
+    static auto unguarded(Form, call_reference self, F make_task) -> detail::call_of_form<Form, Task> {
+        using result_type = typename detail::awaited<Task>::result;
+        if (self.state().is_orphaned())
+            co_return Form::template rejected<result_type>(asio::error::operation_aborted);
         self.state().count_bypass();
-        if constexpr (!std::is_void_v<typename Traits::result>) {
-            co_return co_await checked(make_task());
-        } else {
+        if constexpr (std::is_void_v<result_type>) {
             co_await checked(make_task());
-            if constexpr (!waits)
-                co_return true;
+            co_return Form::done();
+        } else {
+            co_return Form::done(co_await checked(make_task()));
         }
     }
 
     // Runs a long-lived task. The ticket's destructor returns its place, however the task ends.
-    template <bool waits, class F, class Traits = detail::awaited<std::invoke_result_t<F&>>>
-    static auto beside_limit(call_reference self, F make_task, call how)
-        -> std::conditional_t<waits, std::invoke_result_t<F&>, typename Traits::attempt> {
-        self.expect_guard();
-        if (const auto result = self.state().take_long_lived(how.is_over(), false);
-            result != detail::wait_result::granted) {
-            self.state().reject(waits ? *detail::rejection_of(result) : attempt_rejection_of(result));
-            if constexpr (waits)
-                throw system_error(detail::to_error_code(result));
-            else
-                co_return typename Traits::attempt::value_type();
-        }
+    template <class Form, class F, class Task = std::invoke_result_t<F&>>
+    static auto beside_limit(Form, call_reference self, F make_task, call_terms how)
+        -> detail::call_of_form<Form, Task> {
+        using result_type = typename detail::awaited<Task>::result;
+        const auto result = self.state().take_long_lived(how.is_over(), false);
+        if (result != detail::wait_result::granted)
+            co_return Form::template rejected<result_type>(self.reject(Form::waits ? result : of_attempt(result)));
         const ticket t = self.long_lived();
-        if constexpr (!std::is_void_v<typename Traits::result>) {
-            co_return co_await checked(make_task());
-        } else {
+        if constexpr (std::is_void_v<result_type>) {
             co_await checked(make_task());
-            if constexpr (!waits)
-                co_return true;
+            co_return Form::done();
+        } else {
+            co_return Form::done(co_await checked(make_task()));
         }
     }
 
@@ -666,10 +765,13 @@ private:
         t.finish(detail::classify_by(classify, end...));
     }
 
-    // A callable that returns a task that exists already.
-    template <class T, class Executor>
-    static auto given(asio::awaitable<T, Executor>&& task) {
-        return [task = checked(std::move(task))]() mutable { return std::move(task); };
+    // The callable that makes a task, from a copy of it, or from a task that exists already.
+    template <class F>
+    static auto maker(F&& f) {
+        if constexpr (detail::task<F>)
+            return [task = checked(std::forward<F>(f))]() mutable { return std::move(task); };
+        else
+            return std::decay_t<F>(std::forward<F>(f));
     }
 
     template <class T, class Executor>
@@ -679,36 +781,49 @@ private:
         return std::move(task);
     }
 
-    template <class Call, class Token>
-    auto acquire(const Call& how, Token& token) {
+    template <class Terms, class Token>
+    auto acquire(const Terms& how, Token& token) {
         return asio::async_initiate<Token, void(error_code, ticket)>(initiate_acquire{this}, token, how.deadline,
                                                                      how.lane, how.kind);
     }
 
-    template <class Call>
-    ticket take(const Call& how) noexcept {
+    // Continues the wait of a coroutine. The error is a value.
+    template <class Terms, class Token>
+    auto wait(const Terms& how, time_point end, Token token) {
+        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_wait{this}, token, end, how.lane,
+                                                                     how.kind);
+    }
+
+    // The token with which a coroutine that runs a task of that type waits. The error is a value.
+    template <class Task>
+    static auto use_awaitable(error_code& error) {
+        return asio::redirect_error(asio::use_awaitable_t<typename detail::awaited<Task>::executor>(), error);
+    }
+
+    template <class Terms>
+    ticket take(const Terms& how) noexcept {
         return state_->take(how.lane) ? ticket(*state_, how.lane.partition(), how.kind) : ticket();
     }
 
-    template <class Call>
-    ticket take_or_shed(const Call& how) noexcept {
+    template <class Terms>
+    ticket take_or_shed(const Terms& how) noexcept {
         ticket t = take(how);
         if (!t)
             state_->reject(rejection::no_permit);
         return t;
     }
 
-    ticket take_long_lived_or_shed(const call& how) noexcept {
+    ticket take_long_lived_or_shed(const call_terms& how) noexcept {
         const detail::wait_result result = state_->take_long_lived(how.is_over());
         if (result == detail::wait_result::granted)
             return ticket(*state_);
-        state_->reject(attempt_rejection_of(result));
+        state_->reject(*detail::rejection_of(of_attempt(result)));
         return ticket();
     }
 
-    // How a long-lived attempt counts that is not admitted. As for any attempt, a closed guard sheds it.
-    static rejection attempt_rejection_of(detail::wait_result result) noexcept {
-        return result == detail::wait_result::timed_out ? rejection::timed_out : rejection::no_permit;
+    // How a long-lived attempt ends that is not admitted. As any attempt, a closed guard sheds it.
+    static detail::wait_result of_attempt(detail::wait_result result) noexcept {
+        return result == detail::wait_result::timed_out ? result : detail::wait_result::no_permit;
     }
 
     asio::any_io_executor executor_;

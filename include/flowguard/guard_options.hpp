@@ -72,8 +72,8 @@ struct guard_options {
     ///
     /// Called after a decision on the limit, when the limit has been set. One call at a time.
     std::function<void(const limit_decision&)> on_decision{};
-    /// Called after each call that is not admitted, when its caller has been told. For try_run() and try_acquire(), it
-    /// is called before they return. Several threads may call it at a time.
+    /// Called after each call that is not admitted, when its caller has been told. For try_acquire(), and for a coroutine
+    /// that is rejected before it waits, it is called before they return. Several threads may call it at a time.
     std::function<void(rejection)> on_rejection{};
 };
 

@@ -89,6 +89,17 @@ TEST_CASE("An attempt allocates nothing, whether it is admitted or shed") {
     CHECK(guard.stats().shed == warm_up + calls);
 }
 
+TEST_CASE("A call whose rejection is a value allocates nothing, whether it is admitted or rejected") {
+    flowguard::flow_guard guard{flowguard::fixed_limit{1}, {.max_waiters = 0}};
+    CHECK(allocations_of([&] { return guard.run_as_tuple(ready()); }) == 0);
+    CHECK(allocations_of([&] { return guard.try_run_for(std::chrono::hours(1), ready); }) == 0);
+    CHECK(guard.stats().succeeded == 2 * (warm_up + calls));
+    const auto held = guard.try_acquire();
+    CHECK(allocations_of([&] { return guard.run_as_tuple(ready()); }) == 0);
+    CHECK(allocations_of([&] { return guard.try_run_for(std::chrono::hours(1), ready); }) == 0);
+    CHECK(guard.stats().shed_from_full == 2 * (warm_up + calls));
+}
+
 TEST_CASE("A long-lived call allocates nothing, whether it is admitted or shed") {
     flowguard::flow_guard guard{flowguard::fixed_limit{1}, {.max_long_lived = 1}};
     constexpr flowguard::run_options<> long_lived{.long_lived = true};

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -150,6 +151,15 @@ consteval void check_guard(Guard* g = nullptr, typename Guard::ticket* t = nullp
     static_assert(std::same_as<decltype(g->run(to_void{})), asio::awaitable<void>>);
     static_assert(std::same_as<decltype(g->run(to_int_there{}())), asio::awaitable<int, executor>>);
     static_assert(std::same_as<decltype(g->run(to_unique{})), asio::awaitable<std::unique_ptr<int>>>);
+    using error_and_int = std::tuple<flowguard::error_code, std::optional<int>>;
+    static_assert(std::same_as<decltype(g->run_as_tuple(to_int{})), asio::awaitable<error_and_int>>);
+    static_assert(std::same_as<decltype(g->run_as_tuple(to_int{}())), asio::awaitable<error_and_int>>);
+    static_assert(std::same_as<decltype(g->run_as_tuple(to_int_there{}())), asio::awaitable<error_and_int, executor>>);
+    static_assert(
+        std::same_as<decltype(g->run_as_tuple(to_void{})), asio::awaitable<std::tuple<flowguard::error_code>>>);
+    static_assert(
+        std::same_as<decltype(g->try_run_for(std::chrono::seconds(1), to_int{})), asio::awaitable<std::optional<int>>>);
+    static_assert(std::same_as<decltype(g->try_run_for(std::chrono::seconds(1), to_void{})), asio::awaitable<bool>>);
     static_assert(std::same_as<decltype(g->try_run(to_int{})), asio::awaitable<std::optional<int>>>);
     static_assert(std::same_as<decltype(g->try_run(to_void{})), asio::awaitable<bool>>);
     static_assert(std::same_as<decltype(g->try_run(to_int_there{})), asio::awaitable<std::optional<int>, executor>>);

@@ -115,18 +115,18 @@ TEST_CASE("Only a caller that may evict another waiter is let into a full queue"
     SECTION("by priority") {
         scene s{wait_policy{.max_waiters = 1}};
         CHECK(s.queue.is_bounded());
-        CHECK(s.queue.most_waiters_with(a) == 1);
+        CHECK(s.queue.most_waiters_with(a.lane) == 1);
         s.arrive(a);
-        CHECK(s.queue.most_waiters_with(b) == 1);
-        CHECK(s.queue.most_waiters_with(c) > 1);
+        CHECK(s.queue.most_waiters_with(b.lane) == 1);
+        CHECK(s.queue.most_waiters_with(c.lane) > 1);
     }
     SECTION("by the order") {
         scene s{wait_policy{.max_waiters = 1, .order = flowguard::wait_order::adaptive, .now = manual_time}};
-        CHECK(s.queue.most_waiters_with(a) > 1);
+        CHECK(s.queue.most_waiters_with(a.lane) > 1);
     }
     SECTION("where no caller may wait, none is let in") {
         scene s{wait_policy{.max_waiters = 0, .order = flowguard::wait_order::adaptive, .now = manual_time}};
-        CHECK(s.queue.most_waiters_with(a) == 0);
+        CHECK(s.queue.most_waiters_with(a.lane) == 0);
     }
     SECTION("where any number may wait, there is no bound") {
         CHECK_FALSE(scene{}.queue.is_bounded());

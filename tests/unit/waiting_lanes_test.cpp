@@ -178,13 +178,13 @@ TEST_CASE("A bound leaves room for callers on their way if they may evict a wait
     const caller high('x', lane_number(0, p0));
     const caller low('y', lane_number(0, p3));
     CHECK((*l).is_bounded());
-    CHECK((*l).most_waiters_with(high) == 2 + 64);
-    CHECK((*l).most_waiters_with(low) == 2);
+    CHECK((*l).most_waiters_with(high.lane) == 2 + 64);
+    CHECK((*l).most_waiters_with(low.lane) == 2);
     CHECK_FALSE((*l).has_too_many());
     lanes_with unbounded({}, {});
     CHECK_FALSE((*unbounded).is_bounded());
     lanes_with none({.max_waiters = 0}, {});
-    CHECK((*none).most_waiters_with(high) == 0);
+    CHECK((*none).most_waiters_with(high.lane) == 0);
 }
 
 TEST_CASE("A waiter is overdue after the target in a lane that stands, unless it is the next one") {

@@ -6,7 +6,6 @@
 #define FLOWGUARD_DETAIL_ASIO_TASK_TRAITS_HPP
 
 #include <functional>
-#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -15,7 +14,7 @@
 
 namespace flowguard::detail {
 
-// The result of a coroutine, its executor, and the coroutine that flow_guard::try_run() makes of it.
+// The result of a coroutine, and its executor.
 template <class T>
 struct awaited;
 
@@ -23,15 +22,11 @@ template <class T, class Executor>
 struct awaited<asio::awaitable<T, Executor>> {
     using result = T;
     using executor = Executor;
-    using attempt = asio::awaitable<std::optional<T>, Executor>;
 };
 
-template <class Executor>
-struct awaited<asio::awaitable<void, Executor>> {
-    using result = void;
-    using executor = Executor;
-    using attempt = asio::awaitable<bool, Executor>;
-};
+// A coroutine that was made already. For a parameter `T&&`, only one that is passed on by a move.
+template <class T>
+concept task = requires { typename awaited<T>::result; };
 
 // A callable that makes a task.
 template <class F>

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/queue/waiting_lanes.hpp"
@@ -74,10 +75,10 @@ public:
 
     std::size_t waiting_of(priority p) const noexcept { return lanes_.waiting_of(p); }
 
-    // For any thread: whether the number of waiters is bounded, and how many may be in line or on their way to it, `w`
-    // included.
+    // For any thread: whether the number of waiters is bounded, and how many may be in line or on their way to it, with
+    // a newcomer to that lane.
     bool is_bounded() const noexcept { return lanes_.is_bounded(); }
-    std::size_t most_waiters_with(const waiter& w) const noexcept { return lanes_.most_waiters_with(w); }
+    std::size_t most_waiters_with(lane_number lane) const noexcept { return lanes_.most_waiters_with(lane); }
 
     partitions& shares() noexcept { return lanes_.shares(); }
     const partitions& shares() const noexcept { return lanes_.shares(); }

@@ -73,11 +73,11 @@ public:
         return policy_.max_waiters < std::numeric_limits<std::size_t>::max() - most_evictions;
     }
 
-    // How many callers may be in line or on their way to it, `w` included. This exceeds max_waiters by a few only if
-    // the owner may evict another waiter in favour of `w`. Any thread may call it.
-    std::size_t most_waiters_with(const waiter& w) const noexcept {
+    // How many callers may be in line or on their way to it, with a newcomer to that lane. This exceeds max_waiters by
+    // a few only if the owner may evict another waiter in favour of the newcomer. Any thread may call it.
+    std::size_t most_waiters_with(lane_number newcomer) const noexcept {
         const bool may_evict =
-            policy_.max_waiters != 0 && (adapts_ || shares_.enabled() || waits_below(w.lane.priority_index()));
+            policy_.max_waiters != 0 && (adapts_ || shares_.enabled() || waits_below(newcomer.priority_index()));
         return policy_.max_waiters + (may_evict ? most_evictions : 0);
     }
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
 #include "flowguard/detail/queue/wait_queue.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
@@ -141,12 +142,12 @@ public:
         }
     }
 
-    // What wait() would return now. This only looks, so that a rejected call costs little.
-    [[nodiscard]] wait_start would_wait(const waiter& w) const noexcept {
+    // What wait() would return now for a waiter in that lane. This only looks, so that a rejected call costs little.
+    [[nodiscard]] wait_start would_wait(lane_number lane) const noexcept {
         if (is_closed())
             return wait_start::closed;
         const bool full =
-            queue_.is_bounded() && reserved_.load(std::memory_order_relaxed) >= queue_.most_waiters_with(w);
+            queue_.is_bounded() && reserved_.load(std::memory_order_relaxed) >= queue_.most_waiters_with(lane);
         return full ? wait_start::full : wait_start::queued;
     }
 
@@ -292,7 +293,7 @@ private:
         if (!queue_.is_bounded())
             return true;
         std::size_t n = reserved_.load(std::memory_order_relaxed);
-        const std::size_t most = queue_.most_waiters_with(w);
+        const std::size_t most = queue_.most_waiters_with(w.lane);
         while (n < most)
             if (reserved_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed, std::memory_order_relaxed))
                 return true;

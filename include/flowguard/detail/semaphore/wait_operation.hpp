@@ -42,6 +42,11 @@ inline error_code to_error_code(wait_result result) noexcept {
     return asio::error::operation_aborted;
 }
 
+// For a caller that was not queued.
+inline wait_result result_of(wait_start why_not) noexcept {
+    return why_not == wait_start::full ? wait_result::shed : wait_result::closed;
+}
+
 // The handler in a waiter's cancellation slot.
 class canceller {
 public:
@@ -98,34 +103,15 @@ public:
                 return reject(std::move(op), default_executor,
                               state.is_closed() ? wait_result::closed : wait_result::timed_out);
         }
-        if (const wait_start now = state.would_wait(*op); now != wait_start::queued)
+        if (const wait_start now = state.would_wait(op->lane); now != wait_start::queued)
             return reject(std::move(op), default_executor, result_of(now));
-        if (asio::execution_context* context = op->context())
-            op->link(*context);
-        op->fill_slot();
-        if constexpr (has_deadline) {
-            op->make_cancellable();
-            op->deadline_.start(expiry(op.get()));
-        }
-        // From here on another thread may complete and destroy the operation, so it is not touched any more. An
-        // operation with a deadline exists until start_through().
-        wait_operation* published = op.release();
-        const wait_start started = state.wait(*published);
-        if constexpr (has_deadline) {
-            std::optional<keep_alive> kept; // not if it is queued: then the state may be gone
-            if (started != wait_start::queued) {
-                kept.emplace(state);
-                published->result = result_of(started);
-                state.count_rejection(*rejection_of(result_of(started)));
-                static_cast<void>(published->deadline_.completion_through()); // not the last: start_through() follows
-            }
-            if (published->deadline_.start_through([&] { published->time_out(); }))
-                published->try_to([&] { published->executor_.post(completion(published)); });
-            if (kept)
-                state.tell_rejection(*rejection_of(result_of(started)));
-        } else if (started != wait_start::queued) {
-            reject(pointer{published}, default_executor, result_of(started));
-        }
+        enqueue(std::move(op), default_executor);
+    }
+
+    // The same for a caller that has just found no permit, and that it may wait for one.
+    static void wait(Handler handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
+                     const Timing& timing) {
+        enqueue(pointer{create(handler, default_executor, delivery, permits, timing)}, default_executor);
     }
 
     // The same for a call that never waits. `delivery.take()` takes a permit, with its reference, and returns
@@ -354,6 +340,37 @@ private:
         [[maybe_unused]] const Handler dropped(std::move(handler_));
     }
 
+    // Puts the operation in line.
+    static void enqueue(pointer op, const Executor& default_executor) {
+        semaphore_state& state = op->delivery_.state();
+        if (asio::execution_context* context = op->context())
+            op->link(*context);
+        op->fill_slot();
+        if constexpr (has_deadline) {
+            op->make_cancellable();
+            op->deadline_.start(expiry(op.get()));
+        }
+        // From here on another thread may complete and destroy the operation, so it is not touched any more. An
+        // operation with a deadline exists until start_through().
+        wait_operation* published = op.release();
+        const wait_start started = state.wait(*published);
+        if constexpr (has_deadline) {
+            std::optional<keep_alive> kept; // not if it is queued: then the state may be gone
+            if (started != wait_start::queued) {
+                kept.emplace(state);
+                published->result = result_of(started);
+                state.count_rejection(*rejection_of(result_of(started)));
+                static_cast<void>(published->deadline_.completion_through()); // not the last: start_through() follows
+            }
+            if (published->deadline_.start_through([&] { published->time_out(); }))
+                published->try_to([&] { published->executor_.post(completion(published)); });
+            if (kept)
+                state.tell_rejection(*rejection_of(result_of(started)));
+        } else if (started != wait_start::queued) {
+            reject(pointer{published}, default_executor, result_of(started));
+        }
+    }
+
     // Makes the context known to the semaphore, and prepares the context for timers if one may be needed there.
     void link(asio::execution_context& context) {
         if constexpr (has_watch_executor)
@@ -391,10 +408,6 @@ private:
     private:
         semaphore_state& state_;
     };
-
-    static wait_result result_of(wait_start why_not) noexcept {
-        return why_not == wait_start::full ? wait_result::shed : wait_result::closed;
-    }
 
     // Rejects a call before it waits: tells its caller first, and then the observer. Either may destroy the semaphore.
     static void reject(pointer op, const Executor& default_executor, wait_result why) {
