@@ -116,8 +116,10 @@ struct http_layer_options {
 ///
 /// *Cancellation.* As for flow_guard::run(): `operation_aborted` reaches the caller.
 ///
-/// *Memory.* A call allocates the frames of its coroutines. If it is rejected, an exception is thrown and caught
-/// inside.
+/// *Memory.* A call allocates the frames of its coroutines.
+///
+/// *Rejections* are cheap: the layer rejects a request without an exception, and without suspending if the guard
+/// rejects the call before it waits. (If a guard further inside rejects it, that is an exception of the handler.)
 template <class Guard, class Handler, class Adapter, class Bypass = detail::no_request,
           class LongLived = detail::no_request, class Kind = detail::one_kind>
 class http_layer {
@@ -157,14 +159,21 @@ private:
         static_assert(http_adapter<Adapter, std::remove_cvref_t<Request>, response>,
                       "the adapter must have header() for the request, and unavailable() for the response");
         const auto unavailable = adapter_.unavailable(std::as_const(request)); // now: the handler may move it away
+        error_code why_not;
         try {
-            co_return co_await guard_->run(
+            auto [error, answer] = co_await guard_->run_as_tuple(
                 [&] { return std::invoke(handler_, std::forward<Request>(request), std::forward<Args>(args)...); },
                 how_to_run(std::as_const(request)));
-        } catch (const system_error& e) {
+            if (!error)
+                co_return std::move(*answer);
+            why_not = error;
+        } catch (const system_error& e) { // the handler's
             if (!is_flowguard_error(e.code()))
                 throw;
+            why_not = e.code();
         }
+        if (!is_flowguard_error(why_not)) // it was cancelled while it waited
+            throw system_error(why_not);
         co_return unavailable(retry_after(guard_->stats()));
     }
 
