@@ -3,13 +3,16 @@
 // SPDX-License-Identifier: MIT
 
 // Measures the cost of a guarded call, and the costs of its parts: a compare-and-swap pair, clock reads, bare awaits.
-// At the end, prints the ratio of the call's cost to the sum of the parts, from the same run.
+// Also measures what a rejected call costs in each of its forms, and what it cannot cost less than: an exception
+// through one coroutine, or the answer that a layer makes. At the end, prints the ratio of each cost to its floor, from
+// the same run.
 
 #include <benchmark/benchmark.h>
 
 #include <asio/awaitable.hpp>
 #include <chrono>
 #include <cstdio>
+#include <string_view>
 
 #include "flowguard.hpp"
 #include "measuring.hpp"
@@ -43,6 +46,102 @@ void guard_run_ready(benchmark::State& state) {
 }
 BENCHMARK(guard_run_ready);
 
+// A guard that rejects every call.
+struct full_guard {
+    flowguard::flow_guard<flowguard::fixed_limit> guard{flowguard::fixed_limit{1}, {.max_waiters = 0}};
+    decltype(guard)::ticket held = guard.try_acquire();
+};
+
+void guard_run_as_tuple_rejected(benchmark::State& state) {
+    run_coroutine([&]() -> asio::awaitable<void> {
+        full_guard full;
+        co_await full.guard.run_as_tuple(ready());
+        allocation_counter allocations{state};
+        for (auto _ : state)
+            benchmark::DoNotOptimize(co_await full.guard.run_as_tuple(ready()));
+    });
+}
+BENCHMARK(guard_run_as_tuple_rejected);
+
+void guard_try_run_rejected(benchmark::State& state) {
+    run_coroutine([&]() -> asio::awaitable<void> {
+        full_guard full;
+        co_await full.guard.try_run(ready);
+        allocation_counter allocations{state};
+        for (auto _ : state)
+            benchmark::DoNotOptimize(co_await full.guard.try_run(ready));
+    });
+}
+BENCHMARK(guard_try_run_rejected);
+
+asio::awaitable<int> reject() {
+    throw flowguard::system_error(flowguard::error::shed);
+    co_return 1;
+}
+
+template <class Call>
+asio::awaitable<int> code_of(Call call) {
+    try {
+        co_return co_await call();
+    } catch (const flowguard::system_error& e) {
+        co_return e.code().value();
+    }
+}
+
+// The floor of the throwing form: an exception that passes through one coroutine.
+void throw_through_one_await(benchmark::State& state) {
+    run_coroutine([&]() -> asio::awaitable<void> {
+        for (auto _ : state)
+            benchmark::DoNotOptimize(co_await code_of(reject));
+    });
+}
+BENCHMARK(throw_through_one_await);
+
+void guard_run_rejected(benchmark::State& state) {
+    run_coroutine([&]() -> asio::awaitable<void> {
+        full_guard full;
+        for (auto _ : state)
+            benchmark::DoNotOptimize(co_await code_of([&] { return full.guard.run(ready()); }));
+    });
+}
+BENCHMARK(guard_run_rejected);
+
+struct request {};
+
+struct response {
+    unsigned status = 200;
+    std::chrono::seconds retry_after{};
+};
+
+struct http {
+    std::string_view header(const request&, std::string_view) const { return {}; }
+    unsigned status(const response& r) const { return r.status; }
+    auto unavailable(const request&) const {
+        return [](std::chrono::seconds wait) { return response{503, wait}; };
+    }
+};
+
+void make_503(benchmark::State& state) {
+    const full_guard full;
+    const auto unavailable = http{}.unavailable(request{});
+    for (auto _ : state)
+        benchmark::DoNotOptimize(unavailable(flowguard::retry_after(full.guard.stats())));
+}
+BENCHMARK(make_503);
+
+void layer_rejected(benchmark::State& state) {
+    run_coroutine([&]() -> asio::awaitable<void> {
+        full_guard full;
+        const flowguard::http_layer guarded{full.guard,
+                                            [](request) -> asio::awaitable<response> { co_return response{}; }, http{}};
+        co_await guarded(request{});
+        allocation_counter allocations{state};
+        for (auto _ : state)
+            benchmark::DoNotOptimize(co_await guarded(request{}));
+    });
+}
+BENCHMARK(layer_rejected);
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -54,5 +153,12 @@ int main(int argc, char** argv) {
     std::printf("\nRatio of the shortest CPU times:\n");
     print_ratio("guard.run, ready task", r.ns("guard_run_ready"), "2 clock reads + CAS pair + 2 bare awaits",
                 2 * r.ns("clock_read") + r.ns("raw_cas_pair") + 2 * r.ns("await_ready"));
+    const double rejected = r.ns("guard_run_as_tuple_rejected");
+    print_ratio("run_as_tuple, rejected", rejected, "guard.run, ready task", r.ns("guard_run_ready"));
+    print_ratio("try_run, rejected", r.ns("guard_try_run_rejected"), "guard.run, ready task", r.ns("guard_run_ready"));
+    print_ratio("run, rejected", r.ns("guard_run_rejected"), "throw through one await",
+                r.ns("throw_through_one_await"));
+    print_ratio("http_layer, rejected, without the 503", r.ns("layer_rejected") - r.ns("make_503"),
+                "run_as_tuple, rejected", rejected);
     return 0;
 }
