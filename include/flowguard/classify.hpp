@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <exception>
+#include <optional>
 #include <system_error>
 #include <tuple>
 #include <type_traits>
@@ -18,15 +19,23 @@
 
 namespace flowguard {
 
+namespace detail {
+
+// Whether an error says that its operation was cancelled. An error_code from elsewhere equals the condition; one of
+// standalone Asio's own category does not.
+inline bool is_cancellation(const error_code& error) noexcept {
+    return error == asio::error::operation_aborted || error == system::errc::operation_canceled;
+}
+
+} // namespace detail
+
 /// Tells what an error says about the load. No error is a success. `operation_aborted`, a cancellation by the caller,
 /// is ignored. FlowGuard's own errors, from a guard or semaphore inside the task, are ignored as well: the inner one
 /// has a limit of its own, and one overload should not lower two limits. Any other error is a drop.
 inline outcome classify(const error_code& error) noexcept {
     if (!error)
         return outcome::success;
-    // An error_code from elsewhere equals the condition; one of standalone Asio's own category does not.
-    const bool cancelled = error == asio::error::operation_aborted || error == detail::system::errc::operation_canceled;
-    const bool says_nothing = cancelled || is_flowguard_error(error);
+    const bool says_nothing = detail::is_cancellation(error) || is_flowguard_error(error);
     return says_nothing ? outcome::ignored : outcome::dropped;
 }
 
@@ -43,6 +52,40 @@ concept expected_like = requires(const T& result) {
     result.error();
 };
 
+template <class T>
+concept expected_or_code = expected_like<T> && requires(const T& result) {
+    requires std::convertible_to<decltype(result.error()), error_code>;
+};
+
+// A result that says by an error_code how the task ended.
+template <class T>
+concept with_code = std::convertible_to<const T&, const error_code&> || error_first_tuple<T> || expected_or_code<T>;
+
+template <with_code T>
+error_code code_of(const T& result) {
+    if constexpr (std::convertible_to<const T&, const error_code&>)
+        return result;
+    else if constexpr (error_first_tuple<T>)
+        return std::get<0>(result);
+    else
+        return result.has_value() ? error_code() : error_code(result.error());
+}
+
+// The code of a system_error; none for any other exception.
+inline std::optional<error_code> code_of(std::exception_ptr exception) noexcept {
+    try {
+        std::rethrow_exception(std::move(exception));
+    } catch (const std::exception& e) {
+        if (const auto* with_code = dynamic_cast<const system_error*>(&e))
+            return with_code->code();
+        if (const auto* with_code = dynamic_cast<const std::system_error*>(&e)) // the same, unless on Boost.Asio
+            return with_code->code();
+        return std::nullopt;
+    } catch (...) {
+        return std::nullopt;
+    }
+}
+
 } // namespace detail
 
 /// Tells flow_guard what the end of a task says about the load, unless you pass another classifier.
@@ -53,6 +96,10 @@ concept expected_like = requires(const T& result) {
 /// - A result like std::expected: a value is a success; an error that is an error_code is classified by that code; any
 ///   other error is a drop.
 /// - Any other result, and no result: a success.
+///
+/// Cancellation is ignored only if the caller of flow_guard::run() was cancelled. If a task ends with
+/// `operation_aborted`, and its caller was not cancelled, then a time-out inside the task has cancelled it, such as
+/// Asio's `cancel_after`. That is a drop.
 ///
 /// A classifier of your own is any callable that returns an outcome, and takes `const T&`, the result (or nothing, for
 /// a task without a result), or `std::exception_ptr`, or both. If it takes only one of them, default_classifier is used
@@ -67,35 +114,18 @@ struct default_classifier {
     outcome operator()() const noexcept { return outcome::success; }
 
     outcome operator()(std::exception_ptr exception) const noexcept {
-        try {
-            std::rethrow_exception(std::move(exception));
-        } catch (const std::exception& e) {
-            if (const auto* with_code = dynamic_cast<const system_error*>(&e))
-                return classify(with_code->code());
-            if (const auto* with_code = dynamic_cast<const std::system_error*>(&e)) // the same, unless on Boost.Asio
-                return classify(with_code->code());
-            return outcome::dropped;
-        } catch (...) {
-            return outcome::dropped;
-        }
+        const std::optional<error_code> code = detail::code_of(std::move(exception));
+        return code ? classify(*code) : outcome::dropped;
     }
 
     template <class T>
     outcome operator()(const T& result) const noexcept {
-        if constexpr (std::convertible_to<const T&, const error_code&>) {
-            return classify(result);
-        } else if constexpr (detail::error_first_tuple<T>) {
-            return classify(std::get<0>(result));
-        } else if constexpr (detail::expected_like<T>) {
-            if (result.has_value())
-                return outcome::success;
-            if constexpr (std::convertible_to<decltype(result.error()), const error_code&>)
-                return classify(result.error());
-            else
-                return outcome::dropped;
-        } else {
+        if constexpr (detail::with_code<T>)
+            return classify(detail::code_of(result));
+        else if constexpr (detail::expected_like<T>)
+            return result.has_value() ? outcome::success : outcome::dropped;
+        else
             return outcome::success;
-        }
     }
 };
 
@@ -116,6 +146,11 @@ outcome classify_by(Classifier& classifier, const Args&... args) {
     else
         return default_classifier{}(args...);
 }
+
+// Whether default_classifier judges such an end of a task.
+template <class Classifier, class... Args>
+inline constexpr bool is_judged_by_default =
+    std::is_same_v<Classifier, default_classifier> || !classifies<Classifier, Args...>;
 
 } // namespace detail
 } // namespace flowguard

@@ -20,7 +20,8 @@ namespace flowguard {
 enum class error {
     closed = 1,       ///< the semaphore or guard was closed
     wait_timeout = 2, ///< no permit came in time
-    shed = 3          ///< rejected in an overload: too many wait, or the call has waited too long
+    shed = 3,         ///< rejected in an overload: too many wait, or the call has waited too long
+    task_timeout = 4  ///< the task was cancelled, because it took too long
 };
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.
@@ -39,6 +40,8 @@ FLOWGUARD_DETAIL_VISIBLE inline const detail::system::error_category& error_cate
                 return "no permit came in time";
             case error::shed:
                 return "shed";
+            case error::task_timeout:
+                return "the task took too long";
             }
             return "unknown flowguard error";
         }

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <stdexcept>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -22,7 +22,9 @@
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/asio/owning_temporary.hpp"
 #include "flowguard/detail/asio/task_traits.hpp"
+#include "flowguard/detail/asio/timed_task.hpp"
 #include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/control/guard_state.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/wait_queue.hpp"
@@ -124,8 +126,29 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// dynamic_semaphore.
 ///
 /// *Cancellation.* While a call waits for a permit, it supports all types of cancellation. It then ends with
-/// `asio::error::operation_aborted`, and its task is not started. After admission, the cancellation reaches the task.
+/// `asio::error::operation_aborted`, and its task is not started. After admission, the cancellation reaches the task,
+/// of each type that the caller's coroutine lets through. It counts as ignored only if the caller was cancelled: see
+/// default_classifier.
 /// For when a signal may be emitted, used again or destroyed, see dynamic_semaphore.
+///
+/// *Time-outs.* Give the guard, or a call, a `timeout`. If a task has not ended that long after its admission, it is
+/// cancelled, with `cancellation_type::terminal`, and the guard waits for its end. The call then
+/// - ends with `error::task_timeout` if the task ends with a system_error of `operation_aborted`, as a cancelled
+/// operation
+///   does. run_as_tuple() returns this error; all other forms throw it;
+/// - returns or throws what the task does, if that is anything else: a task that ignores its cancellation may still
+/// have
+///   a result, and the caller gets it.
+///
+/// In each case the task counts as dropped, with the time that it took as its RTT, and no classifier is asked. A caller
+/// that was cancelled gets what its task ends with. A time-out of your own inside the task, or around the call, tells
+/// the guard less: see docs/timeouts.md.
+///
+/// A task with a time-out is a co_spawn of its own: some microseconds, a timer, and about ten allocations. It runs on a
+/// strand of its caller's executor, and resumes its caller on the caller's executor. So its time-out is safe in a
+/// context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
+/// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. The
+/// timer is in the time of the Clock.
 ///
 /// *Nested calls.* A task must not wait for a permit of the guard that admitted it: if outer calls hold all permits,
 /// each of them waits for the others, for ever. With an adaptive limit this happens first in an overload. The guard
@@ -306,12 +329,13 @@ public:
     ///
     ///     auto [error, rows] = co_await guard.run_as_tuple(query_database());
     ///     if (error)
-    ///         co_return unavailable(error); // the task was not started
+    ///         co_return unavailable(error);
     ///
-    /// The errors are the four that run() throws for a call that is not admitted. So an error says that the task was
-    /// not started. What the task throws is thrown here as well, also if it is a system_error: the error of a query is
-    /// another thing than a query that was not made, and only the task can tell what its error leaves behind. (A task
-    /// whose errors should be values returns a tuple itself. It is then inside the optional.)
+    /// The errors are the four that run() throws for a call that is not admitted, and `error::task_timeout`. Any other
+    /// error than that one says that the task was not started. What the task throws is thrown here as well, also if it
+    /// is a system_error: the error of a query is another thing than a query that was not made, and only the task can
+    /// tell what its error leaves behind. (A task whose errors should be values returns a tuple itself. It is then
+    /// inside the optional.)
     ///
     /// A rejected call throws and catches nothing, and one that is rejected before it waits does not suspend.
     template <class F, class... Rest>
@@ -456,14 +480,12 @@ private:
         static constexpr time_point deadline = time_point::max();
         static constexpr detail::lane_number lane{};
         static constexpr std::uint8_t kind = 0;
-
         static bool is_over() noexcept { return false; }
     };
     struct call_terms {
         time_point deadline;
         detail::lane_number lane;
         std::uint8_t kind;
-
         bool is_over() const noexcept { return deadline != time_point::max() && deadline <= Clock::now(); }
     };
 
@@ -597,7 +619,7 @@ private:
 
         // Returns a ticket if a permit is free. The permit then takes over this reference.
         template <class Terms>
-        ticket take(const Terms& how) noexcept {
+        FLOWGUARD_DETAIL_EACH_CALL ticket take(const Terms& how) noexcept {
             if (!state_->take(how.lane, false))
                 return ticket();
             return ticket(*std::exchange(state_, nullptr), how.lane.partition(), how.kind);
@@ -605,14 +627,14 @@ private:
 
         // The latest time at which a call may get its permit, if it begins to wait now.
         template <class Terms, class Form>
-        time_point end_of_wait(const Terms& how, const Form& form) const noexcept {
+        FLOWGUARD_DETAIL_EACH_CALL time_point end_of_wait(const Terms& how, const Form& form) const noexcept {
             return state_->end_of_wait(std::min(how.deadline, form.template end_of_wait<Clock>()));
         }
 
         // Rejects a call that found no permit, and may not wait for one until `end` either: so it pays for no
         // operation. Returns no error if it may wait.
         template <class Terms>
-        error_code reject_before_wait(const Terms& how, time_point end) const noexcept {
+        FLOWGUARD_DETAIL_EACH_CALL error_code reject_before_wait(const Terms& how, time_point end) const noexcept {
             if (end != time_point::max() && end <= Clock::now())
                 return reject(state_->is_closed() ? detail::wait_result::closed : detail::wait_result::timed_out);
             if (const auto start = state_->would_wait(how.lane); start != detail::wait_start::queued)
@@ -642,20 +664,18 @@ private:
         return {{.longest = longest}};
     }
 
-    // Makes the coroutine of a call. It is made outside any co_await expression, so that g++ before 13 destroys its
-    // arguments once.
+    // Makes the coroutine of a call.
     template <class Form, class F, class... Rest>
     auto call(Form form, F&& f, Rest&&... rest) {
         detail::reject_owning_temporaries<F, Rest...>();
         if constexpr (detail::call_with_arguments<F, Rest...>)
-            return guarded(form, call_reference(*this),
-                           detail::bind_task(std::forward<F>(f), std::forward<Rest>(rest)...), default_classifier{},
-                           plain_terms{});
+            return admit(form, detail::bind_task(std::forward<F>(f), std::forward<Rest>(rest)...), default_classifier{},
+                         plain_terms{}, state_->timeout());
         else if constexpr (sizeof...(Rest) == 0)
-            return guarded(form, call_reference(*this), maker(std::forward<F>(f)), default_classifier{}, plain_terms{});
+            return admit(form, maker(std::forward<F>(f)), default_classifier{}, plain_terms{}, state_->timeout());
         else
-            return guarded(form, call_reference(*this), maker(std::forward<F>(f)),
-                           std::decay_t<Rest>(std::forward<Rest>(rest))..., plain_terms{});
+            return admit(form, maker(std::forward<F>(f)), std::decay_t<Rest>(std::forward<Rest>(rest))...,
+                         plain_terms{}, state_->timeout());
     }
 
     // The same with options.
@@ -676,7 +696,27 @@ private:
         const call_terms how = terms_of(options);
         if (options.long_lived)
             return beside_limit(form, call_reference(*this), std::move(make_task), how);
-        return guarded(form, call_reference(*this), std::move(make_task), std::forward<Options>(options).classify, how);
+        const duration timeout =
+            options.timeout ? detail::check_least("run_options::timeout", *options.timeout, 1) : state_->timeout();
+        return admit(form, std::move(make_task), std::forward<Options>(options).classify, how, timeout);
+    }
+
+    // The coroutine is made outside any co_await expression, so that g++ before 13 destroys its arguments once. A call
+    // with a time-out is a coroutine of another type, so that any other call pays nothing for it.
+    template <class Form, class F, class Classifier, class Terms>
+    FLOWGUARD_DETAIL_EACH_CALL auto admit(Form form, F&& make_task, Classifier&& classify, Terms how,
+                                          duration timeout) {
+        if (timeout != duration::max()) [[unlikely]]
+            return admit_timed(form, std::forward<F>(make_task), std::forward<Classifier>(classify), how, timeout);
+        return guarded(form, call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
+                       std::decay_t<Classifier>(std::forward<Classifier>(classify)), how);
+    }
+    template <class Form, class F, class Classifier, class Terms>
+    FLOWGUARD_DETAIL_RARE auto admit_timed(Form form, F&& make_task, Classifier&& classify, Terms how,
+                                           duration timeout) {
+        return guarded(form, call_reference(*this),
+                       detail::timed_maker<Clock, std::decay_t<F>>(std::forward<F>(make_task), timeout),
+                       std::decay_t<Classifier>(std::forward<Classifier>(classify)), how);
     }
 
     // Admits the call, runs its task, and reports the outcome, all in one coroutine: another frame and another
@@ -711,21 +751,30 @@ private:
                     co_return Form::template rejected<result_type>(why_not);
             }
         }
+        std::exception_ptr exception;
         try {
             if constexpr (std::is_void_v<result_type>) {
-                co_await checked(make_task());
-                finish(std::move(t), classify);
+                co_await detail::checked(make_task());
+                finish(std::move(t), make_task, classify);
                 co_return Form::done();
             } else {
-                auto result = co_await checked(make_task());
-                finish(std::move(t), classify, std::as_const(result));
+                auto result = co_await detail::checked(make_task());
+                if constexpr (detail::with_code<result_type> && detail::is_judged_by_default<Classifier, result_type>)
+                    if (detail::is_cancellation(detail::code_of(result)) && !is_cancelled(co_await cancellation()))
+                        t.drop();
+                finish(std::move(t), make_task, classify, std::as_const(result));
                 co_return Form::done(std::move(result));
             }
         } catch (...) {
-            if (t) // else it was the classifier that threw
-                finish(std::move(t), classify, std::current_exception());
-            throw;
+            if (!t) // it was the classifier that threw, or the result's move
+                throw;
+            exception = std::current_exception();
         }
+        // Here, as a coroutine cannot wait in a handler.
+        const bool caller_is_cancelled = is_cancelled(co_await cancellation());
+        if (finish_failed(std::move(t), detail::has_timed_out(make_task), caller_is_cancelled, classify, exception))
+            co_return Form::template failed<result_type>(error::task_timeout);
+        std::rethrow_exception(std::move(exception));
     }
 
     template <class Form, class F, class Task = std::invoke_result_t<F&>>
@@ -735,10 +784,10 @@ private:
             co_return Form::template rejected<result_type>(asio::error::operation_aborted);
         self.state().count_bypass();
         if constexpr (std::is_void_v<result_type>) {
-            co_await checked(make_task());
+            co_await detail::checked(make_task());
             co_return Form::done();
         } else {
-            co_return Form::done(co_await checked(make_task()));
+            co_return Form::done(co_await detail::checked(make_task()));
         }
     }
 
@@ -752,33 +801,52 @@ private:
             co_return Form::template rejected<result_type>(self.reject(Form::waits ? result : of_attempt(result)));
         const ticket t = self.long_lived();
         if constexpr (std::is_void_v<result_type>) {
-            co_await checked(make_task());
+            co_await detail::checked(make_task());
             co_return Form::done();
         } else {
-            co_return Form::done(co_await checked(make_task()));
+            co_return Form::done(co_await detail::checked(make_task()));
         }
     }
 
-    // If the classifier throws, the ticket's destructor reports the task as ignored.
-    template <class Classifier, class... End>
-    static void finish(ticket t, Classifier& classify, const End&... end) {
-        t.finish(detail::classify_by(classify, end...));
+    static auto cancellation() noexcept { return asio::this_coro::cancellation_state; }
+    static bool is_cancelled(const asio::cancellation_state& state) noexcept {
+        return state.cancelled() != asio::cancellation_type::none;
+    }
+
+    // Reports the end of a task without an exception. If the classifier throws, the ticket's destructor reports the
+    // task as ignored.
+    template <class F, class Classifier, class... Result>
+    static void finish(ticket t, const F& make_task, Classifier& classify, const Result&... result) {
+        if (detail::has_timed_out(make_task))
+            t.drop();
+        if (t) // else it is reported already
+            t.finish(detail::classify_by(classify, result...));
+    }
+
+    // The same for a task that ended with an exception. Returns whether the call ends with `error::task_timeout`.
+    template <class Classifier>
+    static bool finish_failed(ticket t, bool has_timed_out, bool caller_is_cancelled, Classifier& classify,
+                              const std::exception_ptr& exception) {
+        outcome how = has_timed_out ? outcome::dropped : detail::classify_by(classify, exception);
+        const bool by_default = detail::is_judged_by_default<Classifier, std::exception_ptr>;
+        if (has_timed_out || (how == outcome::ignored && by_default && !caller_is_cancelled)) {
+            const std::optional<error_code> code = detail::code_of(exception);
+            if (code && detail::is_cancellation(*code)) {
+                t.drop();
+                return has_timed_out && !caller_is_cancelled;
+            }
+        }
+        t.finish(how);
+        return false;
     }
 
     // The callable that makes a task, from a copy of it, or from a task that exists already.
     template <class F>
     static auto maker(F&& f) {
         if constexpr (detail::task<F>)
-            return [task = checked(std::forward<F>(f))]() mutable { return std::move(task); };
+            return [task = detail::checked(std::forward<F>(f))]() mutable { return std::move(task); };
         else
             return std::decay_t<F>(std::forward<F>(f));
-    }
-
-    template <class T, class Executor>
-    static asio::awaitable<T, Executor>&& checked(asio::awaitable<T, Executor>&& task) {
-        if (!task.valid())
-            throw std::invalid_argument("flowguard: task is a moved-from awaitable, must be one that can be awaited");
-        return std::move(task);
     }
 
     template <class Terms, class Token>

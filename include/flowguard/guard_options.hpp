@@ -35,6 +35,14 @@ struct guard_options {
     /// a caller may wait for any length of time.
     duration max_wait = duration::max();
 
+    /// How long a task may take, from its admission, unless run_options::timeout says otherwise. After that time the
+    /// task is cancelled, its call ends with `error::task_timeout`, and it counts as dropped: see flow_guard. At least
+    /// 1 ns. By default, there is no time-out.
+    ///
+    /// Take the time for which callers wait for an answer. An answer that comes later is work for nothing, and only a
+    /// guard that is told so lowers its limit.
+    duration timeout = duration::max();
+
     wait_order order = wait_order::fifo;
     duration target = std::chrono::milliseconds(5); ///< for wait_order::adaptive; at least 0
     duration interval = std::chrono::milliseconds(100); ///< for wait_order::adaptive; at least 0
@@ -72,8 +80,9 @@ struct guard_options {
     ///
     /// Called after a decision on the limit, when the limit has been set. One call at a time.
     std::function<void(const limit_decision&)> on_decision{};
-    /// Called after each call that is not admitted, when its caller has been told. For try_acquire(), and for a coroutine
-    /// that is rejected before it waits, it is called before they return. Several threads may call it at a time.
+    /// Called after each call that is not admitted, when its caller has been told. For try_acquire(), and for a
+    /// coroutine that is rejected before it waits, it is called before they return. Several threads may call it at a
+    /// time.
     std::function<void(rejection)> on_rejection{};
 };
 

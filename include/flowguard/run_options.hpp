@@ -7,8 +7,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 
 #include "flowguard/classify.hpp"
+#include "flowguard/limits.hpp"
 #include "flowguard/priority.hpp"
 
 namespace flowguard {
@@ -22,6 +24,11 @@ struct run_options {
     /// After this time the result is useless to the caller. A task that has not been started by then is never started.
     /// By default, there is no deadline.
     typename Clock::time_point deadline = Clock::time_point::max();
+
+    /// How long the task may take, from its admission. After that time the task is cancelled, and counts as dropped:
+    /// see flow_guard. At least 1 ns; with duration::max(), there is no time-out. By default, guard_options::timeout.
+    /// It has no effect on a call with `bypass` or `long_lived`, and on tickets.
+    std::optional<duration> timeout{};
 
     /// Among waiters, a higher priority is served first, and shed last.
     flowguard::priority priority = flowguard::priority::critical;

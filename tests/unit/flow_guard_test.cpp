@@ -245,13 +245,14 @@ TEST_CASE("The strategy learns which tasks succeeded, were ignored, and were dro
     asio::io_context context;
     scripted_strategy strategy{1};
     scripted_guard guard{strategy, {.min_window = 6}};
-    const auto aborted = start(context, guard.run(fail_with(asio::system_error(asio::error::operation_aborted))));
+    const auto shed =
+        start(context, guard.run(fail_with(asio::system_error(flowguard::error::shed)))); // further inside
     const auto timed_out = start(context, guard.run(fail_with(asio::system_error(asio::error::timed_out))));
     const auto failed = start(context, guard.run(fail_with(std::runtime_error("no luck"))));
     for (int i = 0; i < 3; ++i)
         start(context, guard.run(nothing()));
     poll(context);
-    CHECK(aborted->code() == asio::error::operation_aborted);
+    CHECK(shed->code() == flowguard::error::shed);
     CHECK(timed_out->code() == asio::error::timed_out);
     CHECK(message_of(failed->exception) == "no luck");
 

@@ -58,6 +58,12 @@ struct throwing_form : waits_at_will {
         throw system_error(why);
     }
 
+    // For a call that was admitted, and then ended by the guard.
+    template <class T>
+    [[noreturn]] static T failed(const error_code& why) {
+        throw system_error(why);
+    }
+
     static void done() noexcept {}
     template <class T>
     static T&& done(T&& result) noexcept {
@@ -78,6 +84,11 @@ struct tuple_form : waits_at_will {
         returned<T> r;
         std::get<0>(r) = why;
         return r;
+    }
+
+    template <class T>
+    static returned<T> failed(const error_code& why) {
+        return rejected<T>(why);
     }
 
     static std::tuple<error_code> done() noexcept { return {}; }
@@ -101,6 +112,11 @@ struct attempt_form : Wait {
         if (why == asio::error::operation_aborted)
             throw system_error(why);
         return {};
+    }
+
+    template <class T>
+    [[noreturn]] static returned<T> failed(const error_code& why) {
+        throw system_error(why);
     }
 
     static bool done() noexcept { return true; }

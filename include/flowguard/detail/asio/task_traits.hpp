@@ -6,11 +6,13 @@
 #define FLOWGUARD_DETAIL_ASIO_TASK_TRAITS_HPP
 
 #include <functional>
+#include <stdexcept>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/base/rare.hpp"
 
 namespace flowguard::detail {
 
@@ -27,6 +29,14 @@ struct awaited<asio::awaitable<T, Executor>> {
 // A coroutine that was made already. For a parameter `T&&`, only one that is passed on by a move.
 template <class T>
 concept task = requires { typename awaited<T>::result; };
+
+// Returns the task, or throws std::invalid_argument if it was moved from.
+template <class T, class Executor>
+FLOWGUARD_DETAIL_EACH_CALL inline asio::awaitable<T, Executor>&& checked(asio::awaitable<T, Executor>&& task) {
+    if (!task.valid())
+        throw std::invalid_argument("flowguard: task is a moved-from awaitable, must be one that can be awaited");
+    return std::move(task);
+}
 
 // A callable that makes a task.
 template <class F>

@@ -11,6 +11,7 @@
 #include <ratio>
 #include <type_traits>
 
+#include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/base/visibility.hpp"
 
 // Arithmetic on the times of any clock. Clocks may be set by hand, count from an epoch centuries ago, or tick once a
@@ -31,8 +32,8 @@ constexpr std::chrono::duration<Rep, Period> saturated_sum(std::chrono::duration
 }
 
 template <class Rep, class Period>
-constexpr std::chrono::duration<Rep, Period> saturated_difference(std::chrono::duration<Rep, Period> a,
-                                                                  std::chrono::duration<Rep, Period> b) noexcept {
+FLOWGUARD_DETAIL_EACH_CALL constexpr std::chrono::duration<Rep, Period>
+saturated_difference(std::chrono::duration<Rep, Period> a, std::chrono::duration<Rep, Period> b) noexcept {
     using difference = std::chrono::duration<Rep, Period>;
     if constexpr (!std::chrono::treat_as_floating_point_v<Rep>) {
         if (b < difference::zero() && a > difference::max() + b)

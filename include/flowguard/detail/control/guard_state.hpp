@@ -15,6 +15,7 @@
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/control/call_counts.hpp"
 #include "flowguard/detail/control/guard_policy.hpp"
 #include "flowguard/detail/control/limit_loop.hpp"
@@ -41,6 +42,7 @@ public:
         : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
                           wait_policy_of(options, &time_now<measuring_clock<Clock>>)),
           max_wait_(check_least("guard_options::max_wait", options.max_wait, 0)),
+          timeout_(check_least("guard_options::timeout", options.timeout, 1)),
           loop_(*this, std::move(strategy), options),
           long_lived_(check_range("guard_options::max_long_lived", options.max_long_lived, 0, max_limit)) {}
 
@@ -51,7 +53,7 @@ public:
     }
 
     // Takes a permit for a task, if one is free. Also takes a reference for it, unless the caller brings one.
-    bool take(lane_number lane, bool with_reference = true) noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL bool take(lane_number lane, bool with_reference = true) noexcept {
         if (!try_take(1, with_reference) && !(loop_.look() && try_take(1, with_reference)))
             return false;
         if (partitioned_)
@@ -67,6 +69,9 @@ public:
             return deadline;
         return std::min(deadline, after<Clock>(saturated_cast<typename Clock::duration>(max_wait_)).time);
     }
+
+    // How long a task may take, unless its call says otherwise.
+    duration timeout() const noexcept { return timeout_; }
 
     // Returns a task's permit. May destroy *this.
     void release(std::size_t partition) noexcept {
@@ -167,6 +172,7 @@ private:
     void has_abandoned(const asio::execution_context& context) noexcept override { loop_.leave(context); }
 
     const duration max_wait_;
+    const duration timeout_;
     limit_loop<Strategy, Clock> loop_;
     const bool partitioned_ = shares().enabled(); // here, in memory that every admission reads anyway
 

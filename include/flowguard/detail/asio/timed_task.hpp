@@ -1,0 +1,194 @@
+// timed_task.hpp
+// ~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// Runs a task that is cancelled if it takes too long.
+//
+// In Asio, no coroutine can emit a cancellation to the operation that it waits for itself. So the task runs in a thread
+// of coroutines of its own, as co_spawn makes it, with a cancellation signal of our own.
+//
+// A signal must not be emitted while a coroutine that it cancels runs on another thread. So the task runs on a *strand*
+// of its caller's executor. The timer and the caller's own cancellation emit the signal on that strand.
+
+#ifndef FLOWGUARD_DETAIL_ASIO_TIMED_TASK_HPP
+#define FLOWGUARD_DETAIL_ASIO_TIMED_TASK_HPP
+
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+#include <variant>
+
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/deadline.hpp"
+#include "flowguard/detail/asio/task_traits.hpp"
+
+namespace flowguard::detail {
+
+// The executor on which a task with a time-out runs. An executor of a type that no strand can take is returned as it
+// is: it must then run one function at a time by itself, as a strand does.
+//
+// Looks inside an any_io_executor: a strand of the executor of an io_context or a thread_pool fits into the memory of
+// an any_io_executor, while any other strand is allocated again by each copy of it that counts work.
+template <class Executor>
+Executor serialized(const Executor& executor) {
+#if !defined(FLOWGUARD_NO_TYPEID)
+    if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
+        if (executor.target_type() == typeid(asio::io_context::executor_type))
+            return asio::make_strand(*executor.template target<asio::io_context::executor_type>());
+        if (executor.target_type() == typeid(asio::thread_pool::executor_type))
+            return asio::make_strand(*executor.template target<asio::thread_pool::executor_type>());
+    }
+#endif
+    if constexpr (std::is_convertible_v<asio::strand<Executor>, Executor>)
+        return asio::make_strand(executor);
+    else
+        return executor;
+}
+
+// Cancels one task: after a time, or when the task's caller is cancelled. Shared by the coroutines of the caller and of
+// the task, the timer's handler, and functions on the strand; each of them may be the last. Everything that changes it
+// happens on the strand.
+template <class Clock, class Executor>
+class task_canceller : public std::enable_shared_from_this<task_canceller<Clock, Executor>> {
+public:
+    // Sets `has_expired` if the time is over before the task has ended.
+    task_canceller(const Executor& executor, const until<Clock>& end, bool& has_expired)
+        : strand_(serialized(executor)), timer_(executor, end.time), has_expired_(has_expired) {}
+
+    const Executor& strand() const noexcept { return strand_; }
+    asio::cancellation_slot slot() noexcept { return signal_.slot(); }
+
+    // Starts the timer. Called when the task's coroutine runs: before that, co_spawn still fills the slot, on another
+    // thread. The timer's handler comes to the strand only if the time is over.
+    void start() {
+        timer_.async_wait([self = this->shared_from_this()](const error_code& error) {
+            if (!error)
+                self->on_strand([](task_canceller& c) {
+                    c.has_expired_ = true;
+                    c.signal_.emit(asio::cancellation_type::terminal);
+                });
+        });
+    }
+
+    // Passes on a cancellation of the caller, from any thread.
+    void forward(asio::cancellation_type type) {
+        on_strand([type](task_canceller& c) { c.signal_.emit(type); });
+    }
+
+    // Called when the task has ended.
+    void end() {
+        has_ended_ = true;
+        timer_.cancel();
+    }
+
+private:
+    // Calls a function on the strand, unless the task has ended by then.
+    template <class F>
+    void on_strand(F f) {
+        asio::dispatch(strand_, [self = this->shared_from_this(), f] {
+            if (!self->has_ended_)
+                f(*self);
+        });
+    }
+
+    const Executor strand_;
+    asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor> timer_;
+    asio::cancellation_signal signal_;
+    bool& has_expired_; // exists until the task has ended
+    bool has_ended_ = false;
+};
+
+// The handler in the slot of the caller. It does not keep the canceller: the slot may outlive the context.
+template <class Canceller>
+class forwarded_cancellation {
+public:
+    explicit forwarded_cancellation(const std::shared_ptr<Canceller>& to) : to_(to) {}
+
+    void operator()(asio::cancellation_type type) {
+        if (const auto canceller = to_.lock())
+            canceller->forward(type);
+    }
+
+private:
+    std::weak_ptr<Canceller> to_;
+};
+
+// The coroutine of the task's own thread. It lets all types of cancellation through, because the caller's coroutine has
+// chosen already which types reach its task. The result goes into the caller's frame, as co_spawn would need a default
+// constructor to pass it on.
+template <class MakeTask, class Result, class Canceller, class Executor>
+asio::awaitable<void, Executor> run_beside(MakeTask& make_task, std::optional<Result>& result,
+                                           std::shared_ptr<Canceller> canceller, const Executor*) {
+    struct end_of_task {
+        explicit end_of_task(Canceller& c) noexcept : canceller(c) {}
+        end_of_task(const end_of_task&) = delete;
+        end_of_task& operator=(const end_of_task&) = delete;
+        ~end_of_task() { canceller.end(); }
+
+        Canceller& canceller;
+    };
+    const end_of_task at_end(*canceller);
+    canceller->start();
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    if constexpr (std::is_same_v<Result, std::monostate>) {
+        co_await checked(make_task());
+        result.emplace();
+    } else {
+        result.emplace(co_await checked(make_task()));
+    }
+}
+
+// Runs the task that make_task() makes. If it has not ended after the time-out, sets `has_expired`, cancels the task,
+// and waits for its end. Returns or throws what the task does, on the caller's executor. Both arguments must exist
+// until then.
+template <class Clock, class MakeTask, class Task = std::invoke_result_t<MakeTask&>>
+Task run_in_time(MakeTask& make_task, typename Clock::duration timeout, bool& has_expired) {
+    using executor = typename awaited<Task>::executor;
+    using result_type = typename awaited<Task>::result;
+    using canceller_type = task_canceller<Clock, executor>;
+    const executor here = co_await asio::this_coro::executor;
+    const auto canceller = std::allocate_shared<canceller_type>(asio::recycling_allocator<canceller_type>(), here,
+                                                                after<Clock>(timeout), has_expired);
+    const asio::cancellation_state caller = co_await asio::this_coro::cancellation_state;
+    if (auto slot = caller.slot(); slot.is_connected())
+        slot.template emplace<forwarded_cancellation<canceller_type>>(canceller);
+    std::optional<std::conditional_t<std::is_void_v<result_type>, std::monostate, result_type>> result;
+    co_await asio::co_spawn(canceller->strand(), run_beside(make_task, result, canceller, &here),
+                            asio::bind_cancellation_slot(canceller->slot(), asio::use_awaitable_t<executor>()));
+    if constexpr (!std::is_void_v<result_type>)
+        co_return std::move(*result);
+}
+
+// A callable that makes such a task from another one, once.
+template <class Clock, class MakeTask>
+class timed_maker {
+public:
+    template <class Duration>
+    timed_maker(MakeTask make_task, Duration timeout)
+        : make_task_(std::move(make_task)), timeout_(saturated_cast<typename Clock::duration>(timeout)) {}
+
+    auto operator()() { return run_in_time<Clock>(make_task_, timeout_, has_expired_); }
+
+    bool has_expired() const noexcept { return has_expired_; }
+
+private:
+    MakeTask make_task_;
+    typename Clock::duration timeout_;
+    bool has_expired_ = false;
+};
+
+// Whether the task that a callable has made took longer than its time-out, if it has one.
+template <class MakeTask>
+constexpr bool has_timed_out(const MakeTask&) noexcept {
+    return false;
+}
+template <class Clock, class MakeTask>
+bool has_timed_out(const timed_maker<Clock, MakeTask>& made) noexcept {
+    return made.has_expired();
+}
+
+} // namespace flowguard::detail
+
+#endif
