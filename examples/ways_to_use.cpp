@@ -83,6 +83,14 @@ asio::awaitable<void> bounded() {
     }
 }
 
+asio::awaitable<void> with_timeout() {
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.timeout = 30ms}};
+    auto [error, rows] = co_await guard.run_as_tuple(query_database());
+    if (error == flowguard::error::task_timeout)
+        std::cout << "504 " << error.message() << '\n';
+    co_await guard.run(query_database(), {.timeout = 1s}); // this call may take longer
+}
+
 asio::awaitable<void> by_importance() {
     enum partition { users, batch_jobs };
     flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.max_waiters = 100, .partitions = {0.8, 0.2}}};
@@ -125,6 +133,7 @@ int main() {
 
     asio::co_spawn(context, with_arguments(), asio::detached);
     asio::co_spawn(context, bounded(), asio::detached);
+    asio::co_spawn(context, with_timeout(), asio::detached);
     asio::co_spawn(context, by_importance(), asio::detached);
     asio::co_spawn(context, of_different_cost(), asio::detached);
     asio::co_spawn(context, beside_the_limit(), asio::detached);
