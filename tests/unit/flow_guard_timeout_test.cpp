@@ -386,6 +386,24 @@ TEST_CASE("A time-out of an inner guard lowers no outer limit") {
     CHECK(outer.stats().ignored == 1);
 }
 
+TEST_CASE("A task on an executor that no strand converts to has a time-out as well") {
+    using executor = asio::io_context::executor_type;
+    scene s{{.timeout = 30ms}};
+    const auto wait = [&]() -> asio::awaitable<int, executor> {
+        asio::basic_waitable_timer<manual_clock, asio::wait_traits<manual_clock>, executor> timer{
+            co_await asio::this_coro::executor, 40ms};
+        co_await timer.async_wait(asio::use_awaitable_t<executor>());
+        co_return 1;
+    };
+    const auto late = start(s.context, s.guard.run(wait));
+    const auto in_time = start(s.context, s.guard.run(wait, {.timeout = 50ms}));
+    poll(s.context);
+    s.pass(30ms);
+    CHECK(late->code() == error::task_timeout);
+    s.pass(40ms);
+    CHECK(in_time->value == 1);
+}
+
 // Lifetime
 
 TEST_CASE("A guard may be destroyed while a task with a time-out runs") {
