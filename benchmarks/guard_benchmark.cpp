@@ -3,13 +3,19 @@
 // SPDX-License-Identifier: MIT
 
 // Measures the cost of a guarded call, and the costs of its parts: a compare-and-swap pair, clock reads, bare awaits.
-// Also measures what a rejected call costs in each of its forms, and what it cannot cost less than: an exception
-// through one coroutine, or the answer that a layer makes. At the end, prints the ratio of each cost to its floor, from
-// the same run.
+// Also measures what a time-out costs, and what a rejected call costs in each of its forms. Beside each of them stands
+// what it cannot cost less than: a co_spawn on a strand, an exception through one coroutine, the answer that a layer
+// makes. At the end, prints the ratio of each cost to its floor, from the same run.
 
 #include <benchmark/benchmark.h>
 
 #include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/strand.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstdio>
 #include <string_view>
@@ -45,6 +51,33 @@ void guard_run_ready(benchmark::State& state) {
     });
 }
 BENCHMARK(guard_run_ready);
+
+// The floor of a call with a time-out: the task has to run on a strand, and something has to cancel it.
+void spawn_on_strand(benchmark::State& state) {
+    run_coroutine([&]() -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        asio::steady_timer timer{executor};
+        allocation_counter allocations{state};
+        for (auto _ : state) {
+            timer.expires_after(std::chrono::hours(1));
+            timer.async_wait(asio::detached);
+            benchmark::DoNotOptimize(
+                co_await asio::co_spawn(asio::make_strand(executor), ready(), asio::use_awaitable));
+        }
+    });
+}
+BENCHMARK(spawn_on_strand);
+
+void guard_run_timeout(benchmark::State& state) {
+    run_coroutine([&]() -> asio::awaitable<void> {
+        flowguard::flow_guard guard{flowguard::vegas_strategy{10}, {.timeout = std::chrono::hours(1)}};
+        co_await guard.run(ready());
+        allocation_counter allocations{state};
+        for (auto _ : state)
+            benchmark::DoNotOptimize(co_await guard.run(ready()));
+    });
+}
+BENCHMARK(guard_run_timeout);
 
 // A guard that rejects every call.
 struct full_guard {
@@ -153,6 +186,8 @@ int main(int argc, char** argv) {
     std::printf("\nRatio of the shortest CPU times:\n");
     print_ratio("guard.run, ready task", r.ns("guard_run_ready"), "2 clock reads + CAS pair + 2 bare awaits",
                 2 * r.ns("clock_read") + r.ns("raw_cas_pair") + 2 * r.ns("await_ready"));
+    print_ratio("guard.run with a time-out, ready task", r.ns("guard_run_timeout"), "a timer + co_spawn on a strand",
+                r.ns("spawn_on_strand"));
     const double rejected = r.ns("guard_run_as_tuple_rejected");
     print_ratio("run_as_tuple, rejected", rejected, "guard.run, ready task", r.ns("guard_run_ready"));
     print_ratio("try_run, rejected", r.ns("guard_try_run_rejected"), "guard.run, ready task", r.ns("guard_run_ready"));
