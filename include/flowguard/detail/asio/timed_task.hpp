@@ -16,7 +16,6 @@
 #include <memory>
 #include <optional>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
 #include <variant>
 
@@ -28,19 +27,8 @@ namespace flowguard::detail {
 
 // The executor on which a task with a time-out runs. An executor of a type that no strand can take is returned as it
 // is: it must then run one function at a time by itself, as a strand does.
-//
-// Looks inside an any_io_executor: a strand of the executor of an io_context or a thread_pool fits into the memory of
-// an any_io_executor, while any other strand is allocated again by each copy of it that counts work.
 template <class Executor>
 Executor serialized(const Executor& executor) {
-#if !defined(FLOWGUARD_NO_TYPEID)
-    if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
-        if (executor.target_type() == typeid(asio::io_context::executor_type))
-            return asio::make_strand(*executor.template target<asio::io_context::executor_type>());
-        if (executor.target_type() == typeid(asio::thread_pool::executor_type))
-            return asio::make_strand(*executor.template target<asio::thread_pool::executor_type>());
-    }
-#endif
     if constexpr (std::is_convertible_v<asio::strand<Executor>, Executor>)
         return asio::make_strand(executor);
     else
