@@ -144,8 +144,8 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// that was cancelled gets what its task ends with. A time-out of your own inside the task, or around the call, tells
 /// the guard less: see docs/timeouts.md.
 ///
-/// A task with a time-out is a co_spawn of its own: some microseconds, a timer, and about twenty allocations. It runs on a
-/// strand of its caller's executor, and resumes its caller on the caller's executor. So its time-out is safe in a
+/// A task with a time-out is a co_spawn of its own: some microseconds, a timer, and about twenty allocations. It runs
+/// on a strand of its caller's executor, and resumes its caller on the caller's executor. So its time-out is safe in a
 /// context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
 /// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. The
 /// timer is in the time of the Clock.
