@@ -310,7 +310,7 @@ TEST_CASE("A call that is rejected before it waits does not suspend") {
     scene s{{.max_waiters = 0}};
     bool other_has_run = false;
     std::size_t rejected = 0;
-    const auto end = start(s.context, [&]() -> asio::awaitable<void> {
+    const auto caller = [&]() -> asio::awaitable<void> {
         asio::post(s.context, [&] { other_has_run = true; });
         const auto [error] = co_await s.guard->run_as_tuple(command(s.started));
         rejected += error == flowguard::error::shed ? 1 : 0;
@@ -324,7 +324,8 @@ TEST_CASE("A call that is rejected before it waits does not suspend") {
         const auto [closed] = co_await s.guard->run_as_tuple(command(s.started));
         rejected += closed == flowguard::error::closed ? 1 : 0;
         CHECK_FALSE(other_has_run);
-    }());
+    };
+    const auto end = start(s.context, caller());
     poll(s.context);
     CHECK(end->succeeded());
     CHECK(rejected == 4);
