@@ -94,6 +94,13 @@ asio::awaitable<void> beside_the_limit() {
     co_await guard.run(watch_for_changes(), {.long_lived = true});
 }
 
+void in_an_incident(flowguard::flow_guard<halve_on_drops>& guard) {
+    guard.pin_limit(30); // at once, whatever the strategy wants, also if no task ends any more
+    guard.unpin_limit(); // back to the strategy's limit
+    guard.set_limit_bounds(5, 50); // of whatever the strategy wants from now on
+    guard.reset(); // forgets what was learnt, for another service has taken the place of this one
+}
+
 int main() {
     asio::io_context context;
     flowguard::flow_guard guard{halve_on_drops{2}};
@@ -120,6 +127,7 @@ int main() {
     asio::co_spawn(context, of_different_cost(), asio::detached);
     asio::co_spawn(context, beside_the_limit(), asio::detached);
 
+    in_an_incident(guard);
     context.restart();
     context.run();
     std::cout << guard.stats().succeeded << " succeeded, " << guard.stats().shed << " shed, "

@@ -97,6 +97,10 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// must not be below the number of calls that never end: it would admit nothing, and nothing would raise it again. A
 /// probe has a bound in time for that reason: plan::within.
 ///
+/// *Changes by hand.* While an operator has pinned the limit, a strategy is not asked. The first window after that, and
+/// after other changes by hand, is of the ordinary limit of the latest plan, even if that plan was a probe: a strategy
+/// sees by window::limit whether a window is of its probe. See flow_guard::pin_limit().
+///
 /// *Exceptions.* `update` must not throw: it runs when some caller's task completes, and that caller could not handle
 /// the exception. If it throws, std::terminate is called.
 template <class S>

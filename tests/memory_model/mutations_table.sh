@@ -81,6 +81,12 @@ mutation windows $window '(found - taken) | closed_bit | discarded_bit' '(found 
 mutation windows $window 'free, slots(generation_of_slots(free), 0), std::memory_order_relaxed' \
     'free, free, std::memory_order_relaxed'
 
+# ---- changes by hand ----
+no_lock='struct { void lock() const {} void unlock() const {} } '
+mutation windows detail/control/limit_override.hpp 'mutable std::mutex mutex_;' "${no_lock}mutex_;"
+mutation windows $loop 'std::mutex mutex; // of the next two, for writers' "${no_lock}mutex;"
+mutation windows $loop 'if (found.pinned != 0 || found.epoch != closed.epoch())' 'if (found.epoch != closed.epoch())'
+
 # ---- turns ----
 turns=detail/control/turns.hpp
 weaken windows $state relaxed 'wants_watch_.exchange(true, std::memory_order_release'
