@@ -144,6 +144,31 @@ TEST_CASE("Stragglers of a window that was closed without them do not count when
     CHECK(open(w, 1) == 0);
 }
 
+TEST_CASE("A window of an older epoch is discarded at any time, even if it is a probe") {
+    struct row {
+        int members; // of three slots
+        bool filled;
+        bool discarded;
+    };
+    for (const row& r : {row{0, false, true}, row{2, false, true}, row{3, false, false}, row{3, true, true}}) {
+        CAPTURE(r.members, r.filled);
+        sample_window w;
+        CHECK(w.open({.size = 3, .limit = 2, .limit_after = 9, .within = 5s, .epoch = 7}, 1s) == 0);
+        CHECK(w.epoch() == 7);
+        bool low = false;
+        std::uint32_t generation = 0;
+        for (int i = 0; i < r.members; ++i)
+            REQUIRE(w.enter(1s, 1, low, generation) != entry::none);
+        if (r.filled)
+            w.fill(1s);
+        CHECK_FALSE(w.discard_if_due(2s, 6)); // this thread does not know of the epoch yet
+        CHECK_FALSE(w.discard_if_due(2s, 7));
+        CHECK(w.discard_if_due(2s, 8) == r.discarded);
+        CHECK_FALSE(w.discard_if_due(2s, 8));
+        CHECK((enter(w, 2s) == entry::none) == (r.discarded || r.members == 3));
+    }
+}
+
 TEST_CASE("A window tells the spacing under which it was opened") {
     sample_window w;
     CHECK(w.open({.size = 1, .limit = 1, .limit_after = 1, .spacing = 3s, .spacing_after = 2s}, 1s) == 0);

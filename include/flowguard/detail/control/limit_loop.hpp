@@ -335,7 +335,7 @@ private:
         // If the call has begun a probe, it is a member only if no more is in flight than in the probe.
         bool is_member = true;
         if (!semaphore_.is_orphaned() && w.discard_if_due(at, override_.epoch())) {
-            if (override_.look().epoch == w.epoch() && begin_scheduled(w, at))
+            if (begin_scheduled(w, at))
                 is_member = semaphore_.in_flight() <= semaphore_.limit();
             else if (const auto c = control_.enter())
                 begin_again(*c, w, at);
@@ -346,7 +346,7 @@ private:
     }
 
     // Begins the scheduled probe of the plan in force. Called by the thread that discarded the window. Returns false,
-    // and changes nothing, if the epoch is over.
+    // and changes nothing, if the epoch is over: then the window may have been discarded for that.
     bool begin_scheduled(sample_window& discarded, std::chrono::nanoseconds at) noexcept {
         const scheduled_probe& scheduled = in_force_.scheduled;
         plan probe(scheduled.limit, scheduled.admissions, limit_of(in_force_), scheduled.within);
