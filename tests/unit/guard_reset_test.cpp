@@ -7,7 +7,9 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -43,12 +45,15 @@ public:
     plan first_plan() const noexcept { return first_; }
     plan update(const flowguard::window& w) {
         windows_->push_back(w);
+        if (in_update)
+            std::exchange(in_update, nullptr)();
         return {limit_ += 10, 20};
     }
     duration baseline() const noexcept { return duration(limit_); }
     const char* reason() const noexcept { return "ten more"; }
 
     static inline bool copies_fail = false;
+    static inline std::function<void()> in_update; // is called once, as another thread could do just then
 
     const std::vector<flowguard::window>& windows() const { return *windows_; }
 
@@ -182,6 +187,61 @@ TEST_CASE("After a reset, a first plan that is a probe has its ordinary limit") 
     CHECK(guard.current_limit() == 10);
     call(guard, 15);
     CHECK(strategy.windows().back().limit == 10);
+}
+
+TEST_CASE("What a strategy answers while the guard is reset has no effect") {
+    const counting_strategy strategy(plan(10, 20));
+    guard_type guard{strategy, {.min_window = 1}};
+    call(guard, 39);
+    counting_strategy::in_update = [&] {
+        guard.reset();
+        CHECK(guard.current_limit() == 10);
+    };
+    call(guard, 1);
+    CHECK(strategy.windows().size() == 2);
+    CHECK(guard.current_limit() == 10);
+    call(guard, 19);
+    CHECK(guard.current_limit() == 10);
+    call(guard, 1);
+    CHECK(guard.current_limit() == 20);
+}
+
+TEST_CASE("What a strategy answers while the limit is pinned has an effect afterwards") {
+    guard_type guard{counting_strategy(plan(10, 20)), {.min_window = 1}};
+    call(guard, 19);
+    counting_strategy::in_update = [&] { guard.pin_limit(7); };
+    call(guard, 1);
+    CHECK(guard.current_limit() == 7);
+    call(guard, 100);
+    CHECK(guard.stats().windows == 1);
+    guard.unpin_limit();
+    CHECK(guard.current_limit() == 20);
+
+    counting_strategy::in_update = [&] {
+        guard.pin_limit(7);
+        guard.unpin_limit();
+        CHECK(guard.current_limit() == 20);
+    };
+    call(guard, 20);
+    CHECK(guard.stats().windows == 2);
+    CHECK(guard.current_limit() == 30);
+    call(guard, 20);
+    CHECK(guard.current_limit() == 40);
+}
+
+TEST_CASE("An observer of decisions may reset the guard") {
+    std::optional<guard_type> guard;
+    bool resets = true;
+    guard.emplace(counting_strategy(plan(10, 20)), guard_options{.min_window = 1, .on_decision = [&](const auto&) {
+                                                                     if (std::exchange(resets, false))
+                                                                         guard->reset();
+                                                                 }});
+    call(*guard, 20);
+    CHECK(guard->current_limit() == 10);
+    call(*guard, 19);
+    CHECK(guard->current_limit() == 10);
+    call(*guard, 1);
+    CHECK(guard->current_limit() == 20);
 }
 
 TEST_CASE("A copy that throws leaves everything as it was") {
