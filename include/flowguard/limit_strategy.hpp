@@ -84,8 +84,8 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 ///     };
 ///     flowguard::flow_guard guard{halve_on_drops{}};
 ///
-/// *Requirements.* Movable. `current_limit()` is the limit before any window, in [1, max_limit].
-/// `update(w)` returns a new limit, or a `plan`.
+/// *Requirements.* Movable. If it is copyable, a guard keeps a copy for flow_guard::reset(). `current_limit()` is the
+/// limit before any window, in [1, max_limit]. `update(w)` returns a new limit, or a `plan`.
 ///
 /// A strategy may have three more members. `duration baseline() const` is the RTT without queueing, for guard_stats.
 /// `const char* reason() const` is a string that is never destroyed, for limit_decision. `plan first_plan() const` is

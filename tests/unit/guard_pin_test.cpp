@@ -242,6 +242,23 @@ TEST_CASE("A pin ends a probe, and the limit after the probe comes back") {
     CHECK(s.strategy.windows()[1].limit == 10);
 }
 
+TEST_CASE("After a pin has ended a probe, no timer keeps the context of a waiter running") {
+    scene s({plan(10, 20), plan(3, 20, 10, 1h), plan(12, 20)});
+    asio::io_context context;
+    s.call(19);
+    ticket last = s.guard->try_acquire();
+    s.hold(9);
+    last.success();
+    REQUIRE(s.guard->current_limit() == 3);
+    s.wait(context, 1);
+    support::poll(context);
+    CHECK_FALSE(context.stopped()); // the waiter watches for the end of the probe
+    s.guard->pin_limit(10);
+    support::poll(context);
+    CHECK(s.served.size() == 1);
+    CHECK(context.stopped());
+}
+
 TEST_CASE("A probe that a pin has ended does not change the limit any more") {
     scene s({plan(3, 20, 10, 1s), plan(12, 20)});
     s.hold(1);
