@@ -15,6 +15,8 @@
 
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/aimd_strategy.hpp"
+#include "flowguard/strategies/gradient2_strategy.hpp"
+#include "flowguard/strategies/vegas_strategy.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
@@ -163,21 +165,24 @@ TEST_CASE("A strategy sees a lower bound as the limit, and an upper bound as les
     CHECK(s.latest().max_in_flight == 6);
 }
 
-TEST_CASE("An upper bound does not let a strategy raise its limit on and on") {
-    flow_guard<flowguard::aimd_strategy, manual_clock> guard{flowguard::aimd_strategy{20}};
+TEMPLATE_TEST_CASE("An upper bound does not let a strategy raise its limit on and on", "", flowguard::vegas_strategy,
+                   flowguard::gradient2_strategy, flowguard::aimd_strategy) {
+    using any_guard = flow_guard<TestType, manual_clock>;
+    any_guard guard{TestType{20}};
     guard.set_limit_bounds(1, 15);
     for (int round = 0; round < 1000; ++round) {
-        std::vector<flow_guard<flowguard::aimd_strategy, manual_clock>::ticket> held;
+        std::vector<typename any_guard::ticket> held;
         while (auto t = guard.try_acquire())
             held.push_back(std::move(t));
-        CHECK(held.size() == 15);
+        CHECK(held.size() <= 15);
         manual_clock::at += 10ms;
         for (auto& t : held)
             t.success();
     }
-    CHECK(guard.stats().windows > 10);
+    CHECK(guard.stats().windows > 100);
     guard.set_limit_bounds(1, max_limit);
-    CHECK(guard.current_limit() == 20);
+    CHECK(guard.current_limit() >= 15);
+    CHECK(guard.current_limit() <= 30); // gradient2_strategy goes on until hardly half of its limit is used
 }
 
 TEST_CASE("A probe is kept within the bounds, too") {
