@@ -411,34 +411,38 @@ public:
 
     /// Pins the limit, as an operator does in an incident: from now on it is `limit`, in [1, max_limit], whatever the
     /// strategy wants; else throws std::invalid_argument. A higher limit admits waiters at once, also while no task
-    /// ends. A lower one revokes no permit. A probe ends, as does the spacing of a limit below one. Bounds of
-    /// set_limit_bounds() do not matter while the limit is pinned. Pinning it again changes the number.
+    /// ends. A lower one revokes no permit. A probe ends, as does the spacing of a limit below one. The bounds of
+    /// set_limit_bounds() do not apply while the limit is pinned. A second call changes the number.
     ///
-    /// While the limit is pinned, the strategy is *frozen*: it is asked about no window, and learns nothing. It could
-    /// not tell the effect of its own decisions from that of the operator's, and would take for a probe what is none.
-    /// What it knew before may be out of date afterwards, as after an hour without calls: it finds that out by itself.
+    /// While the limit is pinned, the strategy is *frozen*: it is asked about no window, and learns nothing. It would
+    /// take the effects of the operator's limit for those of its own, and might take a window with many calls in flight
+    /// for that of a probe. What it learnt before may be out of date afterwards, as after an hour without calls, and it
+    /// corrects that in the same way.
+    ///
     /// stats() goes on with the RTTs of each window, and tells by guard_stats::pinned and limit_reason that the limit
     /// is pinned. trace() has an entry for each change; guard_options::on_decision is not called.
     ///
-    /// *Thread safety.* As for these four functions: any thread may call them at any time, also from an observer. When
-    /// a call has returned, the limit is what it said, unless another thread has changed it since. They are idempotent,
-    /// except for reset(). They take a short lock, which a thread that closes a window takes, too. Complexity: O(1) for
-    /// each waiter that is admitted.
+    /// *Thread safety.* This function and the next three may be called on any thread, at any time, also by an observer.
+    /// When one of them returns, the new limit is in force. They lock a mutex for a moment, and so does a thread that
+    /// closes a window. Pinning, unpinning and setting bounds are idempotent. Complexity: O(1) for each waiter that is
+    /// admitted.
     void pin_limit(std::size_t limit) { state_->pin_limit(detail::check_range("limit", limit, 1, max_limit)); }
 
-    /// Ends what pin_limit() began. The limit that the strategy wanted last is in force at once; if it was about to
-    /// probe, or did so, that is the limit after the probe. The strategy is asked again about the next whole window.
+    /// Ends what pin_limit() began. The limit that the strategy wanted last is in force at once. If that was a probe,
+    /// it is the limit after the probe. The strategy is asked again when a window has passed that began after this
+    /// call.
     void unpin_limit() noexcept { state_->unpin_limit(); }
 
     /// From now on the limit is at least `min` and at most `max`, whatever the strategy wants, also in its probes. They
-    /// must be in [1, max_limit] and in [min, max_limit]; else throws std::invalid_argument. These two bounds are also
-    /// what ends them: by default, they are 1 and max_limit. The present limit follows at once, as for pin_limit(). If
-    /// that changes the limits of the strategy's plan, a probe ends, and the window that is open is no sample.
+    /// must be in [1, max_limit] and in [min, max_limit]; else throws std::invalid_argument. By default, the bounds are
+    /// 1 and max_limit. The present limit follows at once, as for pin_limit(). If the bounds change the limits of the
+    /// strategy's plan, a probe ends, and the open window does not go to the strategy.
     ///
-    /// A limit below one, by plan::spacing, is a limit of one: `min` of 2 or more prevents it.
+    /// A limit below one, by plan::spacing, counts as a limit of one here: a `min` of 2 or more prevents it.
     ///
-    /// To the strategy, an upper bound looks as if fewer callers came: window::limit is what it wanted, and is not
-    /// reached. So it does not raise its limit further and further meanwhile. A lower bound it sees in window::limit.
+    /// To the strategy, an upper bound looks as if fewer callers came: window::limit is the limit that it wanted, and
+    /// is not reached. So a strategy that raises its limit only while that is used does not raise it further and
+    /// further behind the bound. The strategy sees a lower bound as window::limit.
     void set_limit_bounds(std::size_t min, std::size_t max) {
         detail::check_range("min", min, 1, max_limit);
         detail::check_range("max", max, min, max_limit);
@@ -447,11 +451,10 @@ public:
 
     /// Forgets all that was learnt, for example when another service has taken the place of the guarded one. The
     /// strategy is replaced by a copy of the one that the guard was made with, and the limit is its first limit at
-    /// once. A window that is open is no sample. All counters go on, and so do a pin and bounds, whose limit stays in
-    /// force.
+    /// once. The open window does not go to the strategy. All counters go on. A pin and bounds stay in force.
     ///
-    /// The strategy's own destruction and move assignment, which must not throw, happen on the thread of the next call
-    /// that is admitted, or closes a window. Throws what copying the strategy throws; then nothing has changed.
+    /// The new strategy is move-assigned on the thread of the next call that is admitted or closes a window; that must
+    /// not throw. This function throws what copying the strategy throws; then nothing has changed.
     void reset()
         requires std::copyable<Strategy>
     {

@@ -7,11 +7,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
-#include <deque>
-#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/aimd_strategy.hpp"
@@ -20,7 +16,7 @@
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
-#include "support/scripted_strategy.hpp"
+#include "support/scripted_guard.hpp"
 
 namespace {
 
@@ -31,44 +27,8 @@ using flowguard::flow_guard;
 using flowguard::max_limit;
 using flowguard::plan;
 using support::manual_clock;
-using support::scripted_strategy;
 
-using guard_type = flow_guard<scripted_strategy, manual_clock>;
-using ticket = guard_type::ticket;
-
-// A guard whose first window, of 15 members, is closed at 9 h. So the first plan is in force.
-struct scene {
-    explicit scene(std::deque<plan> plans) : strategy(10, std::move(plans)) {
-        manual_clock::at = 9h;
-        guard.emplace(strategy, flowguard::guard_options{.min_window = 1});
-        call(15);
-        REQUIRE(asked() == 1);
-    }
-
-    void call(int times) {
-        for (int i = 0; i < times; ++i)
-            guard->try_acquire().success();
-    }
-
-    void hold(std::size_t calls) {
-        for (std::size_t i = 0; i < calls; ++i)
-            held.push_back(guard->try_acquire());
-        REQUIRE(held.back());
-    }
-
-    void release() {
-        for (ticket& t : held)
-            t.success();
-        held.clear();
-    }
-
-    std::size_t asked() const { return strategy.windows().size(); }
-    const flowguard::window& latest() const { return strategy.windows().back(); }
-
-    scripted_strategy strategy;
-    std::optional<guard_type> guard;
-    std::vector<ticket> held;
-};
+using scene = support::scripted_guard;
 
 } // namespace
 
@@ -76,16 +36,11 @@ TEST_CASE("Bounds change the present limit at once, and admit waiters") {
     scene s({plan(10, 20)});
     s.hold(10);
     asio::io_context context;
-    int admitted = 0;
-    for (int i = 0; i < 10; ++i)
-        s.guard->async_acquire(asio::bind_executor(context, [&](flowguard::error_code, ticket t) {
-            ++admitted;
-            s.held.push_back(std::move(t));
-        }));
+    s.wait(context, 10);
     s.guard->set_limit_bounds(14, 100);
     CHECK(s.guard->current_limit() == 14);
     support::poll(context);
-    CHECK(admitted == 4);
+    CHECK(s.served.size() == 4);
     s.guard->set_limit_bounds(1, 3);
     CHECK(s.guard->current_limit() == 3);
     CHECK(s.guard->in_flight() == 14);
@@ -167,18 +122,10 @@ TEST_CASE("A strategy sees a lower bound as the limit, and an upper bound as les
 
 TEMPLATE_TEST_CASE("An upper bound does not let a strategy raise its limit on and on", "", flowguard::vegas_strategy,
                    flowguard::gradient2_strategy, flowguard::aimd_strategy) {
-    using any_guard = flow_guard<TestType, manual_clock>;
-    any_guard guard{TestType{20}};
+    flow_guard<TestType, manual_clock> guard{TestType{20}};
     guard.set_limit_bounds(1, 15);
-    for (int round = 0; round < 1000; ++round) {
-        std::vector<typename any_guard::ticket> held;
-        while (auto t = guard.try_acquire())
-            held.push_back(std::move(t));
-        CHECK(held.size() <= 15);
-        manual_clock::at += 10ms;
-        for (auto& t : held)
-            t.success();
-    }
+    for (int round = 0; round < 1000; ++round)
+        CHECK(support::make_round(guard, 10ms) <= 15);
     CHECK(guard.stats().windows > 100);
     guard.set_limit_bounds(1, max_limit);
     CHECK(guard.current_limit() >= 15);

@@ -7,7 +7,6 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
-#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
+#include "support/scripted_guard.hpp"
 #include "support/scripted_strategy.hpp"
 
 namespace {
@@ -33,8 +33,9 @@ using flowguard::plan;
 using support::manual_clock;
 using support::scripted_strategy;
 
-using guard_type = flow_guard<scripted_strategy, manual_clock>;
-using ticket = guard_type::ticket;
+using scene = support::scripted_guard;
+using guard_type = scene::guard_type;
+using ticket = scene::ticket;
 
 plan scheduled(duration begins_in) {
     plan p(10, 20);
@@ -47,40 +48,6 @@ plan spaced(duration spacing) {
     p.spacing = spacing;
     return p;
 }
-
-// A guard whose first window, of 15 members, is closed at 9 h. So the first plan is in force.
-struct scene {
-    explicit scene(std::deque<plan> plans, guard_options options = {.min_window = 1}) : strategy(10, std::move(plans)) {
-        manual_clock::at = 9h;
-        guard.emplace(strategy, std::move(options));
-        call(15);
-        REQUIRE(asked() == 1);
-    }
-
-    void call(int times) {
-        for (int i = 0; i < times; ++i)
-            guard->try_acquire().success();
-    }
-
-    void hold(std::size_t calls) {
-        for (std::size_t i = 0; i < calls; ++i)
-            held.push_back(guard->try_acquire());
-        REQUIRE(held.back());
-    }
-
-    void wait(asio::io_context& context, int calls) {
-        for (int i = 0; i < calls; ++i)
-            guard->async_acquire(asio::bind_executor(
-                context, [this](flowguard::error_code, ticket granted) { served.push_back(std::move(granted)); }));
-    }
-
-    std::size_t asked() const { return strategy.windows().size(); }
-
-    scripted_strategy strategy;
-    std::optional<guard_type> guard;
-    std::vector<ticket> held;
-    std::vector<ticket> served;
-};
 
 } // namespace
 
@@ -399,16 +366,9 @@ TEST_CASE("An observer of rejections may pin the limit that sheds") {
 TEST_CASE("vegas_strategy has its limit and its baseline from before a pin") {
     manual_clock::at = 9h;
     flow_guard<flowguard::vegas_strategy, manual_clock> guard{flowguard::vegas_strategy{8}};
-    // Each call takes 10 ms, and as many are in flight as the limit allows.
     const auto rounds = [&](int n, duration rtt) {
-        for (int i = 0; i < n; ++i) {
-            std::vector<flow_guard<flowguard::vegas_strategy, manual_clock>::ticket> held;
-            while (auto t = guard.try_acquire())
-                held.push_back(std::move(t));
-            manual_clock::at += rtt;
-            for (auto& t : held)
-                t.success();
-        }
+        for (int i = 0; i < n; ++i)
+            support::make_round(guard, rtt);
     };
     rounds(20, 10ms);
     const std::size_t before = guard.current_limit();

@@ -18,6 +18,7 @@
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
 #include "support/manual_clock.hpp"
+#include "support/scripted_guard.hpp"
 
 namespace {
 
@@ -259,14 +260,8 @@ TEST_CASE("vegas_strategy finds the limit of another service after a reset") {
     manual_clock::at = 9h;
     flow_guard<flowguard::vegas_strategy, manual_clock> guard{flowguard::vegas_strategy{8}};
     const auto rounds = [&](int n, duration rtt) {
-        for (int i = 0; i < n; ++i) {
-            std::vector<flow_guard<flowguard::vegas_strategy, manual_clock>::ticket> held;
-            while (auto t = guard.try_acquire())
-                held.push_back(std::move(t));
-            manual_clock::at += rtt;
-            for (auto& t : held)
-                t.success();
-        }
+        for (int i = 0; i < n; ++i)
+            support::make_round(guard, rtt);
     };
     rounds(20, 10ms);
     REQUIRE(guard.stats().baseline_rtt >= 9ms);
