@@ -85,19 +85,21 @@ public:
     bool is_pending() const noexcept { return turn_at_.load(std::memory_order_relaxed) != none; }
 
     // Ends the turn if its time has come. Returns true if this call did so, and permits may be free now. Any thread may
-    // call it at any time.
+    // call it at any time. If another thread moves the turn meanwhile, this call looks again: the caller may be the
+    // only one that ends it.
     bool end_if_due(time now) noexcept {
         std::int64_t turn = turn_at_.load(std::memory_order_relaxed);
-        if (turn == none)
-            return false;
-        const time spacing{spacing_.load(std::memory_order_relaxed)};
-        if (now < time{turn} && spacing != time{}) { // without a spacing, the turn is over
-            if (saturated_difference(time{turn}, now) > reach(spacing)) // the clock was set back: count from here
-                turn_at_.compare_exchange_strong(turn, later(now, spacing).count(), std::memory_order_relaxed);
-            return false;
+        while (turn != none) {
+            const time spacing{spacing_.load(std::memory_order_relaxed)};
+            if (now < time{turn} && spacing != time{}) { // without a spacing, the turn is over
+                if (saturated_difference(time{turn}, now) > reach(spacing)) // the clock was set back: count from here
+                    turn_at_.compare_exchange_strong(turn, later(now, spacing).count(), std::memory_order_relaxed);
+                return false;
+            }
+            if (turn_at_.compare_exchange_strong(turn, none, std::memory_order_acquire, std::memory_order_relaxed))
+                return semaphore_.unbar();
         }
-        return turn_at_.compare_exchange_strong(turn, none, std::memory_order_acquire, std::memory_order_relaxed) &&
-               semaphore_.unbar();
+        return false;
     }
 
     // The time until the turn; empty if none is pending.
