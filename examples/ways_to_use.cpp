@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -30,6 +31,14 @@ struct halve_on_drops {
         return limit = w.dropped > 0 ? std::max<std::size_t>(limit / 2, 1) : limit + 1;
     }
 };
+
+flowguard::any_strategy strategy_by_name(const std::string& name) {
+    if (name == "vegas")
+        return flowguard::vegas_strategy{};
+    if (name == "aimd")
+        return flowguard::aimd_strategy{flowguard::aimd_options{.rtt_limit = 200ms}};
+    throw std::invalid_argument("strategy is " + name + ", must be vegas or aimd");
+}
 
 asio::awaitable<int> query_database() { // stands for anything that takes a while
     asio::steady_timer database(co_await asio::this_coro::executor, std::chrono::milliseconds(10));
@@ -110,6 +119,18 @@ asio::awaitable<void> beside_the_limit() {
     co_await guard.run(watch_for_changes(), {.long_lived = true});
 }
 
+asio::awaitable<void> configured(std::string name) {
+    flowguard::flow_guard guard{strategy_by_name(name)}; // a flow_guard<any_strategy>
+    co_await guard.run(query_database());
+}
+
+void in_an_incident(flowguard::flow_guard<halve_on_drops>& guard) {
+    guard.pin_limit(30); // at once, whatever the strategy wants, also if no task ends any more
+    guard.unpin_limit(); // back to the strategy's limit
+    guard.set_limit_bounds(5, 50); // of whatever the strategy wants from now on
+    guard.reset(); // forgets what was learnt, for another service has taken the place of this one
+}
+
 int main() {
     asio::io_context context;
     flowguard::flow_guard guard{halve_on_drops{2}};
@@ -138,6 +159,8 @@ int main() {
     asio::co_spawn(context, of_different_cost(), asio::detached);
     asio::co_spawn(context, beside_the_limit(), asio::detached);
 
+    asio::co_spawn(context, configured("aimd"), asio::detached);
+    in_an_incident(guard);
     context.restart();
     context.run();
     std::cout << guard.stats().succeeded << " succeeded, " << guard.stats().shed << " shed, "

@@ -29,6 +29,7 @@
 #include "flowguard/run_options.hpp"
 #include "flowguard/sqlstate.hpp"
 #include "flowguard/strategies/aimd_strategy.hpp"
+#include "flowguard/strategies/any_strategy.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "flowguard/strategies/gradient2_strategy.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"

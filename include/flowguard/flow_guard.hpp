@@ -108,8 +108,8 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// suspend if a permit is free.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
-/// lock-free. Short locks are taken as for dynamic_semaphore, and, while callers wait, once or twice for each time that
-/// a strategy lowers the limit, or for each admission under a limit below one.
+/// lock-free. Short locks are taken as for dynamic_semaphore; by the call that closes a window; and, while callers
+/// wait, once or twice for each time that a strategy lowers the limit, or for each admission under a limit below one.
 ///
 /// *Rejections.* run() throws if the call is not admitted. run_as_tuple() returns an error_code instead, try_run() and
 /// try_run_for() return no result. Of these, a call that is rejected before it waits costs no more than one that is
@@ -465,9 +465,62 @@ public:
     /// What a dashboard shows. Complexity: O(1).
     guard_stats stats() const noexcept { return state_->stats(); }
 
-    /// The latest decisions on the limit, and why they were made: one for each window, the oldest first, at most
+    /// The latest decisions on the limit, and why they were made: one for each window that the strategy was asked
+    /// about, and one for each change by hand, as by pin_limit(). The oldest is the first, and there are at most
     /// guard_options::trace of them. A decision that is made during the call may be left out.
     std::vector<limit_decision> trace() const { return state_->trace(); }
+
+    /// Pins the limit, as an operator does in an incident: from now on it is `limit`, in [1, max_limit], whatever the
+    /// strategy wants; else throws std::invalid_argument. A higher limit admits waiters at once, also while no task
+    /// ends. A lower one revokes no permit. A probe ends, as does the spacing of a limit below one. The bounds of
+    /// set_limit_bounds() do not apply while the limit is pinned. A second call changes the number.
+    ///
+    /// While the limit is pinned, the strategy is *frozen*: it is asked about no window, and learns nothing. It would
+    /// take the effects of the operator's limit for those of its own, and might take a window with many calls in flight
+    /// for that of a probe. What it learnt before may be out of date afterwards, as after an hour without calls, and it
+    /// corrects that in the same way.
+    ///
+    /// stats() goes on with the RTTs of each window, and tells by guard_stats::pinned and limit_reason that the limit
+    /// is pinned. trace() has an entry for each change; guard_options::on_decision is not called.
+    ///
+    /// *Thread safety.* This function and the next three may be called on any thread, at any time, also by an observer.
+    /// When one of them returns, the new limit is in force. They lock a mutex for a moment, and so does a thread that
+    /// closes a window. Pinning, unpinning and setting bounds are idempotent. Complexity: O(1) for each waiter that is
+    /// admitted.
+    void pin_limit(std::size_t limit) { state_->pin_limit(detail::check_range("limit", limit, 1, max_limit)); }
+
+    /// Ends what pin_limit() began. The limit that the strategy wanted last is in force at once. If that was a probe,
+    /// it is the limit after the probe. The strategy is asked again when a window has passed that began after this
+    /// call.
+    void unpin_limit() noexcept { state_->unpin_limit(); }
+
+    /// From now on the limit is at least `min` and at most `max`, whatever the strategy wants, also in its probes. They
+    /// must be in [1, max_limit] and in [min, max_limit]; else throws std::invalid_argument. By default, the bounds are
+    /// 1 and max_limit. The present limit follows at once, as for pin_limit(). If the bounds change the limits of the
+    /// strategy's plan, a probe ends, and the open window does not go to the strategy.
+    ///
+    /// A limit below one, by plan::spacing, counts as a limit of one here: a `min` of 2 or more prevents it.
+    ///
+    /// To the strategy, an upper bound looks as if fewer callers came: window::limit is the limit that it wanted, and
+    /// is not reached. So a strategy that raises its limit only while that is used does not raise it further and
+    /// further behind the bound. The strategy sees a lower bound as window::limit.
+    void set_limit_bounds(std::size_t min, std::size_t max) {
+        detail::check_range("min", min, 1, max_limit);
+        detail::check_range("max", max, min, max_limit);
+        state_->set_limit_bounds(min, max);
+    }
+
+    /// Forgets all that was learnt, for example when another service has taken the place of the guarded one. The
+    /// strategy is replaced by a copy of the one that the guard was made with, and the limit is its first limit at
+    /// once. The open window does not go to the strategy. All counters go on. A pin and bounds stay in force.
+    ///
+    /// The new strategy is move-assigned on the thread of the next call that is admitted or closes a window; that must
+    /// not throw. This function throws what copying the strategy throws; then nothing has changed.
+    void reset()
+        requires std::copyable<Strategy>
+    {
+        state_->reset();
+    }
 
     /// Ends all waiting calls, and every later call, with `error::closed`. Tasks that run are not disturbed.
     /// Idempotent.

@@ -19,6 +19,9 @@ struct guard_stats {
     std::size_t limit = 0;
     duration spacing{}; ///< of admissions, if the limit is below one: see plan::spacing; 0: none
     const char* limit_reason = ""; ///< why the limit is that, as in limit_decision; a string that is never destroyed
+    bool pinned = false; ///< an operator has pinned the limit: see flow_guard::pin_limit()
+    std::size_t min_limit = 1; ///< with max_limit, the bounds of the limit: see flow_guard::set_limit_bounds()
+    std::size_t max_limit = flowguard::max_limit;
     std::size_t available_permits = 0;
     std::size_t in_flight = 0;
     std::size_t waiting = 0;

@@ -84,8 +84,8 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 ///     };
 ///     flowguard::flow_guard guard{halve_on_drops{}};
 ///
-/// *Requirements.* Movable. `current_limit()` is the limit before any window, in [1, max_limit].
-/// `update(w)` returns a new limit, or a `plan`.
+/// *Requirements.* Movable. If it is copyable, a guard keeps a copy for flow_guard::reset(). `current_limit()` is the
+/// limit before any window, in [1, max_limit]. `update(w)` returns a new limit, or a `plan`.
 ///
 /// A strategy may have three more members. `duration baseline() const` is the RTT without queueing, for guard_stats.
 /// `const char* reason() const` is a string that is never destroyed, for limit_decision. `plan first_plan() const` is
@@ -96,6 +96,10 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// *Liveness.* A window is closed when its members are done, and `update` is called only then. So an ordinary limit
 /// must not be below the number of calls that never end: it would admit nothing, and nothing would raise it again. A
 /// probe has a bound in time for that reason: plan::within.
+///
+/// *Changes by hand.* While an operator has pinned the limit, a strategy is not asked. The first window after that, and
+/// after other changes by hand, is of the ordinary limit of the latest plan, even if that plan was a probe: a strategy
+/// sees by window::limit whether a window is of its probe. See flow_guard::pin_limit().
 ///
 /// *Exceptions.* `update` must not throw: it runs when some caller's task completes, and that caller could not handle
 /// the exception. If it throws, std::terminate is called.

@@ -62,7 +62,10 @@ struct window {
 
     // The next three do not count calls that run so long that their window was closed without them, such as streams:
     // the rest of the limit is what the cohort could use.
-    std::size_t limit = 0; ///< the limit under which the cohort was admitted; in a probe, that of the plan
+    /// The limit under which the cohort was admitted; in a probe, that of the plan. It is higher than planned if an
+    /// operator has set a lower bound, and not lower than planned for an upper bound: see
+    /// flow_guard::set_limit_bounds().
+    std::size_t limit = 0;
     std::size_t max_in_flight = 0; ///< the most permits held at an admission of the cohort, its own included
     double mean_in_flight = 0; ///< by Little's law: rate of admission × mean time in flight
 

@@ -62,12 +62,18 @@ weaken windows $window relaxed 'slots_.fetch_sub(1, std::memory_order_acquire'
 weaken windows $window acquire 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
 weaken windows $window release 'compare_exchange_weak(state, state - 1, std::memory_order_acq_rel'
 weaken windows $window relaxed 'state_.exchange(generation * generation_unit | o.size, std::memory_order_release'
-weaken windows $window relaxed 'last_at_.store(now.count(), std::memory_order_release'
-weaken windows $window relaxed 'std::uint64_t found = slots_.load(std::memory_order_acquire'
 weaken windows $window relaxed 'ends_at_.store(unsettled, std::memory_order_release'
 weaken windows $window relaxed 'compare_exchange_strong(due, never, std::memory_order_acquire'
 weaken windows $window relaxed 'std::uint64_t state = state_.load(std::memory_order_acquire'
-weaken windows $window relaxed 'last = last_at_.load(std::memory_order_acquire'
+
+# What a thread does before it fills a window is to end a probe. It does so under the lock of limit_override, which the
+# thread that closes the window locks, too.
+unnoticed windows $window relaxed 'last_at_.store(now.count(), std::memory_order_release'
+unnoticed windows $window relaxed 'last = last_at_.load(std::memory_order_acquire'
+
+# A thread comes to this load by way of the pointer to the current window, which it acquires. Only if it stalls in
+# between, while the window is closed and opened again, could it read the bound of an earlier opening.
+unnoticed windows $window relaxed 'std::uint64_t found = slots_.load(std::memory_order_acquire'
 
 # With this exchange, the thread that closes a window early sees the records of members that left after its first look.
 # All of these records are atomic, and such a window may miss a sample.
@@ -80,6 +86,12 @@ mutation windows $window '(found - taken) | closed_bit | discarded_bit' 'found |
 mutation windows $window '(found - taken) | closed_bit | discarded_bit' '(found - taken) | closed_bit'
 mutation windows $window 'free, slots(generation_of_slots(free), 0), std::memory_order_relaxed' \
     'free, free, std::memory_order_relaxed'
+
+# ---- changes by hand ----
+no_lock='struct { void lock() const {} void unlock() const {} } '
+mutation windows detail/control/limit_override.hpp 'mutable std::mutex mutex_;' "${no_lock}mutex_;"
+mutation windows $loop 'std::mutex mutex; // of the next two, for writers' "${no_lock}mutex;"
+mutation windows $loop 'if (found.pinned != 0 || found.epoch != closed.epoch())' 'if (found.epoch != closed.epoch())'
 
 # ---- turns ----
 turns=detail/control/turns.hpp

@@ -4,8 +4,8 @@
 
 // A guard's windows under the memory model. Covers admissions; windows that are closed by their last member, or early
 // if a member straggles; the strategy and its limits; probes that a time limit ends; windows that are discarded for a
-// scheduled probe; admissions that have turns; callers that wait and watch; decisions that are read meanwhile; and the
-// end of the strategy, the observer and the state.
+// scheduled probe; admissions that have turns; callers that wait and watch; an operator who pins the limit and sets
+// bounds; decisions that are read meanwhile; and the end of the strategy, the observer and the state.
 //
 // The strategy and the observer of decisions own memory that is checked. These faults are noticed as a data race or as
 // a use after free: two threads are inside at once, a thread does not see what the thread before it did, or a thread
@@ -46,11 +46,14 @@ struct window_choices {
     bool reader = choose(2) == 0;                         // a thread reads the decisions
     bool looker = choose(2) == 0;                         // a thread looks whether a probe must end
     bool orphaned = choose(4) == 0;                       // the guard is destroyed while calls are in flight
+    bool hand = choose(4) == 0;                           // a thread changes the limit by hand
+
+    bool has_hand() const { return hand && !orphaned; }
 
     std::string describe() const {
         return std::to_string(workers) + " workers, " + std::to_string(rounds) + " rounds" +
                (jumps ? ", the clock jumps" : "") + (straggler ? ", a straggler" : "") + (reader ? ", a reader" : "") +
-               (looker ? ", a looker" : "") + (orphaned ? ", orphaned" : "");
+               (looker ? ", a looker" : "") + (orphaned ? ", orphaned" : "") + (has_hand() ? ", a hand" : "");
     }
 };
 
@@ -80,6 +83,7 @@ struct decided {
     std::size_t limit_now = 0; // the limit of the latest plan, after its window is full
     std::size_t probe = 0;       // the limit of the latest plan, until then
     std::size_t scheduled = 0;   // the limit of the probe that the latest plan schedules; 0: there is none
+    bool by_hand = false;        // the limit may be another one by now
     std::array<std::size_t, most_updates> limit_of{};
 };
 decided log_of_updates;
@@ -108,6 +112,7 @@ class random_strategy {
 public:
     static constexpr std::size_t first_limit = 2;
     static constexpr std::size_t highest_limit = 3;
+    static constexpr std::size_t pinned_limit = 4; // which no plan has
     static constexpr std::size_t most_members = 4; // of a window: 1.5 × the highest limit, or as a plan says
 
     random_strategy(std::size_t lowest_limit, bool windows_are_complete)
@@ -120,7 +125,9 @@ public:
     plan update(const flowguard::window& w) noexcept {
         const std::size_t update = ++*updates_; // plain: see above
         check_window(w);
-        if (limit_of_guard() != log_of_updates.limit_now)
+        if (w.limit == pinned_limit)
+            fail("the strategy is asked about a window of a pinned limit");
+        if (!log_of_updates.by_hand && limit_of_guard() != log_of_updates.limit_now)
             fail("a window is closed before the limit is what its plan said");
         const std::size_t limit = some_limit();
         const std::size_t then = choose(2) == 0 ? some_limit() : 0;
@@ -217,6 +224,8 @@ public:
             made.steps.threads.emplace_back([s] { s->read(); });
         if (s->choices_.looker && !s->choices_.orphaned)
             made.steps.threads.emplace_back([s] { s->look(); });
+        if (s->choices_.has_hand())
+            made.steps.threads.emplace_back([s] { s->change_by_hand(); });
         return made;
     }
 
@@ -236,6 +245,7 @@ private:
         is_admitting = {};
         log_of_updates.limit_now = random_strategy::first_limit;
         log_of_updates.probe = random_strategy::first_limit;
+        log_of_updates.by_hand = choices_.has_hand();
         random_clock::at = std::chrono::microseconds(1);
         random_clock::jumps = choices_.jumps;
         shared_ = new shared;
@@ -246,8 +256,7 @@ private:
         options.on_decision = [this, owned = std::make_shared<std::size_t>(0)](const flowguard::limit_decision& d) {
             check_decision(d, ++*owned); // plain: see above
         };
-        guard = new state(random_strategy(choices_.straggler ? 2 : 1, !choices_.jumps && !choices_.straggler), options,
-                          destroyed_);
+        guard = new state(random_strategy(lowest_limit(), !choices_.jumps && !choices_.straggler), options, destroyed_);
     }
 
     void check_decision(const flowguard::limit_decision& d, std::size_t number) {
@@ -335,6 +344,8 @@ private:
         for (int i = 0; i < 3; ++i) {
             for (const flowguard::limit_decision& d : guard->trace()) {
                 const auto update = static_cast<std::size_t>(d.baseline_rtt.count());
+                if (update == 0 && choices_.has_hand())
+                    continue; // a change by hand
                 if (update < 1 || update >= most_updates || d.reason != reason_of(update) ||
                     d.limit != log_of_updates.limit_of[update])
                     fail("a decision is torn");
@@ -353,6 +364,38 @@ private:
         }
     }
 
+    // The only thread that changes the limit by hand: so what it says is in force at once, and stays.
+    void change_by_hand() {
+        for (int i = 0; i < 3; ++i) {
+            switch (choose(4)) {
+            case 0:
+                guard->pin_limit(random_strategy::pinned_limit);
+                is_pinned_ = true;
+                break;
+            case 1:
+                guard->unpin_limit();
+                is_pinned_ = false;
+                break;
+            default:
+                least_ = lowest_limit() + choose(2);
+                most_ = std::max(least_, random_strategy::highest_limit - choose(2));
+                guard->set_limit_bounds(least_, most_);
+            }
+            for (int look = 0; look < 3; ++look) {
+                check_limit(guard->limit());
+                memory_model::pause();
+            }
+        }
+    }
+
+    void check_limit(std::size_t limit) const {
+        memory_model::count(is_pinned_ ? "looks at a pinned limit" : "looks at a bounded limit");
+        if (is_pinned_ ? limit != random_strategy::pinned_limit : limit < least_ || limit > most_)
+            fail("the limit is %zu, and not what was said by hand", limit);
+    }
+
+    std::size_t lowest_limit() const { return choices_.straggler ? 2 : 1; }
+
     void finish() {
         if (!choices_.orphaned) {
             // A turn that is pending ends at the latest when the clock is far ahead. Nothing else bars the semaphore.
@@ -360,11 +403,13 @@ private:
             random_clock::at += std::chrono::hours(1000);
             static_cast<void>(guard->loop_.turns_.end_if_due(random_clock::at));
             const std::size_t limit = guard->limit();
+            if (choices_.has_hand())
+                check_limit(limit);
             // The limit of a probe is raised for long-running calls, but not beyond the limit that follows the probe.
             const auto is_probe = [limit](std::size_t probe) {
                 return limit >= probe && limit <= std::max(probe, log_of_updates.limit_now);
             };
-            if (limit != log_of_updates.limit_now && !is_probe(log_of_updates.probe) &&
+            if (!choices_.has_hand() && limit != log_of_updates.limit_now && !is_probe(log_of_updates.probe) &&
                 !(log_of_updates.scheduled != 0 && is_probe(log_of_updates.scheduled)))
                 fail("the limit is %zu, and not that of the latest plan", limit);
             if (guard->loop_.long_running_.load(std::memory_order_relaxed) != 0)
@@ -385,6 +430,10 @@ private:
     const window_choices choices_;
     shared* shared_ = nullptr;
     int destroyed_ = 0;
+    // What was said by hand.
+    bool is_pinned_ = false;
+    std::size_t least_ = 1;
+    std::size_t most_ = flowguard::max_limit;
 };
 
 memory_model::scenario make_scenario() {
@@ -401,6 +450,6 @@ int main(int argc, char** argv) {
     return memory_model::check(argc, argv,
                                {"admitted", "windows closed", "windows closed early", "windows discarded",
                                 "probes ended in time", "turns begun", "turns ended in time", "watches",
-                                "decisions read"},
+                                "decisions read", "looks at a pinned limit", "looks at a bounded limit"},
                                make_scenario);
 }

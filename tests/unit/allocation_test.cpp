@@ -16,6 +16,7 @@
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/permit.hpp"
+#include "flowguard/strategies/any_strategy.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
 #include "support/asio.hpp"
@@ -109,6 +110,20 @@ TEST_CASE("A long-lived call allocates nothing, whether it is admitted or shed")
     const auto held = guard.try_acquire(long_lived);
     CHECK(allocations_of([&] { return guard.try_run(ready, long_lived); }) == 0);
     CHECK(guard.stats().shed == warm_up + calls);
+}
+
+TEST_CASE("Calls allocate nothing if the strategy is chosen at run time, nor do changes of the limit by hand") {
+    flowguard::flow_guard guard{flowguard::any_strategy(flowguard::vegas_strategy{10})};
+    std::size_t limit = 0;
+    CHECK(allocations_of([&] {
+              guard.set_limit_bounds(1 + ++limit % 3, 50);
+              if (limit % 100 == 50)
+                  guard.pin_limit(limit);
+              if (limit % 100 == 60)
+                  guard.unpin_limit();
+              return guard.run(ready());
+          }) == 0);
+    CHECK(guard.stats().windows > 5);
 }
 
 TEST_CASE("Tickets allocate nothing") {

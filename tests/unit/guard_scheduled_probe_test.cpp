@@ -9,13 +9,12 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
-#include <optional>
 #include <utility>
-#include <vector>
 
 #include "flowguard/flow_guard.hpp"
 #include "support/asio.hpp"
 #include "support/manual_clock.hpp"
+#include "support/scripted_guard.hpp"
 #include "support/scripted_strategy.hpp"
 
 namespace {
@@ -27,8 +26,8 @@ using flowguard::plan;
 using support::manual_clock;
 using support::scripted_strategy;
 
-using guard_type = flow_guard<scripted_strategy, manual_clock>;
-using ticket = guard_type::ticket;
+using scene = support::scripted_guard;
+using ticket = scene::ticket;
 
 // A plan for a limit of 10 and a window of 20, with a probe to 3 for 6 admissions.
 plan scheduled(duration begins_in, duration within = 1s) {
@@ -36,31 +35,6 @@ plan scheduled(duration begins_in, duration within = 1s) {
     p.scheduled = {.begins_in = begins_in, .limit = 3, .admissions = 6, .within = within};
     return p;
 }
-
-// A guard whose first window, of 15 members, is closed at 9 h.
-struct scene {
-    explicit scene(std::deque<plan> plans) : strategy(10, std::move(plans)) {
-        manual_clock::at = 9h;
-        guard.emplace(strategy, flowguard::guard_options{.min_window = 1});
-        call(15);
-        REQUIRE(strategy.windows().size() == 1);
-    }
-
-    void call(int times) {
-        for (int i = 0; i < times; ++i)
-            guard->try_acquire().success();
-    }
-
-    void hold(std::size_t calls) {
-        for (std::size_t i = 0; i < calls; ++i)
-            held.push_back(guard->try_acquire());
-        REQUIRE(held.back());
-    }
-
-    scripted_strategy strategy;
-    std::optional<guard_type> guard;
-    std::vector<ticket> held;
-};
 
 } // namespace
 

@@ -24,6 +24,7 @@ bool has_line(const std::string& text, const std::string& line) {
 TEST_CASE("Stats are written in Prometheus' text format") {
     guard_stats s;
     s.limit = 17;
+    s.pinned = true;
     s.spacing = 25ms;
     s.in_flight = 9;
     s.waiting_by_priority = {0, 3, 0, 12};
@@ -41,7 +42,9 @@ TEST_CASE("Stats are written in Prometheus' text format") {
                            "# TYPE flowguard_limit gauge\n"
                            "flowguard_limit{guard=\"database\"} 17\n"
                            "flowguard_limit{guard=\"billing\"} 0\n"
-                           "# HELP flowguard_spacing_seconds "));
+                           "# HELP flowguard_limit_pinned "));
+    CHECK(has_line(text, "flowguard_limit_pinned{guard=\"database\"} 1"));
+    CHECK(has_line(text, "flowguard_limit_pinned{guard=\"billing\"} 0"));
     CHECK(has_line(text, "flowguard_spacing_seconds{guard=\"database\"} 0.025"));
     CHECK(has_line(text, "flowguard_spacing_seconds{guard=\"billing\"} 0"));
     CHECK(has_line(text, "flowguard_waiting{guard=\"database\",priority=\"critical\"} 3"));
@@ -66,8 +69,8 @@ TEST_CASE("Each metric is described once, and each line is a comment or a sample
     std::size_t comments = 0;
     for (std::size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1)
         ++(text[begin] == '#' ? comments : samples);
-    CHECK(comments == 2 * 13);
-    CHECK(samples == 3 * (9 + 4 + 3 + 6 + 2));
+    CHECK(comments == 2 * 14);
+    CHECK(samples == 3 * (10 + 4 + 3 + 6 + 2));
     CHECK(prometheus_text({}).find("{") == std::string::npos);
 }
 

@@ -36,8 +36,8 @@ std::size_t open(sample_window& w, std::size_t size) {
 TEST_CASE("A window without an instant is not discarded") {
     sample_window w;
     support::open(w, 3, 10, 0, 1s);
-    CHECK_FALSE(w.discard_if_due(24h));
-    CHECK_FALSE(w.discard_if_due(nanoseconds::max()));
+    CHECK_FALSE(w.discard_if_due(24h, 0));
+    CHECK_FALSE(w.discard_if_due(nanoseconds::max(), 0));
     CHECK(enter(w, 24h) == entry::member);
 }
 
@@ -59,9 +59,9 @@ TEST_CASE("A window is discarded once, from its instant on, whatever its members
         for (int i = 0; i < r.left; ++i)
             CHECK(succeed_and_leave(w, 1ms) == (i == 5));
         const std::uint32_t generation = support::generation;
-        CHECK_FALSE(w.discard_if_due(2s - 1ns));
-        CHECK(w.discard_if_due(2s) == r.discarded);
-        CHECK_FALSE(w.discard_if_due(2s));
+        CHECK_FALSE(w.discard_if_due(2s - 1ns, 0));
+        CHECK(w.discard_if_due(2s, 0) == r.discarded);
+        CHECK_FALSE(w.discard_if_due(2s, 0));
         CHECK(enter(w, 2s) == entry::none);
         CHECK(w.close_if_straggling(24h) == 0);
         CHECK_FALSE(w.needs_a_look());
@@ -78,7 +78,7 @@ TEST_CASE("A window is discarded once, from its instant on, whatever its members
             CHECK_FALSE(w.is_open(generation));
             CHECK_FALSE(w.is_discarded(generation));
         }
-        CHECK_FALSE(w.discard_if_due(2s - 1ns));
+        CHECK_FALSE(w.discard_if_due(2s - 1ns, 0));
         CHECK(enter(w, 1s) == entry::member);
         CHECK(enter(w, 1s) == entry::last);
         CHECK_FALSE(succeed_and_leave(w, 1ms));
@@ -94,15 +94,15 @@ TEST_CASE("A window is not discarded between the entry of its last member and fi
     bool low = false;
     std::uint32_t generation = 0;
     REQUIRE(w.enter(1s, 1, low, generation) == entry::last);
-    CHECK_FALSE(w.discard_if_due(3s));
+    CHECK_FALSE(w.discard_if_due(3s, 0));
     w.fill(1s);
     SECTION("afterwards it is") {
-        CHECK(w.discard_if_due(3s));
+        CHECK(w.discard_if_due(3s, 0));
         CHECK(w.leave(generation) == leaving::one_of_many);
     }
     SECTION("if it is not closed") {
         CHECK(w.leave(generation) == leaving::last);
-        CHECK_FALSE(w.discard_if_due(3s));
+        CHECK_FALSE(w.discard_if_due(3s, 0));
     }
 }
 
@@ -113,7 +113,7 @@ TEST_CASE("A window that was closed without its stragglers is not discarded") {
     REQUIRE(enter(w, 1s) == entry::last);
     CHECK_FALSE(succeed_and_leave(w, 1ms));
     REQUIRE(w.close_if_straggling(20s) == 1);
-    CHECK_FALSE(w.discard_if_due(20s));
+    CHECK_FALSE(w.discard_if_due(20s, 0));
     CHECK(w.leave(support::generation) == leaving::straggler);
 }
 
@@ -123,7 +123,7 @@ TEST_CASE("If a discarded window is opened again before its members have left, t
     for (int i = 0; i < 3; ++i)
         REQUIRE(enter(w, 1s) == entry::member);
     const std::uint32_t generation = support::generation;
-    REQUIRE(w.discard_if_due(2s));
+    REQUIRE(w.discard_if_due(2s, 0));
     CHECK(w.leave(generation) == leaving::one_of_many);
     CHECK(open(w, 1) == 2);
     CHECK(w.leave(generation) == leaving::straggler);
@@ -142,6 +142,31 @@ TEST_CASE("Stragglers of a window that was closed without them do not count when
     CHECK_FALSE(succeed_and_leave(w, 1ms));
     REQUIRE(w.close_if_straggling(20s) == 1); // the caller counts it
     CHECK(open(w, 1) == 0);
+}
+
+TEST_CASE("A window of an older epoch is discarded at any time, even if it is a probe") {
+    struct row {
+        int members; // of three slots
+        bool filled;
+        bool discarded;
+    };
+    for (const row& r : {row{0, false, true}, row{2, false, true}, row{3, false, false}, row{3, true, true}}) {
+        CAPTURE(r.members, r.filled);
+        sample_window w;
+        CHECK(w.open({.size = 3, .limit = 2, .limit_after = 9, .within = 5s, .epoch = 7}, 1s) == 0);
+        CHECK(w.epoch() == 7);
+        bool low = false;
+        std::uint32_t generation = 0;
+        for (int i = 0; i < r.members; ++i)
+            REQUIRE(w.enter(1s, 1, low, generation) != entry::none);
+        if (r.filled)
+            w.fill(1s);
+        CHECK_FALSE(w.discard_if_due(2s, 6)); // this thread does not know of the epoch yet
+        CHECK_FALSE(w.discard_if_due(2s, 7));
+        CHECK(w.discard_if_due(2s, 8) == r.discarded);
+        CHECK_FALSE(w.discard_if_due(2s, 8));
+        CHECK((enter(w, 2s) == entry::none) == (r.discarded || r.members == 3));
+    }
 }
 
 TEST_CASE("A window tells the spacing under which it was opened") {

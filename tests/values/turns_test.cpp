@@ -29,6 +29,8 @@ struct scene {
     scene& operator=(const scene&) = delete;
     ~scene() { semaphore.orphan(); }
 
+    void set_limit(std::size_t limit, duration spacing) { semaphore.finish_change(t.begin_limit(limit, spacing)); }
+
     // An admission whose permit comes back at once. Returns false if no permit was free.
     bool admit(duration now) {
         if (!semaphore.try_take(1, false))
@@ -47,7 +49,7 @@ struct scene {
 
 TEST_CASE("Without a spacing there are no turns") {
     scene s;
-    s.t.set_limit(1, 0ns);
+    s.set_limit(1, 0ns);
     CHECK(s.t.spacing() == 0ns);
     CHECK_FALSE(s.t.begin(1h));
     CHECK_FALSE(s.t.is_pending());
@@ -59,7 +61,7 @@ TEST_CASE("Without a spacing there are no turns") {
 
 TEST_CASE("A turn is pending from an admission until its time has come") {
     scene s;
-    s.t.set_limit(1, 100ms);
+    s.set_limit(1, 100ms);
     CHECK(s.t.spacing() == 100ms);
     CHECK_FALSE(s.t.is_pending());
     REQUIRE(s.admit(1h));
@@ -80,7 +82,7 @@ TEST_CASE("A turn is pending from an admission until its time has come") {
 
 TEST_CASE("The mean of the turns is the spacing") {
     scene s;
-    s.t.set_limit(1, 100ms);
+    s.set_limit(1, 100ms);
     duration now = 1h;
     for (int i = 0; i < 1000; ++i) {
         REQUIRE(s.admit(now));
@@ -93,7 +95,7 @@ TEST_CASE("The mean of the turns is the spacing") {
 TEST_CASE("An admission that is late by up to a spacing does not delay the next turn") {
     // The caller comes 0 to 90 ms after its turn.
     scene s;
-    s.t.set_limit(1, 100ms);
+    s.set_limit(1, 100ms);
     duration now = 1h;
     int late = 0;
     for (int i = 0; i < 1000; ++i) {
@@ -111,9 +113,9 @@ TEST_CASE("An end of a spacing ends the wait; a turn that is pending then has no
     for (const std::size_t limit : {std::size_t{1}, std::size_t{7}}) {
         CAPTURE(limit);
         scene s;
-        s.t.set_limit(1, 1h);
+        s.set_limit(1, 1h);
         REQUIRE(s.admit(1h));
-        s.t.set_limit(limit, 0ns);
+        s.set_limit(limit, 0ns);
         CHECK(s.semaphore.available() == limit);
         CHECK(s.t.is_pending());
         CHECK(s.t.time_left(1h) == 0ns);
@@ -125,9 +127,9 @@ TEST_CASE("An end of a spacing ends the wait; a turn that is pending then has no
 
 TEST_CASE("Another spacing leaves the semaphore barred until the turn") {
     scene s;
-    s.t.set_limit(1, 100ms);
+    s.set_limit(1, 100ms);
     REQUIRE(s.admit(1h));
-    s.t.set_limit(1, 200ms);
+    s.set_limit(1, 200ms);
     CHECK_FALSE(s.admit(1h));
     CHECK(s.turn_after(1h) < 1h + 151ms);
     CHECK(s.admit(1h + 151ms));
@@ -135,9 +137,9 @@ TEST_CASE("Another spacing leaves the semaphore barred until the turn") {
 
 TEST_CASE("A bar that comes after the end of its spacing ends with the next look") {
     scene s;
-    s.t.set_limit(1, 1h);
+    s.set_limit(1, 1h);
     REQUIRE(s.admit(1h));
-    s.t.set_limit(1, 0ns);
+    s.set_limit(1, 0ns);
     REQUIRE(s.semaphore.bar()); // as a thread does that has read the old spacing
     CHECK(s.t.end_if_due(1h));
     CHECK(s.semaphore.available() == 1);
@@ -145,7 +147,7 @@ TEST_CASE("A bar that comes after the end of its spacing ends with the next look
 
 TEST_CASE("A turn is no further away than one and a half spacings, although the clock is set back") {
     scene s;
-    s.t.set_limit(1, 100ms);
+    s.set_limit(1, 100ms);
     REQUIRE(s.admit(9h));
     CHECK(s.t.time_left(1h) == 150ms);
     CHECK_FALSE(s.t.end_if_due(1h));
@@ -160,7 +162,7 @@ TEST_CASE("Extreme times and spacings do not overflow") {
         for (const duration now : {duration::min(), duration{-1}, duration{}, duration::max() - duration{1}}) {
             CAPTURE(spacing.count(), now.count());
             scene s;
-            s.t.set_limit(1, spacing);
+            s.set_limit(1, spacing);
             REQUIRE(s.admit(now));
             if (s.t.is_pending()) {
                 CHECK(*s.t.time_left(now) >= 0ns);
@@ -170,7 +172,7 @@ TEST_CASE("Extreme times and spacings do not overflow") {
             CHECK(s.admit(now));
         }
     scene s;
-    s.t.set_limit(1, duration::min());
+    s.set_limit(1, duration::min());
     CHECK(s.t.spacing() == 0ns);
 }
 
@@ -178,7 +180,7 @@ TEST_CASE("The numbers depend on what was measured, and on nothing else") {
     const auto turn = [](duration first, std::int64_t measured) {
         scene s;
         s.t.stir(measured);
-        s.t.set_limit(1, 1h);
+        s.set_limit(1, 1h);
         REQUIRE(s.admit(first));
         return *s.t.time_left(first);
     };

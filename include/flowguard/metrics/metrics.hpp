@@ -34,6 +34,8 @@ void visit_metrics(Visit visit) {
     using enum metric::kind;
     visit(metric{"flowguard.limit", gauge, "{task}", "How many tasks may run at once."},
           [](const guard_stats& s, auto add) { add(s.limit); });
+    visit(metric{"flowguard.limit.pinned", gauge, "{pin}", "1 if an operator has pinned the limit; else 0."},
+          [](const guard_stats& s, auto add) { add(std::size_t{s.pinned}); });
     visit(metric{"flowguard.spacing", gauge, "s", "Mean time between admissions, if the limit is below one; else 0."},
           [](const guard_stats& s, auto add) { add(s.spacing); });
     visit(metric{"flowguard.in_flight", gauge, "{task}", "Tasks that are admitted and not done."},

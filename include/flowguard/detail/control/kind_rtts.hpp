@@ -48,6 +48,13 @@ public:
             rtts_[kind].store(rtt.count(), std::memory_order_relaxed);
     }
 
+    // Called by the closer.
+    void forget() noexcept {
+        are_used_.store(false, std::memory_order_relaxed);
+        for (auto& rtt : rtts_)
+            rtt.store(0, std::memory_order_relaxed);
+    }
+
     // The RTT of the slowest kind; 0 if no more than one kind was ever seen.
     std::chrono::nanoseconds slowest() const noexcept {
         if (!are_used())

@@ -9,10 +9,13 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -26,6 +29,7 @@
 #include "flowguard/detail/base/retirable.hpp"
 #include "flowguard/detail/control/decision_trace.hpp"
 #include "flowguard/detail/control/kind_rtts.hpp"
+#include "flowguard/detail/control/limit_override.hpp"
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
 #include "flowguard/detail/control/turns.hpp"
@@ -53,13 +57,31 @@ struct membership {
     std::uint8_t kind = 0;
 };
 
+// A copy of a strategy as the guard was made with it, for reset(); nothing for a strategy that cannot be copied.
+template <class Strategy>
+struct initial_strategy {
+    explicit initial_strategy(const Strategy&) noexcept {}
+};
+template <std::copyable Strategy>
+struct initial_strategy<Strategy> {
+    explicit initial_strategy(const Strategy& s) : value(s) {}
+
+    const Strategy value;
+};
+
 // The loop that finds the limit: calls record samples in a window, the closed window goes to the strategy, and the
 // strategy's answer is the semaphore's new limit. The loop is a member of the state that derives from that semaphore,
 // and lives as long.
 //
 // One window is open at a time. The thread that closes it, the *closer*, is the only one to touch the strategy and the
 // unused windows, until it opens the next one. The window itself makes one thread the closer. A thread that discards a
-// window, since a scheduled probe is due, is its closer, too; but it does not ask the strategy.
+// window, since a scheduled probe is due or the epoch is over, is its closer, too; but it does not ask the strategy.
+//
+// *An operator's hand* changes the limit at once: see limit_override. It does not touch windows, which belong to the
+// closer. A window that was open before the change, or is opened while the limit is pinned, never goes to the strategy.
+// The next admission after the change discards it, even if none of its members ever ends; or its last member closes it.
+// Then its closer opens another one under what is in force: the pinned limit, or the ordinary limit of the strategy's
+// latest plan. To begin with, that is the first plan after a reset(), when the closer takes the new strategy into use.
 //
 // *Windows* come from a pool that is made with the guard. A window that was closed early is not opened again until its
 // stragglers have left. If all windows have stragglers, the one that was closed first is opened again; its stragglers
@@ -79,18 +101,45 @@ struct membership {
 //   - If a plan has a spacing, the semaphore is barred until the next turn. look() ends that, as it ends a probe: any
 //     call that fails to get a permit looks, and so does the timer for callers that wait. See turns.
 //   - A scheduled probe begins with an admission. Without demand there is nothing to probe.
+//   - A pinned limit stays until it is unpinned. No state above must end for that, or for any other change by hand.
 template <class Strategy, class Clock>
 class limit_loop {
 public:
     limit_loop(semaphore_state& semaphore, Strategy strategy, guard_options& options)
         : semaphore_(semaphore),
           turns_(semaphore),
+          override_(semaphore, turns_),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
           control_(std::in_place, std::move(strategy), check_range("guard_options::trace", options.trace, 0, 1'000'000),
                    std::move(options.on_decision)) {
-        const plan first = first_plan();
-        set_limit(first);
-        open(windows_.front(), first, now());
+        in_force_ = first_ = first_plan();
+        static_cast<void>(want(first_epoch, first_)); // no other thread knows of it yet
+        open(windows_.front(), first_, first_epoch, now());
+    }
+
+    // An operator's hand: see flow_guard. Any thread may call these at any time. They call no observer of decisions.
+    void pin(std::size_t limit) noexcept { note(override_.pin(limit), limit_override::pinned_reason); }
+    void unpin() noexcept { note(override_.unpin(), "unpinned by hand"); }
+    void set_bounds(std::size_t least, std::size_t most) noexcept {
+        note(override_.set_bounds(least, most), limit_override::bounds_reason);
+    }
+
+    // Throws what a copy of the strategy throws; then nothing has changed.
+    void reset()
+        requires std::copyable<Strategy>
+    {
+        const auto c = control_.enter();
+        if (!c)
+            return;
+        auto fresh = std::make_unique<Strategy>(c->initial.value);
+        {
+            const std::lock_guard lock(c->mutex);
+            c->fresh.swap(fresh);
+        }
+        // The new strategy is there before the new epoch begins. So a closer that finds the new epoch finds it, too,
+        // and a closer that goes on with the old one cannot set a limit any more.
+        reason_.store(reset_reason, std::memory_order_relaxed);
+        note(override_.restart(after_of(first_)), reset_reason);
     }
 
     // Called when the guard is destroyed: destroys the strategy and the observer of decisions. If another thread is
@@ -193,6 +242,7 @@ public:
     void report(guard_stats& s) const noexcept {
         s.spacing = turns_.spacing();
         s.limit_reason = reason_.load(std::memory_order_relaxed);
+        override_.report(s);
         s.windows = updates_.load(std::memory_order_relaxed);
         s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
         s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
@@ -202,6 +252,19 @@ public:
 
 private:
     using measuring = measuring_clock<Clock>;
+
+    // What is destroyed with the guard, even if tickets keep *this alive.
+    struct control {
+        control(Strategy s, std::size_t traced, std::function<void(const limit_decision&)> observer)
+            : initial(s), strategy(std::move(s)), trace(traced), on_decision(std::move(observer)) {}
+
+        const initial_strategy<Strategy> initial;
+        Strategy strategy;
+        std::mutex mutex; // of the next two, for writers
+        std::unique_ptr<Strategy> fresh; // to be taken into use by the closer
+        decision_trace trace;
+        const std::function<void(const limit_decision&)> on_decision;
+    };
 
     // The handler of a watch's timer: called when the timer has expired, or its context is being destroyed. If a probe
     // goes on, or a turn is pending, because it is a later one or the clock was set, another waiter must watch.
@@ -251,35 +314,48 @@ private:
     }
 
     // Sets the limit and the spacing that follow a probe. Called by the thread that took the last slots of its window,
-    // before the window can be closed.
+    // before the window can be closed. Has no effect if an operator has ended the probe already.
     FLOWGUARD_DETAIL_RARE void end_probe(const sample_window& w) noexcept {
-        turns_.set_limit(w.limit_after(), w.spacing_after());
-        acts_from_.store(w.spacing_after() > duration{} ? at_once : never, std::memory_order_relaxed);
+        if (override_.end_probe(w.epoch()))
+            act_from(w.spacing_after() > duration{} ? at_once : never, w.epoch());
     }
 
-    // What an admission does besides, under a plan with a spacing or a scheduled probe. Returns false if the call must
-    // not be a member of the window.
+    // Admissions from that time on act(). If the epoch is over, all do. A thread that begins an epoch stores `at_once`
+    // afterwards. So if this thread does not see the new epoch under the lock, its own store comes before that one.
+    void act_from(std::int64_t time, std::uint64_t epoch) noexcept {
+        acts_from_.store(time, std::memory_order_relaxed);
+        if (override_.look().epoch != epoch)
+            acts_from_.store(at_once, std::memory_order_relaxed);
+    }
+
+    // What an admission does besides, under a plan with a spacing or a scheduled probe, or after a change by hand.
+    // Returns false if the call must not be a member of the window.
     FLOWGUARD_DETAIL_RARE bool act(std::chrono::nanoseconds at) noexcept {
         sample_window& w = *current_.load(std::memory_order_acquire);
-        // The call has begun a probe. It is a member only if no more is in flight than in the probe.
+        // If the call has begun a probe, it is a member only if no more is in flight than in the probe.
         bool is_member = true;
-        if (!semaphore_.is_orphaned() && w.discard_if_due(at)) {
-            begin_scheduled(w, at);
-            is_member = semaphore_.in_flight() <= semaphore_.limit();
+        if (!semaphore_.is_orphaned() && w.discard_if_due(at, override_.epoch())) {
+            if (begin_scheduled(w, at))
+                is_member = semaphore_.in_flight() <= semaphore_.limit();
+            else if (const auto c = control_.enter())
+                begin_again(*c, w, at);
         }
         if (turns_.begin(at))
             semaphore_.want_watch();
         return is_member;
     }
 
-    // Begins the scheduled probe of the plan in force. Called by the thread that discarded the window.
-    void begin_scheduled(sample_window& discarded, std::chrono::nanoseconds at) noexcept {
+    // Begins the scheduled probe of the plan in force. Called by the thread that discarded the window. Returns false,
+    // and changes nothing, if the epoch is over: then the window may have been discarded for that.
+    bool begin_scheduled(sample_window& discarded, std::chrono::nanoseconds at) noexcept {
         const scheduled_probe& scheduled = in_force_.scheduled;
         plan probe(scheduled.limit, scheduled.admissions, limit_of(in_force_), scheduled.within);
         probe.spacing = scheduled.spacing;
         probe.then_spacing = in_force_.spacing;
-        set_limit(probe);
-        open_after(discarded, probe, at);
+        if (!want(discarded.epoch(), probe))
+            return false;
+        open_after(discarded, probe, discarded.epoch(), at);
+        return true;
     }
 
     // Like look(), but also settles the window, and closes it if no member is left. The caller holds a reference,
@@ -336,24 +412,92 @@ private:
         window w;
         closed.summarize(at, w);
         w.closed_at = saturated_cast<duration>(shared_clock_of<Clock>::now().time_since_epoch());
-        const plan next = c->strategy.update(std::as_const(w));
-        const std::uint64_t number = updates_.load(std::memory_order_relaxed) + 1;
-        updates_.store(number, std::memory_order_relaxed);
         rtt_mean_.store(w.all.mean.count(), std::memory_order_relaxed);
         rtt_p50_.store(w.all.quantile(0.5).count(), std::memory_order_relaxed);
         rtt_p99_.store(w.all.quantile(0.99).count(), std::memory_order_relaxed);
+        const limit_override::state found = override_.look();
+        if (found.pinned != 0 || found.epoch != closed.epoch())
+            return begin_again(*c, closed, at);
+
+        const plan next = c->strategy.update(std::as_const(w));
+        const std::uint64_t number = updates_.load(std::memory_order_relaxed) + 1;
+        updates_.store(number, std::memory_order_relaxed);
         if constexpr (requires(const Strategy& s) { duration{s.baseline()}; })
             baseline_.store(duration{std::as_const(c->strategy).baseline()}.count(), std::memory_order_relaxed);
         const limit_decision decision = decision_on(std::as_const(c->strategy), w, next);
-        c->trace.add(decision);
+        add_to_trace(*c, decision);
         reason_.store(decision.reason, std::memory_order_relaxed);
         remember(w, next);
-        set_limit(next);
+        in_force_ = next;
+        const bool is_in_force = want(found.epoch, next);
         if (c->on_decision)
             call_observer(c->on_decision, decision); // before the next window is opened, so one at a time
-        if (closed.limit_after() != 0)
-            watch_.cancel();
-        open_after(closed, next, at);
+        if (is_in_force)
+            open_after(closed, next, found.epoch, at);
+        else
+            begin_again(*c, closed, at);
+    }
+
+    // Opens a window after a change by hand: under the pinned limit, or under the ordinary limit of the plan in force.
+    // Probes of that plan are over: the strategy sees by window::limit that this is none. Called by the closer. If
+    // another change comes meanwhile, it starts over.
+    void begin_again(control& c, sample_window& closed, std::chrono::nanoseconds at) noexcept {
+        for (;;) {
+            const limit_override::state found = override_.look(); // before the look for a new strategy: see reset()
+            take_fresh_strategy(c);
+            in_force_ = ordinary(in_force_);
+            if (want(found.epoch, in_force_))
+                return open_after(closed, found.pinned != 0 ? plan(found.pinned) : in_force_, found.epoch, at);
+        }
+    }
+
+    // Completes reset(). Facts about calls that are in flight stay.
+    void take_fresh_strategy(control& c) noexcept {
+        if constexpr (std::copyable<Strategy>) {
+            std::unique_ptr<Strategy> fresh;
+            {
+                const std::lock_guard lock(c.mutex);
+                fresh.swap(c.fresh);
+            }
+            if (fresh == nullptr)
+                return;
+            c.strategy = std::move(*fresh);
+            in_force_ = first_;
+            expected_rtt_ = usual_rtt_ = {};
+            ignored_times_ = 1;
+            kinds_.forget();
+            baseline_.store(0, std::memory_order_relaxed);
+            reason_.store(reset_reason, std::memory_order_relaxed);
+        }
+    }
+
+    // The plan without its probes.
+    static plan ordinary(const plan& p) noexcept {
+        plan without = p;
+        if (p.then != 0) {
+            without = plan(p.then);
+            without.spacing = p.then_spacing;
+        }
+        without.scheduled = {};
+        return without;
+    }
+
+    // After a change by hand: the next admission must not enter the window that is open, and the trace tells of it.
+    void note(const std::optional<limit_override::change>& made, const char* reason) noexcept {
+        if (!made)
+            return;
+        acts_from_.store(at_once, std::memory_order_relaxed); // after the epoch has begun: see act_from()
+        if (const auto c = control_.enter())
+            add_to_trace(*c, {.at = saturated_cast<duration>(Clock::now().time_since_epoch()),
+                              .before = made->before,
+                              .limit = made->now.limit,
+                              .spacing = made->now.spacing,
+                              .reason = reason});
+    }
+
+    static void add_to_trace(control& c, const limit_decision& d) noexcept {
+        const std::lock_guard lock(c.mutex);
+        c.trace.add(d);
     }
 
     plan first_plan() const noexcept {
@@ -373,8 +517,18 @@ private:
         return p.then == 1 ? std::max(p.then_spacing, duration{}) : duration{};
     }
 
-    void set_limit(const plan& next) noexcept {
-        turns_.set_limit(next.then == 0 ? limit_of(next) : probe_limit(limit_of(next), next.then), spacing_of(next));
+    // The ordinary limit of a plan: for a probe, the one after it.
+    static limit_setting after_of(const plan& p) noexcept {
+        return p.then == 0 ? limit_setting{limit_of(p), spacing_of(p)}
+                           : limit_setting{std::min(p.then, max_limit), spacing_after(p)};
+    }
+
+    // Puts a plan in force, unless the epoch is over.
+    [[nodiscard]] bool want(std::uint64_t epoch, const plan& next) noexcept {
+        const limit_setting after = after_of(next);
+        return override_.want(
+            epoch, next.then == 0 ? after : limit_setting{probe_limit(limit_of(next), next.then), spacing_of(next)},
+            after);
     }
 
     // The limit of a probe. It is raised by the permits that long-running calls hold, so that they cannot hold all of
@@ -437,37 +591,44 @@ private:
 
     // Opens the next window. If a probe has begun, or a turn is pending, a waiter must watch: the watch of the window
     // before may have been cancelled.
-    void open_after(sample_window& closed, const plan& next, std::chrono::nanoseconds at) noexcept {
+    void open_after(sample_window& closed, const plan& next, std::uint64_t epoch,
+                    std::chrono::nanoseconds at) noexcept {
         closed_as_[index_of(closed)] = ++closings_;
-        open(unused_window(closed), next, at);
+        if (closed.limit_after() != 0)
+            watch_.cancel();
+        open(unused_window(closed), next, epoch, at);
         if (next.then != 0 || turns_.is_pending())
             semaphore_.want_watch();
     }
 
-    // `at` is when the plan was made.
-    void open(sample_window& w, const plan& next, std::chrono::nanoseconds at) noexcept {
-        const std::size_t limit = limit_of(next);
+    // The plan was put in force in that epoch, and made at that time.
+    //
+    // A strategy sees a lower bound as the limit of the window. An upper bound is to it as if fewer callers came: then
+    // a strategy that raises its limit only while that binds does not raise it on and on beyond the bound.
+    void open(sample_window& w, const plan& next, std::uint64_t epoch, std::chrono::nanoseconds at) noexcept {
+        const limit_setting bounded = override_.bounded({limit_of(next), spacing_of(next)});
+        const std::size_t limit = bounded.limit;
         // Small if the limit is low, because a window takes longest then.
         const std::size_t usual = window_size(std::min(min_window_, 10 * limit), limit);
         const std::size_t size = with_ignored(next.admissions != 0 ? std::min(next.admissions, max_limit) : usual);
-        in_force_ = next;
         sample_window::opening o{.size = size,
-                                 .limit = limit,
+                                 .limit = std::max(limit, limit_of(next)),
                                  .long_running = long_running(),
                                  .expected_rtt = expected_rtt_,
                                  .slowest_kind = kinds_.slowest(),
-                                 .spacing = spacing_of(next)};
+                                 .spacing = bounded.spacing,
+                                 .epoch = epoch};
         if (next.then != 0) {
             o.limit_after = std::min(next.then, max_limit);
             o.spacing_after = spacing_after(next);
             o.within =
                 next.within > duration{} ? next.within : usual_bound(size, limit, std::max(usual_rtt_, o.spacing));
         } else {
-            o.limit -= std::min(o.long_running, limit - 1); // not for a probe, whose limit was raised by as many
+            o.limit -= std::min(o.long_running, o.limit - 1); // not for a probe, whose limit was raised by as many
             if (next.scheduled.begins_in > duration{})
                 o.discard_at = saturated_sum(at, next.scheduled.begins_in);
         }
-        acts_from_.store(o.spacing > duration{} ? at_once : o.discard_at.count(), std::memory_order_relaxed);
+        act_from(o.spacing > duration{} ? at_once : o.discard_at.count(), epoch);
         // Open the window before publishing it: until then no thread finds a slot in it. Release: a thread that finds
         // it sees what the closer did.
         if (const std::size_t stragglers = w.open(o, now()); stragglers != 0)
@@ -489,16 +650,6 @@ private:
         return std::max(saturated_cast<duration>(10 * expected), duration{std::chrono::seconds(1)});
     }
 
-    // What is destroyed with the guard, even if tickets keep *this alive.
-    struct control {
-        control(Strategy s, std::size_t traced, std::function<void(const limit_decision&)> observer)
-            : strategy(std::move(s)), trace(traced), on_decision(std::move(observer)) {}
-
-        Strategy strategy;
-        decision_trace trace;
-        const std::function<void(const limit_decision&)> on_decision;
-    };
-
     // How many windows there are, of 3.2 KB each. There are several, so that a window that is opened again with
     // stragglers was closed some windows ago: see sample_window.
     static constexpr std::size_t pool = 4;
@@ -507,13 +658,18 @@ private:
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
     static constexpr std::int64_t at_once = std::numeric_limits<std::int64_t>::min();
 
+    static constexpr std::uint64_t first_epoch = 0;
+    static constexpr const char* reset_reason = "reset by hand";
+
     semaphore_state& semaphore_;
     turns turns_;
+    limit_override override_;
+    plan first_{1}; // constant after construction
     const std::size_t min_window_;
     mutable retirable<control> control_;
     std::array<sample_window, pool> windows_;
     // The next six are for the closer.
-    plan in_force_{1};
+    plan in_force_{1}; // the strategy's latest
     duration expected_rtt_{}; // of the latest window that had a success
     duration usual_rtt_{}; // the 90th percentile of the latest window before a plan with a probe
     double ignored_times_ = 1; // of the latest window: its members for each that was not ignored

@@ -29,7 +29,8 @@ namespace flowguard::detail {
 // *Early ends.* When members take far too long, another thread may close the window before they are done
 // (close_if_straggling). If the slots of a bounded window are not all taken in time, another thread may take the
 // remaining ones (end_if_overdue); the window is then smaller by that many. If the window is still open at an instant
-// that was set for it, another thread may discard it (discard_if_due); then it is closed, and nobody reads it.
+// that was set for it, or if its epoch is over, another thread may discard it (discard_if_due); then it is closed, and
+// nobody reads it.
 //
 // *Generations.* A window may be opened again as soon as it is closed, even while *stragglers* have not left: members
 // without which it was closed. Each opening has a number, its *generation*. Members carry it, and leave only the
@@ -70,6 +71,7 @@ public:
         time spacing{}; // of admissions; 0: none
         time spacing_after{}; // with limit_after
         time discard_at = time::max(); // from then on, another thread may discard the window; not if it is bounded
+        std::uint64_t epoch = 0; // of the limit: see limit_override
     };
 
     // Called by the thread that closed the window before this one, or before this one is shared. If this window was
@@ -80,6 +82,7 @@ public:
         spacing_ = o.spacing;
         spacing_after_ = o.spacing_after;
         discard_at_.store(o.discard_at.count(), std::memory_order_relaxed);
+        epoch_.store(o.epoch, std::memory_order_relaxed);
         opened_at_ = now;
         stragglers_ = 0;
         within_.store(o.within.count(), std::memory_order_relaxed);
@@ -276,16 +279,17 @@ public:
         return 0;
     }
 
-    // Closes the window if opening::discard_at has come: nobody reads it, and its members only leave. Returns true to
-    // one caller, which then is the thread that closed the window. Fails if the window is closed, and while the last
-    // slot is taken and fill() was not called: a later call may succeed.
-    [[nodiscard]] bool discard_if_due(time now) noexcept {
+    // Closes the window if opening::discard_at has come, or if it is of an older epoch: nobody reads it, and its
+    // members only leave. Returns true to one caller, which then is the thread that closed the window. Fails if the
+    // window is closed, and while the last slot is taken and fill() was not called: a later call may succeed.
+    [[nodiscard]] bool discard_if_due(time now, std::uint64_t epoch) noexcept {
         // Acquire: what is read next belongs to this opening, or a step below fails. The thread that discards the
         // window sees what the one did that opened it.
         std::uint64_t found = state_.load(std::memory_order_acquire);
         const std::uint64_t this_one = found & ~members_mask;
         const std::int64_t due = discard_at_.load(std::memory_order_relaxed);
-        if ((found & closed_bit) != 0 || due == never || now.count() < due)
+        const bool is_due = due != never && now.count() >= due;
+        if ((found & closed_bit) != 0 || (!is_due && epoch_.load(std::memory_order_relaxed) >= epoch))
             return false;
         // Take the remaining slots, so that no call enters. They count as members until the window is closed. So if
         // there are any, only this thread can close it: the last member does not leave, and fill() is not called.
@@ -295,8 +299,8 @@ public:
             if (generation_of_slots(free) != generation_of(found))
                 return false; // the window is being opened
             if (count_of(free) <= 0) {
-                // Relaxed: only in a probe, which is not discarded, something precedes fill() that must precede
-                // closing.
+                // Relaxed: what precedes fill(), the end of a probe, has no effect any more if the epoch is over. No
+                // other probe is discarded.
                 if (last_at_.load(std::memory_order_relaxed) == not_yet)
                     return false;
                 taken = 0;
@@ -316,6 +320,7 @@ public:
     // For the thread that opens the next window: whether every member has left this one.
     bool is_left() const noexcept { return (state_.load(std::memory_order_acquire) & members_mask) == 0; }
 
+    std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_relaxed); }
     std::size_t limit_after() const noexcept { return limit_after_; }
     time spacing_after() const noexcept { return spacing_after_; }
 
@@ -527,6 +532,7 @@ private:
     time spacing_{};
     time spacing_after_{};
     std::atomic<std::int64_t> discard_at_{never};
+    std::atomic<std::uint64_t> epoch_{0};
     time opened_at_{};
     std::size_t stragglers_ = 0; // when it was closed early; for the thread that closed it
     std::atomic<std::int64_t> ignored_{0};

@@ -26,8 +26,8 @@ namespace flowguard::detail {
 // *The semaphore does not stay barred without a turn.* Three parties change the bar:
 //   - begin(): the thread that bars the semaphore stores a turn afterwards. A thread that finds it barred stores none.
 //   - end_if_due(): the thread that takes a turn unbars the semaphore afterwards.
-//   - set_limit(): without a spacing, it unbars the semaphore. A turn that is pending then ends without effect. With a
-//     spacing, it leaves the bar as it is.
+//   - begin_limit(): without a spacing, it unbars the semaphore. A turn that is pending then ends without effect.
+//     With a spacing, it leaves the bar as it is.
 // So after each bar comes a store of a turn, and after each store an unbar, by the thread that takes that turn or a
 // later one. If two threads store turns one after the other, because the semaphore was unbarred between their bars and
 // their stores, the first turn is lost. The second one ends both bars: one of the two admissions is followed too early
@@ -43,18 +43,18 @@ public:
 
     explicit turns(semaphore_state& semaphore) noexcept : semaphore_(semaphore) {}
 
-    // Sets the semaphore's limit, and the spacing of admissions; 0: none. Called by one thread at a time.
-    void set_limit(std::size_t limit, duration spacing) noexcept {
+    // Sets the semaphore's limit, and the spacing of admissions; 0: none. Called by one thread at a time. The caller
+    // passes the result to semaphore_state::finish_change().
+    [[nodiscard]] bool begin_limit(std::size_t limit, duration spacing) noexcept {
         spacing = std::clamp(spacing, duration{}, longest);
         if (spacing == duration{}) {
             spacing_.store(0, std::memory_order_relaxed);
-            semaphore_.set_limit(limit);
-            return;
+            return semaphore_.begin_limit(limit);
         }
         if (spacing_.load(std::memory_order_relaxed) == 0)
             latest_.store(none, std::memory_order_relaxed);
         spacing_.store(spacing.count(), std::memory_order_relaxed);
-        semaphore_.set_limit_below_bar(limit);
+        return semaphore_.begin_limit_below_bar(limit);
     }
 
     // 0: none.
@@ -85,19 +85,21 @@ public:
     bool is_pending() const noexcept { return turn_at_.load(std::memory_order_relaxed) != none; }
 
     // Ends the turn if its time has come. Returns true if this call did so, and permits may be free now. Any thread may
-    // call it at any time.
+    // call it at any time. If another thread moves the turn meanwhile, this call looks again: the caller may be the
+    // only one that ends it.
     bool end_if_due(time now) noexcept {
         std::int64_t turn = turn_at_.load(std::memory_order_relaxed);
-        if (turn == none)
-            return false;
-        const time spacing{spacing_.load(std::memory_order_relaxed)};
-        if (now < time{turn} && spacing != time{}) { // without a spacing, the turn is over
-            if (saturated_difference(time{turn}, now) > reach(spacing)) // the clock was set back: count from here
-                turn_at_.compare_exchange_strong(turn, later(now, spacing).count(), std::memory_order_relaxed);
-            return false;
+        while (turn != none) {
+            const time spacing{spacing_.load(std::memory_order_relaxed)};
+            if (now < time{turn} && spacing != time{}) { // without a spacing, the turn is over
+                if (saturated_difference(time{turn}, now) > reach(spacing)) // the clock was set back: count from here
+                    turn_at_.compare_exchange_strong(turn, later(now, spacing).count(), std::memory_order_relaxed);
+                return false;
+            }
+            if (turn_at_.compare_exchange_strong(turn, none, std::memory_order_acquire, std::memory_order_relaxed))
+                return semaphore_.unbar();
         }
-        return turn_at_.compare_exchange_strong(turn, none, std::memory_order_acquire, std::memory_order_relaxed) &&
-               semaphore_.unbar();
+        return false;
     }
 
     // The time until the turn; empty if none is pending.

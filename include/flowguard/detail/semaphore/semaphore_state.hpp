@@ -180,13 +180,22 @@ public:
     bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_relaxed) & orphaned) != 0; }
 
     // Waiters that a higher limit admits are granted their permits at once; nothing is taken from a holder.
-    void set_limit(std::size_t limit) noexcept {
-        finish_change(word_.set_limit_and_refer(limit));
-    }
+    void set_limit(std::size_t limit) noexcept { finish_change(begin_limit(limit)); }
+
+    // The first half of set_limit(), which calls nothing outside, and so may be called under a lock. The caller passes
+    // the result to finish_change(), and has a reference until then.
+    [[nodiscard]] bool begin_limit(std::size_t limit) noexcept { return word_.set_limit_and_refer(limit); }
 
     // The same, but if the semaphore is barred, the limit has effect when that ends.
-    void set_limit_below_bar(std::size_t limit) noexcept {
-        finish_change(word_.set_limit_below_bar_and_refer(limit));
+    [[nodiscard]] bool begin_limit_below_bar(std::size_t limit) noexcept {
+        return word_.set_limit_below_bar_and_refer(limit);
+    }
+
+    // Ends a change for which the word took a reference: if callers wait, the owner looks at the permits.
+    void finish_change(bool callers_wait) noexcept {
+        if (callers_wait)
+            tell_owner();
+        drop_references(1);
     }
 
     // No permit is granted, whatever the limit, until unbar() or set_limit(). Nothing is taken from a holder. Returns
@@ -347,13 +356,6 @@ private:
     }
 
     void tell_owner() noexcept { post_or_own(nullptr, 0); }
-
-    // Ends a change for which the word took a reference.
-    void finish_change(bool callers_wait) noexcept {
-        if (callers_wait)
-            tell_owner();
-        drop_references(1);
-    }
 
     [[nodiscard]] bool try_own() noexcept {
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
