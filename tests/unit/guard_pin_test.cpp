@@ -15,6 +15,7 @@
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/metrics/prometheus.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
+#include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
@@ -361,6 +362,48 @@ TEST_CASE("An observer of rejections may pin the limit that sheds") {
     CHECK_FALSE(guard->try_acquire());
     CHECK(guard->current_limit() == 2);
     CHECK(guard->try_acquire());
+}
+
+TEST_CASE("An observer of rejections may destroy the guard inside a change by hand that sheds") {
+    std::optional<guard_type> guard;
+    ticket held;
+    manual_clock::at = 9h;
+    guard.emplace(scripted_strategy(1), guard_options{.order = flowguard::wait_order::adaptive,
+                                                      .target = 1ms,
+                                                      .interval = 1ms,
+                                                      .on_rejection = [&](flowguard::rejection) {
+                                                          guard.reset();
+                                                          held = {}; // the last that keeps the guard's state alive
+                                                      }});
+    held = guard->try_acquire();
+    const bool is_pinned = GENERATE(false, true);
+    if (is_pinned)
+        guard->pin_limit(1);
+    asio::io_context context;
+    std::vector<flowguard::error_code> ended;
+    for (int i = 0; i < 3; ++i)
+        guard->async_acquire(
+            asio::bind_executor(context, [&](flowguard::error_code e, ticket) { ended.push_back(e); }));
+    manual_clock::at += 50ms; // all of them have waited too long
+    SECTION("pin_limit") {
+        guard->pin_limit(2);
+    }
+    if (is_pinned) {
+        SECTION("unpin_limit") {
+            guard->unpin_limit();
+        }
+    } else {
+        SECTION("set_limit_bounds") {
+            guard->set_limit_bounds(2, 2);
+        }
+    }
+    SECTION("reset") {
+        guard->reset();
+    }
+    CHECK_FALSE(guard);
+    CHECK_FALSE(held);
+    support::poll(context);
+    CHECK(ended.size() == 3);
 }
 
 TEST_CASE("vegas_strategy has its limit and its baseline from before a pin") {

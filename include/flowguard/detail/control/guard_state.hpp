@@ -144,11 +144,24 @@ public:
     }
     void watch_in_vain() noexcept { loop_.watch_in_vain(); }
 
-    // An operator's hand: see limit_loop.
-    void pin_limit(std::size_t limit) noexcept { loop_.pin(limit); }
-    void unpin_limit() noexcept { loop_.unpin(); }
-    void set_limit_bounds(std::size_t min, std::size_t max) noexcept { loop_.set_bounds(min, max); }
-    void reset() { loop_.reset(); }
+    // An operator's hand: see limit_loop. Each holds a reference, because a change of the limit may shed waiters, and
+    // the observer that is told of that may destroy the guard.
+    void pin_limit(std::size_t limit) noexcept {
+        const keep_alive kept(*this);
+        loop_.pin(limit);
+    }
+    void unpin_limit() noexcept {
+        const keep_alive kept(*this);
+        loop_.unpin();
+    }
+    void set_limit_bounds(std::size_t min, std::size_t max) noexcept {
+        const keep_alive kept(*this);
+        loop_.set_bounds(min, max);
+    }
+    void reset() {
+        const keep_alive kept(*this);
+        loop_.reset();
+    }
 
     std::vector<limit_decision> trace() const { return loop_.trace(); }
 

@@ -562,6 +562,18 @@ private:
     std::atomic<bool> wants_watch_{false};
 };
 
+// Keeps a semaphore's state alive, even if its handle is destroyed.
+class keep_alive {
+public:
+    explicit keep_alive(semaphore_state& state) noexcept : state_(state) { state_.add_reference(); }
+    keep_alive(const keep_alive&) = delete;
+    keep_alive& operator=(const keep_alive&) = delete;
+    ~keep_alive() { state_.drop_references(1); }
+
+private:
+    semaphore_state& state_;
+};
+
 } // namespace flowguard::detail
 
 #endif

@@ -397,18 +397,6 @@ private:
             delivery_.state().cancel_claimed(*this, wait_result::timed_out);
     }
 
-    // Keeps the semaphore's state alive, even if its handle is destroyed.
-    class keep_alive {
-    public:
-        explicit keep_alive(semaphore_state& state) noexcept : state_(state) { state_.add_reference(); }
-        keep_alive(const keep_alive&) = delete;
-        keep_alive& operator=(const keep_alive&) = delete;
-        ~keep_alive() { state_.drop_references(1); }
-
-    private:
-        semaphore_state& state_;
-    };
-
     // Rejects a call before it waits: tells its caller first, and then the observer. Either may destroy the semaphore.
     static void reject(pointer op, const Executor& default_executor, wait_result why) {
         semaphore_state& state = op->delivery_.state();
