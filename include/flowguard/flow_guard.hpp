@@ -134,11 +134,9 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// *Time-outs.* Give the guard, or a call, a `timeout`. If a task has not ended that long after its admission, it is
 /// cancelled, with `cancellation_type::terminal`, and the guard waits for its end. The call then
 /// - ends with `error::task_timeout` if the task ends with a system_error of `operation_aborted`, as a cancelled
-/// operation
-///   does. run_as_tuple() returns this error; all other forms throw it;
-/// - returns or throws what the task does, if that is anything else: a task that ignores its cancellation may still
-/// have
-///   a result, and the caller gets it.
+///   operation does. run_as_tuple() returns this error; all other forms throw it;
+/// - returns or throws what the task does, if that is anything else. A task that ignores its cancellation may still
+///   have a result, and the caller gets it.
 ///
 /// In each case the task counts as dropped, with the time that it took as its RTT, and no classifier is asked. A caller
 /// that was cancelled gets what its task ends with. A time-out of your own inside the task, or around the call, tells
@@ -149,6 +147,10 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
 /// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. The
 /// timer is in the time of the Clock.
+///
+/// Such a task may leave its strand for blocking work, and may end elsewhere. But while it runs elsewhere, it must not
+/// start an operation that can be cancelled, since the time-out may cancel it at the same moment, on the strand. So it
+/// is better to co_spawn the blocking work on a strand of the pool, and to co_await that: see docs/timeouts.md.
 ///
 /// *Nested calls.* A task must not wait for a permit of the guard that admitted it: if outer calls hold all permits,
 /// each of them waits for the others, for ever. With an adaptive limit this happens first in an overload. The guard

@@ -41,6 +41,9 @@ struct guard_options {
     ///
     /// Take the time for which callers wait for an answer. An answer that comes later is work for nothing, and only a
     /// guard that is told so lowers its limit.
+    ///
+    /// A task with a time-out must not start an operation that can be cancelled while it runs on another executor than
+    /// its own: see flow_guard.
     duration timeout = duration::max();
 
     wait_order order = wait_order::fifo;

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <random>
 #include <tuple>
@@ -69,6 +70,17 @@ asio::awaitable<void> call(flow_guard<fixed_limit>& guard, endings& ended, int s
     } catch (const asio::system_error& e) {
         ++(e.code() == asio::error::operation_aborted ? ended.cancelled : ended.otherwise);
     }
+}
+
+// Leaves its strand for blocking work, and ends on the pool, or with an exception there.
+asio::awaitable<int> offload(asio::thread_pool& pool, int seed) {
+    co_await asio::post(asio::bind_executor(pool, asio::use_awaitable));
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(80 + seed % 60);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    if (seed % 3 == 0)
+        throw asio::system_error(asio::error::connection_reset);
+    co_return 8;
 }
 
 void check(const flow_guard<fixed_limit>& guard, const endings& ended) {
@@ -132,4 +144,31 @@ TEST_CASE("Time-outs and cancellations of the caller meet in one task") {
     pool.join();
     check(guard, ended);
     CHECK(ended.done + ended.timed_out + ended.cancelled == calls * static_cast<int>(callers));
+}
+
+TEST_CASE("Tasks with a time-out may end on the threads of another context") {
+    std::atomic<int> returned{0};
+    std::atomic<int> thrown{0};
+    asio::thread_pool context{1};
+    asio::thread_pool pool{threads};
+    flow_guard guard{fixed_limit{callers}, {.timeout = 100us}};
+    for (std::size_t c = 0; c < callers; ++c)
+        asio::co_spawn(
+            context,
+            [&, c]() -> asio::awaitable<void> {
+                for (int i = 0; i < calls; ++i) {
+                    try {
+                        returned += co_await guard.run(offload, std::ref(pool), i + static_cast<int>(c)) == 8 ? 1 : 0;
+                    } catch (const asio::system_error& e) {
+                        thrown += e.code() == asio::error::connection_reset ? 1 : 0;
+                    }
+                }
+            },
+            asio::detached);
+    context.join();
+    pool.join();
+    CHECK(returned + thrown == calls * static_cast<int>(callers));
+    CHECK(thrown == calls * static_cast<int>(callers) / 3);
+    CHECK(guard.stats().succeeded + guard.stats().dropped == callers * calls);
+    CHECK(guard.in_flight() == 0);
 }

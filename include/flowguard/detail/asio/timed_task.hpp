@@ -8,11 +8,14 @@
 // of coroutines of its own, as co_spawn makes it, with a cancellation signal of our own.
 //
 // A signal must not be emitted while a coroutine that it cancels runs on another thread. So the task runs on a *strand*
-// of its caller's executor. The timer and the caller's own cancellation emit the signal on that strand.
+// of its caller's executor. The timer and the caller's own cancellation emit the signal on that strand. A task may
+// leave its strand, to do blocking work on a pool: so its coroutine comes back to the strand before it ends.
 
 #ifndef FLOWGUARD_DETAIL_ASIO_TIMED_TASK_HPP
 #define FLOWGUARD_DETAIL_ASIO_TIMED_TASK_HPP
 
+#include <atomic>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -37,13 +40,12 @@ Executor serialized(const Executor& executor) {
 
 // Cancels one task: after a time, or when the task's caller is cancelled. Shared by the coroutines of the caller and of
 // the task, the timer's handler, and functions on the strand; each of them may be the last. Everything that changes it
-// happens on the strand.
+// happens on the strand, except for end() if the task is destroyed.
 template <class Clock, class Executor>
 class task_canceller : public std::enable_shared_from_this<task_canceller<Clock, Executor>> {
 public:
-    // Sets `has_expired` if the time is over before the task has ended.
-    task_canceller(const Executor& executor, const until<Clock>& end, bool& has_expired)
-        : strand_(serialized(executor)), timer_(executor, end.time), has_expired_(has_expired) {}
+    task_canceller(const Executor& executor, const until<Clock>& end)
+        : strand_(serialized(executor)), timer_(executor, end.time) {}
 
     const Executor& strand() const noexcept { return strand_; }
     asio::cancellation_slot slot() noexcept { return signal_.slot(); }
@@ -65,18 +67,22 @@ public:
         on_strand([type](task_canceller& c) { c.signal_.emit(type); });
     }
 
-    // Called when the task has ended.
+    // Called when the task has ended, or is destroyed. If it is destroyed with another context than the strand's, this
+    // runs on any thread. Relaxed: on the strand, it only says what is in order there already.
     void end() {
-        has_ended_ = true;
+        has_ended_.store(true, std::memory_order_relaxed);
         timer_.cancel();
     }
+
+    // Whether the time was over before the task had ended. Called on the strand.
+    bool has_expired() const noexcept { return has_expired_; }
 
 private:
     // Calls a function on the strand, unless the task has ended by then.
     template <class F>
     void on_strand(F f) {
         asio::dispatch(strand_, [self = this->shared_from_this(), f] {
-            if (!self->has_ended_)
+            if (!self->has_ended_.load(std::memory_order_relaxed))
                 f(*self);
         });
     }
@@ -84,8 +90,8 @@ private:
     const Executor strand_;
     asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor> timer_;
     asio::cancellation_signal signal_;
-    bool& has_expired_; // exists until the task has ended
-    bool has_ended_ = false;
+    bool has_expired_ = false;
+    std::atomic<bool> has_ended_{false};
 };
 
 // The handler in the slot of the caller. It does not keep the canceller: the slot may outlive the context.
@@ -108,7 +114,7 @@ private:
 // constructor to pass it on.
 template <class MakeTask, class Result, class Canceller, class Executor>
 asio::awaitable<void, Executor> run_beside(MakeTask& make_task, std::optional<Result>& result,
-                                           std::shared_ptr<Canceller> canceller, const Executor*) {
+                                           std::shared_ptr<Canceller> canceller, bool& has_expired, const Executor*) {
     struct end_of_task {
         explicit end_of_task(Canceller& c) noexcept : canceller(c) {}
         end_of_task(const end_of_task&) = delete;
@@ -120,12 +126,22 @@ asio::awaitable<void, Executor> run_beside(MakeTask& make_task, std::optional<Re
     const end_of_task at_end(*canceller);
     canceller->start();
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-    if constexpr (std::is_same_v<Result, std::monostate>) {
-        co_await checked(make_task());
-        result.emplace();
-    } else {
-        result.emplace(co_await checked(make_task()));
+    std::exception_ptr exception;
+    try {
+        if constexpr (std::is_same_v<Result, std::monostate>) {
+            co_await checked(make_task());
+            result.emplace();
+        } else {
+            result.emplace(co_await checked(make_task()));
+        }
+    } catch (...) {
+        exception = std::current_exception();
     }
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_await asio::dispatch(asio::use_awaitable_t<Executor>()); // to the strand, or on if this is the strand
+    has_expired = canceller->has_expired();
+    if (exception)
+        std::rethrow_exception(std::move(exception));
 }
 
 // Runs the task that make_task() makes. If it has not ended after the time-out, sets `has_expired`, cancels the task,
@@ -137,13 +153,13 @@ Task run_in_time(MakeTask& make_task, typename Clock::duration timeout, bool& ha
     using result_type = typename awaited<Task>::result;
     using canceller_type = task_canceller<Clock, executor>;
     const executor here = co_await asio::this_coro::executor;
-    const auto canceller = std::allocate_shared<canceller_type>(asio::recycling_allocator<canceller_type>(), here,
-                                                                after<Clock>(timeout), has_expired);
+    const auto canceller =
+        std::allocate_shared<canceller_type>(asio::recycling_allocator<canceller_type>(), here, after<Clock>(timeout));
     const asio::cancellation_state caller = co_await asio::this_coro::cancellation_state;
     if (auto slot = caller.slot(); slot.is_connected())
         slot.template emplace<forwarded_cancellation<canceller_type>>(canceller);
     std::optional<std::conditional_t<std::is_void_v<result_type>, std::monostate, result_type>> result;
-    co_await asio::co_spawn(canceller->strand(), run_beside(make_task, result, canceller, &here),
+    co_await asio::co_spawn(canceller->strand(), run_beside(make_task, result, canceller, has_expired, &here),
                             asio::bind_cancellation_slot(canceller->slot(), asio::use_awaitable_t<executor>()));
     if constexpr (!std::is_void_v<result_type>)
         co_return std::move(*result);
