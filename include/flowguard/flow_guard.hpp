@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "flowguard/classify.hpp"
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/asio/call_form.hpp"
+#include "flowguard/detail/asio/completion_executor.hpp"
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/asio/owning_temporary.hpp"
 #include "flowguard/detail/asio/task_traits.hpp"
@@ -145,8 +147,9 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// A task with a time-out is a co_spawn of its own: some microseconds, a timer, and about twenty allocations. It runs
 /// on a strand of its caller's executor, and resumes its caller on the caller's executor. So its time-out is safe in a
 /// context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
-/// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. The
-/// timer is in the time of the Clock.
+/// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. If
+/// that executor has no context, there can be no timer: a call with a time-out throws std::invalid_argument. The timer
+/// is in the time of the Clock.
 ///
 /// Such a task may leave its strand for blocking work, and may end elsewhere. But while it runs elsewhere, it must not
 /// start an operation that can be cancelled, since the time-out may cancel it at the same moment, on the strand. So it
@@ -308,7 +311,7 @@ public:
     ///
     /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`;
     /// an attempt (see try_run()) has no result. Throws std::invalid_argument for a partition, a priority or a kind
-    /// that does not exist.
+    /// that does not exist, and for a time-out of less than 1 ns, or on an executor without a context.
     ///
     /// A long-lived call (see run_options::long_lived) never waits. If guard_options::max_long_lived such tasks run,
     /// run() ends with `error::shed`, and an attempt has no result. The place comes back when the task ends, in
@@ -766,12 +769,16 @@ private:
         return guarded(form, call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
                        std::decay_t<Classifier>(std::forward<Classifier>(classify)), how);
     }
-    template <class Form, class F, class Classifier, class Terms>
-    FLOWGUARD_DETAIL_RARE auto admit_timed(Form form, F&& make_task, Classifier&& classify, Terms how,
-                                           duration timeout) {
-        return guarded(form, call_reference(*this),
-                       detail::timed_maker<Clock, std::decay_t<F>>(std::forward<F>(make_task), timeout),
-                       std::decay_t<Classifier>(std::forward<Classifier>(classify)), how);
+    template <class Form, class F, class Classifier, class Terms, class Task = std::invoke_result_t<std::decay_t<F>&>>
+    FLOWGUARD_DETAIL_RARE auto admit_timed(Form form, F&& make_task, Classifier&& classify, Terms how, duration timeout)
+        -> detail::call_of_form<Form, Task> {
+        if constexpr (detail::has_context<typename detail::awaited<Task>::executor>)
+            return guarded(form, call_reference(*this),
+                           detail::timed_maker<Clock, std::decay_t<F>>(std::forward<F>(make_task), timeout),
+                           std::decay_t<Classifier>(std::forward<Classifier>(classify)), how);
+        else
+            throw std::invalid_argument("flowguard: a task with a time-out needs an executor that has a context, for "
+                                        "its timer");
     }
 
     // Admits the call, runs its task, and reports the outcome, all in one coroutine: another frame and another

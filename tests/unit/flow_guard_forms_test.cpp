@@ -60,6 +60,21 @@ asio::awaitable<std::size_t> later(const std::string& s) {
     co_return s.size();
 }
 
+// An executor without a context, such as one of another framework.
+struct bare_executor {
+    asio::io_context* context;
+
+    template <class F>
+    void execute(F f) const {
+        asio::require(context->get_executor(), asio::execution::blocking.never).execute(std::move(f));
+    }
+    static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) noexcept {
+        return asio::execution::blocking.never;
+    }
+    bare_executor require(asio::execution::blocking_t::never_t) const noexcept { return *this; }
+    bool operator==(const bare_executor&) const noexcept = default;
+};
+
 class owner {
 public:
     explicit owner(std::string s) : text_(std::move(s)) {}
@@ -308,6 +323,23 @@ TEST_CASE("With bypass, a task may call its own guard although all permits are h
 }
 
 #if defined(FLOWGUARD_REJECTS_OWNING_TEMPORARIES)
+
+TEST_CASE("A task may have an executor without a context, but then no time-out") {
+    asio::io_context context;
+    guard_type guard{fixed_limit{1}};
+    const auto task = []() -> asio::awaitable<int, bare_executor> { co_return 7; };
+    int value = 0;
+    const auto caller = [&]() -> asio::awaitable<void, bare_executor> { value = co_await guard.run(task); };
+    std::exception_ptr thrown;
+    asio::co_spawn(bare_executor{&context}, caller(), [&](std::exception_ptr e) { thrown = std::move(e); });
+    poll(context);
+    CHECK(thrown == nullptr);
+    CHECK(value == 7);
+    CHECK_THROWS_MATCHES(guard.run(task, {.timeout = 30ms}), std::invalid_argument,
+                         Catch::Matchers::Message("flowguard: a task with a time-out needs an executor that has a "
+                                                  "context, for its timer"));
+    CHECK(guard.in_flight() == 0);
+}
 
 TEST_CASE("FlowGuard knows the types whose temporaries g++ before 13 may destroy twice") {
     using flowguard::detail::may_be_destroyed_twice;
