@@ -149,7 +149,8 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
 /// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. If
 /// that executor has no context, there can be no timer: a call with a time-out throws std::invalid_argument. The timer
-/// is in the time of the Clock.
+/// is in the time of the Clock. If there is no memory to cancel the task when its time is over, std::bad_alloc leaves the
+/// function that runs the context, such as io_context::run(), and the task goes on without a time-out.
 ///
 /// Such a task may leave its strand for blocking work, and may end elsewhere. But while it runs elsewhere, it must not
 /// start an operation that can be cancelled, since the time-out may cancel it at the same moment, on the strand. So it

@@ -302,6 +302,33 @@ TEST_CASE("A task with a time-out gets each type of cancellation that its caller
     }
 }
 
+TEST_CASE("A task with a time-out finds the same cancellation state of its caller as one without") {
+    for (const std::optional<flowguard::duration> timeout : {std::optional<flowguard::duration>(), {30ms}}) {
+        scene s;
+        asio::cancellation_signal signal;
+        const auto task = [&]() -> asio::awaitable<int> {
+            CHECK_FALSE(co_await asio::this_coro::throw_if_cancelled());
+            CHECK((co_await asio::this_coro::cancellation_state).cancelled() == asio::cancellation_type::terminal);
+            co_await asio::post(asio::use_awaitable);
+            co_return 3;
+        };
+        const auto caller = [&]() -> asio::awaitable<int> {
+            co_await asio::this_coro::throw_if_cancelled(false);
+            try {
+                co_await s.g.pass();
+            } catch (const asio::system_error&) { // cancelled
+            }
+            co_return co_await s.guard.run(task, {.timeout = timeout});
+        };
+        const auto call = start(s.context, caller(), &signal);
+        poll(s.context);
+        signal.emit(asio::cancellation_type::terminal);
+        poll(s.context);
+        CHECK(call->value == 3);
+        CHECK(s.succeeded() == 1);
+    }
+}
+
 TEST_CASE("A caller that was cancelled gets operation_aborted, although the task went on until its time-out") {
     scene s{{.timeout = 30ms}};
     asio::cancellation_signal signal;

@@ -67,6 +67,12 @@ public:
         on_strand([type](task_canceller& c) { c.signal_.emit(type); });
     }
 
+    // Tells the task that its caller was cancelled before it began. Called by the task's coroutine.
+    void begin_cancelled(asio::cancellation_type type) {
+        if (type != asio::cancellation_type::none)
+            signal_.emit(type);
+    }
+
     // Called when the task has ended, or is destroyed. If it is destroyed with another context than the strand's, this
     // runs on any thread. Relaxed: on the strand, it only says what is in order there already.
     void end() {
@@ -109,12 +115,19 @@ private:
     std::weak_ptr<Canceller> to_;
 };
 
+// What a task finds of its caller's cancellation when it begins.
+struct cancellation_so_far {
+    asio::cancellation_type cancelled;
+    bool throws; // as of this_coro::throw_if_cancelled
+};
+
 // The coroutine of the task's own thread. It lets all types of cancellation through, because the caller's coroutine has
 // chosen already which types reach its task. The result goes into the caller's frame, as co_spawn would need a default
 // constructor to pass it on.
 template <class MakeTask, class Result, class Canceller, class Executor>
 asio::awaitable<void, Executor> run_beside(MakeTask& make_task, std::optional<Result>& result,
-                                           std::shared_ptr<Canceller> canceller, bool& has_expired, const Executor*) {
+                                           std::shared_ptr<Canceller> canceller, cancellation_so_far so_far,
+                                           bool& has_expired, const Executor*) {
     struct end_of_task {
         explicit end_of_task(Canceller& c) noexcept : canceller(c) {}
         end_of_task(const end_of_task&) = delete;
@@ -126,6 +139,8 @@ asio::awaitable<void, Executor> run_beside(MakeTask& make_task, std::optional<Re
     const end_of_task at_end(*canceller);
     canceller->start();
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(so_far.throws);
+    canceller->begin_cancelled(so_far.cancelled);
     std::exception_ptr exception;
     try {
         if constexpr (std::is_same_v<Result, std::monostate>) {
@@ -155,11 +170,13 @@ Task run_in_time(MakeTask& make_task, typename Clock::duration timeout, bool& ha
     const executor here = co_await asio::this_coro::executor;
     const auto canceller =
         std::allocate_shared<canceller_type>(asio::recycling_allocator<canceller_type>(), here, after<Clock>(timeout));
+    const bool throws = co_await asio::this_coro::throw_if_cancelled();
     const asio::cancellation_state caller = co_await asio::this_coro::cancellation_state;
     if (auto slot = caller.slot(); slot.is_connected())
         slot.template emplace<forwarded_cancellation<canceller_type>>(canceller);
     std::optional<std::conditional_t<std::is_void_v<result_type>, std::monostate, result_type>> result;
-    co_await asio::co_spawn(canceller->strand(), run_beside(make_task, result, canceller, has_expired, &here),
+    co_await asio::co_spawn(canceller->strand(),
+                            run_beside(make_task, result, canceller, {caller.cancelled(), throws}, has_expired, &here),
                             asio::bind_cancellation_slot(canceller->slot(), asio::use_awaitable_t<executor>()));
     if constexpr (!std::is_void_v<result_type>)
         co_return std::move(*result);
