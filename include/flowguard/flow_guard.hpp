@@ -31,6 +31,7 @@
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/wait_queue.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
+#include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/guard_stats.hpp"
@@ -149,8 +150,8 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
 /// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. If
 /// that executor has no context, there can be no timer: a call with a time-out throws std::invalid_argument. The timer
-/// is in the time of the Clock. If there is no memory to cancel the task when its time is over, std::bad_alloc leaves the
-/// function that runs the context, such as io_context::run(), and the task goes on without a time-out.
+/// is in the time of the Clock. If there is no memory to cancel the task when its time is over, std::bad_alloc leaves
+/// the function that runs the context, such as io_context::run(), and the task goes on without a time-out.
 ///
 /// Such a task may leave its strand for blocking work, and may end elsewhere. But while it runs elsewhere, it must not
 /// start an operation that can be cancelled, since the time-out may cancel it at the same moment, on the strand. So it
@@ -621,11 +622,12 @@ private:
     struct initiate_acquire : initiate_wait {
         template <class Handler>
         void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind) const {
-            flow_guard& guard = *this->self;
-            initiate_wait::with_timing(guard.state_->end_of_wait(deadline), [&](const auto& timing) {
+            detail::guard_state<Strategy, Clock>& state = *this->self->state_;
+            const detail::keep_alive kept(state); // an observer may destroy the guard meanwhile
+            const executor_type executor = this->self->executor_;
+            initiate_wait::with_timing(state.end_of_wait(deadline), [&](const auto& timing) {
                 using op = typename initiate_wait::template operation<Handler, decltype(timing)>;
-                op::start(std::forward<Handler>(handler), guard.executor_, delivery{guard.state_, lane, kind}, 1,
-                          timing);
+                op::start(std::forward<Handler>(handler), executor, delivery{&state, lane, kind}, 1, timing);
             });
         }
     };
@@ -931,17 +933,17 @@ private:
         return asio::redirect_error(asio::use_awaitable_t<typename detail::awaited<Task>::executor>(), error);
     }
 
-    template <class Terms>
-    ticket take(const Terms& how) noexcept {
-        return state_->take(how.lane) ? ticket(*state_, how.lane.partition(), how.kind) : ticket();
-    }
-
+    // Does not touch *this when observers may have been called: one of them may destroy the guard.
     template <class Terms>
     ticket take_or_shed(const Terms& how) noexcept {
-        ticket t = take(how);
-        if (!t)
-            state_->reject(rejection::no_permit);
-        return t;
+        detail::guard_state<Strategy, Clock>& state = *state_;
+        if (state.take_at_once(how.lane))
+            return ticket(state, how.lane.partition(), how.kind);
+        const detail::keep_alive kept(state);
+        if (state.take_after_look(how.lane))
+            return ticket(state, how.lane.partition(), how.kind);
+        state.reject(rejection::no_permit);
+        return ticket();
     }
 
     ticket take_long_lived_or_shed(const call_terms& how) noexcept {

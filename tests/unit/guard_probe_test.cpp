@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "flowguard/flow_guard.hpp"
+#include "flowguard/rejection.hpp"
+#include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
@@ -405,6 +407,39 @@ TEST_CASE("An observer of decisions may destroy its guard") {
     CHECK_FALSE(guard);
     CHECK(decisions == 2);
     CHECK(of_observer.expired());
+}
+
+TEST_CASE("An observer of rejections may destroy its guard as a call ends a probe that is overdue") {
+    blocked_probe* scene = nullptr;
+    blocked_probe s({.min_window = 1,
+                     .order = flowguard::wait_order::adaptive,
+                     .target = 1ms,
+                     .interval = 1ms,
+                     .on_rejection = [&](flowguard::rejection) {
+                         scene->guard.reset();
+                         scene->held.clear(); // the last that keep the guard's state alive
+                     }});
+    scene = &s;
+    asio::io_context context;
+    std::vector<flowguard::error_code> ended;
+    const auto acquire = [&] {
+        s.guard->async_acquire(
+            asio::bind_executor(context, [&](flowguard::error_code e, ticket) { ended.push_back(e); }));
+    };
+    for (int i = 0; i < 3; ++i)
+        acquire();
+    manual_clock::at += 200ms;
+    SECTION("try_acquire") {
+        CHECK_FALSE(s.guard->try_acquire());
+        support::poll(context);
+        CHECK(ended.size() == 3);
+    }
+    SECTION("async_acquire") {
+        acquire();
+        support::poll(context);
+        CHECK(ended.size() == 4);
+    }
+    CHECK_FALSE(s.guard);
 }
 
 TEST_CASE("An observer of decisions may destroy its guard as a probe ends in time") {

@@ -53,16 +53,27 @@ public:
     }
 
     // Takes a permit for a task, if one is free. Also takes a reference for it, unless the caller brings one.
-    FLOWGUARD_DETAIL_EACH_CALL bool take(lane_number lane, bool with_reference = true) noexcept {
-        if (!try_take(1, with_reference) && !(loop_.look() && try_take(1, with_reference)))
+    FLOWGUARD_DETAIL_EACH_CALL bool take_at_once(lane_number lane, bool with_reference = true) noexcept {
+        if (!try_take(1, with_reference))
             return false;
         if (partitioned_)
             shares().enter(lane.partition());
         return true;
     }
 
+    // The same for a call that has just found no permit. The caller holds a reference, because the look may shed
+    // waiters, and the observer that is told of that may destroy the guard.
+    bool take_after_look(lane_number lane, bool with_reference = true) noexcept {
+        return loop_.look() && take_at_once(lane, with_reference);
+    }
+
+    // Both. The caller holds a reference.
+    FLOWGUARD_DETAIL_EACH_CALL bool take(lane_number lane, bool with_reference = true) noexcept {
+        return take_at_once(lane, with_reference) || take_after_look(lane, with_reference);
+    }
+
     // Called when a caller begins to wait. `deadline` is the caller's. Returns the latest time at which it may get its
-    // permit.
+    // permit. The caller holds a reference, as for take().
     typename Clock::time_point end_of_wait(typename Clock::time_point deadline) noexcept {
         loop_.look();
         if (max_wait_ == duration::max())
