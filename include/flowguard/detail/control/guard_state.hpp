@@ -63,7 +63,7 @@ public:
 
     // The same for a call that has just found no permit. The caller holds a reference, because the look may shed
     // waiters, and the observer that is told of that may destroy the guard.
-    bool take_after_look(lane_number lane, bool with_reference = true) noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL bool take_after_look(lane_number lane, bool with_reference = true) noexcept {
         return loop_.look() && take_at_once(lane, with_reference);
     }
 
