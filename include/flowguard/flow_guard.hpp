@@ -111,8 +111,10 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// suspend if a permit is free.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
-/// lock-free. Short locks are taken as for dynamic_semaphore; by the call that closes a window; and, while callers
-/// wait, once or twice for each time that a strategy lowers the limit, or for each admission under a limit below one.
+/// lock-free. Short locks are taken as for dynamic_semaphore; by the call that closes a window; by the admission that
+/// takes the last place in a probe, and the call that ends an overdue one; by the first admission after a change by
+/// hand, as by pin_limit(); and, while callers wait, once or twice for each time that a strategy lowers the limit, or
+/// for each admission under a limit below one.
 ///
 /// *Rejections.* run() throws if the call is not admitted. run_as_tuple() returns an error_code instead, try_run() and
 /// try_run_for() return no result. Of these, a call that is rejected before it waits costs no more than one that is
@@ -473,7 +475,9 @@ public:
     guard_stats stats() const noexcept { return state_->stats(); }
 
     /// The latest decisions on the limit, and why they were made: one for each window that the strategy was asked
-    /// about, and one for each change by hand, as by pin_limit(). The oldest is the first, and there are at most
+    /// about, with the limit that it wants; and one for each change by hand that changes the limits in force, or who
+    /// decides on them, as by pin_limit(). While bounds are set, the limit in force may be another one than the
+    /// strategy wants: see current_limit(). The oldest is the first, and there are at most
     /// guard_options::trace of them. A decision that is made during the call may be left out.
     std::vector<limit_decision> trace() const { return state_->trace(); }
 
@@ -488,12 +492,12 @@ public:
     /// corrects that in the same way.
     ///
     /// stats() goes on with the RTTs of each window, and tells by guard_stats::pinned and limit_reason that the limit
-    /// is pinned. trace() has an entry for each change; guard_options::on_decision is not called.
+    /// is pinned. trace() has an entry for each pin and its end; guard_options::on_decision is not called.
     ///
     /// *Thread safety.* This function and the next three may be called on any thread, at any time, also by an observer.
-    /// When one of them returns, the new limit is in force. They lock a mutex for a moment, and so does a thread that
-    /// closes a window. Pinning, unpinning and setting bounds are idempotent. Complexity: O(1) for each waiter that is
-    /// admitted.
+    /// When one of them returns, the new limit is in force. They lock a mutex for a moment, and so do the calls that
+    /// flow_guard names under *Thread safety*. Pinning, unpinning and setting bounds are idempotent. Complexity: O(1)
+    /// for each waiter that is admitted.
     void pin_limit(std::size_t limit) { state_->pin_limit(detail::check_range("limit", limit, 1, max_limit)); }
 
     /// Ends what pin_limit() began. The limit that the strategy wanted last is in force at once. If that was a probe,

@@ -15,7 +15,8 @@
 
 namespace flowguard {
 
-/// A strategy's answer to a window, and the reason for it: see flow_guard::trace(). Or a change by hand, as by
+/// A strategy's answer to a window, and the reason for it: see flow_guard::trace(). Its limits are those that the
+/// strategy wants, before the bounds of flow_guard::set_limit_bounds(). Or a change by hand, as by
 /// flow_guard::pin_limit(): `before` and `limit` are then the limits in force, and there is no window.
 struct limit_decision {
     duration at{};          ///< time since the epoch of the guard's Clock, at most 292 years

@@ -24,7 +24,7 @@ namespace flowguard::detail {
 // Collects the samples of one cohort, from any number of threads.
 //
 // A window has `size` slots. A request that gets one at its admission is a *member*, and leaves the window when it is
-// done. The last member to leave closes the window; no other thread does.
+// done. The last member to leave closes the window, unless it ends early.
 //
 // *Early ends.* When members take far too long, another thread may close the window before they are done
 // (close_if_straggling). If the slots of a bounded window are not all taken in time, another thread may take the
@@ -186,7 +186,9 @@ public:
         // Acquire: this comes after what was done before leave_to_settle().
         if (!ends_at_.compare_exchange_strong(due, never, std::memory_order_acquire, std::memory_order_relaxed))
             return leaving::one_of_many;
-        // The last slot has not left yet, so the window is not closed, and has this generation.
+        // The last slot has not left yet, and a window is discarded only after fill(). So the window is not closed, and
+        // has this generation. After fill(), another thread may discard it because its epoch is over. leave() finds
+        // that by the generation: if the window was opened again, open() has counted the last slot as a straggler.
         const std::uint32_t generation = generation_of(state_.load(std::memory_order_relaxed));
         fill(now);
         return leave(generation);
