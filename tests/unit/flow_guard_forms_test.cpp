@@ -66,7 +66,8 @@ struct bare_executor {
 
     template <class F>
     void execute(F f) const {
-        asio::require(context->get_executor(), asio::execution::blocking.never).execute(std::move(f));
+        const asio::any_io_executor executor = context->get_executor();
+        asio::require(executor, asio::execution::blocking.never).execute(std::move(f));
     }
     static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) noexcept {
         return asio::execution::blocking.never;
