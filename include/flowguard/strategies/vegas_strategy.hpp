@@ -231,10 +231,11 @@ private:
         probes_.saw_low(low.count);
     }
 
-    // While the quick start lasts nothing queues, so that its RTTs make the baseline until they begin to rise. The
-    // first successes after an outage are no baseline: they may have hung, or opened connections.
+    // While the quick start lasts nothing queues, so that its RTTs make the baseline until they begin to rise. One of
+    // fewer than ten calls is only luck. The first successes after an outage are no baseline: they may have hung, or
+    // opened connections.
     void learn_from_start(const measurement& now) noexcept {
-        if ((!baseline_.is_known() && !outage_.is_on()) ||
+        if ((baseline_.samples() < detail::vegas::least_low_samples && !outage_.is_on()) ||
             (growth_.is_quick() && now.bound && baseline_.is_met_by(now) && !baseline_.is_exceeded_by(now)))
             baseline_.learn(now);
     }
