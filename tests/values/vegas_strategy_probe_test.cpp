@@ -122,6 +122,20 @@ TEST_CASE("One probe at a common instant is not enough to believe in a slower se
     CHECK(strategy.baseline() == 40ms);
 }
 
+TEST_CASE("A deeper probe that follows one at a common instant counts as such, too") {
+    // With fewer requests in flight, the RTT falls to 20 ms, and no further.
+    vegas_strategy strategy = settled();
+    CHECK(strategy.update(bound_window(100, 40ms, 250ms)) == a_probe{33, 99, 100});
+    CHECK(strategy.update(bound_window(33, 25ms)) == a_probe{11, 60, 100});
+    CHECK(strategy.update(bound_window(11, 20ms)) == a_window{100, 150});
+    CHECK(strategy.baseline() == 10ms);
+    const plan p = strategy.update(bound_window(100, 40ms));
+    REQUIRE(p.scheduled.begins_in > 0ns);
+    CHECK(strategy.update(window_of_scheduled(p, support::usual_time, 25ms)) == a_probe{11, 60, 100});
+    strategy.update(bound_window(11, 20ms));
+    CHECK(strategy.baseline() == 20ms);
+}
+
 TEST_CASE("A suspicion is over as soon as the RTT is back, or a probe shows the baseline") {
     vegas_strategy strategy = settled();
     CHECK(strategy.update(wide(bound_window(100, 40ms, 250ms))) == a_probe{33, 99, 100});

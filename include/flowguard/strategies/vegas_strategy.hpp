@@ -394,9 +394,11 @@ private:
         const double limit = probe_limit(before);
         before_probe_ = before;
         const duration within = probes_.longest(limit, before, baseline_);
+        const bool is_deeper = lowest.has_rtt();
         probe_ = {.limit = limit,
                   .spacing = spacing_of(limit),
                   .begins_at = begins_at,
+                  .is_common = begins_at > 0 || (is_deeper && probe_.is_common),
                   .within = detail::nanoseconds(within),
                   .lowest = lowest};
         return {.limit = detail::vegas::whole(limit),
@@ -457,22 +459,22 @@ private:
         return adjust(high);
     }
 
+    // At common instants most guards of the server probe, so that few requests of others are in flight.
     void learn_from_probe(const measurement& high, const measurement& low) noexcept {
         baseline_.confirm();
         const measurement found = nothing_queued(high, low) ? pooled(high, low) : low;
         if (baseline_.is_met_by(low))
             baseline_.trust();
-        const bool is_common = probe_.begins_at > 0; // most guards of the server probed: few requests of others
         if (baseline_.is_doubtful()) {
             rise_.clear();
             baseline_.start_over(found);
         } else if (!baseline_.is_exceeded_by(found)) {
             rise_.clear();
-            if (is_common || !baseline_.looks_like_foreign_queue(found))
+            if (probe_.is_common || !baseline_.looks_like_foreign_queue(found))
                 baseline_.learn(found);
-        } else if (is_common || is_significant(found)) {
+        } else if (probe_.is_common || is_significant(found)) {
             rise_.see_probe();
-            if (is_common && rise_.is_believed())
+            if (probe_.is_common && rise_.is_believed())
                 believe_rise(found);
             else
                 probes_.ask_again_soon();
@@ -501,6 +503,7 @@ private:
         double limit = 0; // 0: there is none
         duration spacing{};
         double begins_at = 0; // on the shared clock; 0: at once
+        bool is_common = false; // it begins at a common instant, or follows such a probe, deeper
         double within = 0; // ns; a window may be longer, for a machine may stand still
         measurement lowest; // of the probe before, if this one is deeper
     };
