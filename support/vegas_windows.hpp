@@ -62,6 +62,15 @@ inline flowguard::window closed_at(flowguard::duration time, flowguard::window w
     return w;
 }
 
+// The window of the scheduled probe in the plan `p`, which was made at `time`: each of 60 requests took `rtt`.
+inline flowguard::window window_of_scheduled(const flowguard::plan& p, flowguard::duration time,
+                                             flowguard::duration rtt) {
+    flowguard::window w = bound_window(p.scheduled.limit, rtt, std::chrono::milliseconds(30));
+    w.spacing = p.scheduled.spacing;
+    w.admitted = w.all.samples = 60;
+    return closed_at(time + p.scheduled.begins_in + w.length, w);
+}
+
 // The same with one request in flight at a time, and a spacing between two admissions.
 inline flowguard::window paced_window(flowguard::duration spacing, flowguard::duration rtt) {
     flowguard::window w = bound_window(1, rtt);

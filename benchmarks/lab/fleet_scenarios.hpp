@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "fixed_scenarios.hpp"
 #include "scenario.hpp"
 
 namespace lab {
@@ -59,6 +60,27 @@ inline std::vector<scenario> fleet_scenarios() {
 
     // Each guard alone has more demand than the workers can serve.
     all.push_back(fleet_of(8, 12, 120, "near", "8, 12x"));
+
+    // The server has processors that all requests share. Either there is half as much demand again as they can serve,
+    // or each guard alone has four times that. In the last rows, the guards start at 20.
+    const auto processors = [&](std::size_t guards, double workers, double load, std::size_t initial_limit) {
+        const std::string first = initial_limit > 0 ? ", from " + std::to_string(initial_limit) : "";
+        all.push_back(fleet_of(guards, load, 120, "processors",
+                               std::to_string(guards) + " on " + detail::text_of(workers) + ' ' +
+                                   detail::text_of(load) + 'x' + first));
+        scenario& s = all.back();
+        s.shares_processors = true;
+        s.time_out = 0;
+        s.initial_limit = initial_limit;
+        s.phases[0].workers = workers;
+        s.phases[0].rate = load * s.capacity(workers);
+    };
+    for (const std::size_t guards : {std::size_t{1}, std::size_t{4}, std::size_t{8}})
+        for (const double workers : {2.0, 40.0})
+            for (const double load : {1.5, 4.0 * static_cast<double>(guards)})
+                processors(guards, workers, load, 0);
+    for (const double workers : {2.0, 40.0})
+        processors(4, workers, 16, 20);
 
     // One of eight callers has a static limit. Its demand is as high as that of the others, or such that it alone could
     // overload the server, as the others could together.

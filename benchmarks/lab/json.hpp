@@ -165,6 +165,7 @@ private:
             to_.member("services", name_of(s.services));
             to_.member("contention", s.contention);
             to_.member("coherence", s.coherence);
+            to_.member("shares_processors", s.shares_processors);
             to_.member("batch", s.batch);
             to_.member("batch_base", s.batch_base);
             to_.member("batch_each", s.batch_each);

@@ -107,7 +107,7 @@ private:
             alone_.phases[0].length =
                 std::max(std::min(p.length, enough_arrivals / std::max(p.rate, 1e-9)), whole_periods());
             double useful =
-                s.shares()
+                s.shares() && !s.shares_processors
                     ? s.best_concurrency()
                     : p.workers * (1 + (s.downstream + s.distance / 2 + s.front_service) / (s.service * p.slowdown));
             if (s.batch > 0)

@@ -90,6 +90,10 @@ struct scenario {
     double contention = 0;
     double coherence = 0;
 
+    // All requests in service share `workers` processors, each of which serves one request at a time: with n of them,
+    // each takes n / workers times as long, and at least 1. This is on top of contention and coherence.
+    bool shares_processors = false;
+
     // A server that takes requests in batches, as many as wait and at most so many: a batch takes `batch_base`, and
     // `batch_each` for each request in it. 0: it takes them one by one.
     std::size_t batch = 0;
@@ -168,7 +172,7 @@ struct scenario {
     /// How long the requests of a guard are on the network.
     double distance_of(std::size_t guard) const { return 2 * guard >= guards() + guards() % 2 ? distance : 0; }
 
-    bool shares() const { return contention > 0 || coherence > 0; }
+    bool shares() const { return contention > 0 || coherence > 0 || shares_processors; }
 
     /// The number of requests in service at which a sharing server does most; infinite without coherence.
     double best_concurrency() const { return std::max(1.0, std::sqrt((1 - contention) / coherence)); }
@@ -181,7 +185,7 @@ struct scenario {
         if (batch > 0)
             return std::min(most, static_cast<double>(batch) / (batch_base + batch_each * static_cast<double>(batch)) /
                                       slowdown);
-        if (!shares())
+        if (!shares() || shares_processors)
             return std::min(most, workers / (service * slowdown));
         const double n = best_concurrency();
         const double parallel =

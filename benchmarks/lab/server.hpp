@@ -110,10 +110,14 @@ private:
 /// Requests that share the server and slow each other down.
 class sharing_server final : public server {
 public:
-    sharing_server(double contention, double coherence, recurring stalls)
-        : contention_(contention), coherence_(coherence), time_(stalls) {}
+    sharing_server(double contention, double coherence, recurring stalls, bool shares_processors = false)
+        : contention_(contention), coherence_(coherence), shares_processors_(shares_processors), time_(stalls) {}
 
-    void begin(const phase&, double) override {}
+    void begin(const phase& p, double now) override {
+        advance(time_.at(now));
+        if (shares_processors_)
+            processors_ = p.workers;
+    }
 
     void start(std::size_t request, double now, double service) override {
         advance(time_.at(now));
@@ -136,7 +140,7 @@ private:
     // The speed at which each request in service is served.
     double speed() const {
         const auto n = static_cast<double>(left_.size());
-        return 1 / (1 + contention_ * (n - 1) + coherence_ * n * (n - 1));
+        return std::min(1.0, processors_ / n) / (1 + contention_ * (n - 1) + coherence_ * n * (n - 1));
     }
 
     void advance(double now) {
@@ -146,6 +150,8 @@ private:
     }
 
     double contention_, coherence_;
+    bool shares_processors_;
+    double processors_ = std::numeric_limits<double>::infinity(); // if they are shared, as many as workers
     working_time time_;
     double now_ = 0;
     double served_ = 0; // the service that a request has had if it was there all the time
@@ -194,7 +200,7 @@ inline std::unique_ptr<server> make_server(const scenario& s) {
     if (s.batch > 0)
         return std::make_unique<batching_server>(s.batch, s.batch_base, s.batch_each);
     if (s.shares())
-        return std::make_unique<sharing_server>(s.contention, s.coherence, s.stalls);
+        return std::make_unique<sharing_server>(s.contention, s.coherence, s.stalls, s.shares_processors);
     return std::make_unique<queueing_server>(s.stalls);
 }
 

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -82,6 +83,52 @@ TEST_CASE("A sharing server completes the request with the least work left, and 
     CHECK(s.next_completion() == lab::server::never);
     s.start(4, 100, 1); // idle until then
     CHECK(s.next_completion() == Approx(101));
+}
+
+TEST_CASE("Requests that share processors are as fast as with one each, until there are too few") {
+    lab::sharing_server s(0, 0, {}, true);
+    s.begin({.workers = 2}, 0);
+    s.start(1, 0, 1);
+    s.start(2, 0, 2);
+    CHECK(s.next_completion() == Approx(1));
+    s.start(3, 0.5, 4); // 1 has 0.5 s left; each gets two thirds of a processor
+    CHECK(s.next_completion() == Approx(1.25));
+    CHECK(s.complete() == 1);
+    CHECK(s.next_completion() == Approx(2.25)); // 2 has had 0.5 + 0.5
+    s.begin({.workers = 1}, 1.25); // each gets half of the only one
+    CHECK(s.next_completion() == Approx(3.25));
+}
+
+// The mean does not depend on the spread of the service times. L. Kleinrock: Time-shared Systems: a Theoretical
+// Treatment. Journal of the ACM 14(2), 1967.
+TEST_CASE("One shared processor at a load of 0.8 takes five times as long, however the service times spread") {
+    const spread how = GENERATE(spread::fixed, spread::exponential);
+    lab::sharing_server s(0, 0, {}, true);
+    s.begin({.workers = 1}, 0);
+    support::random_numbers random(1);
+    std::vector<double> began;
+    double next_arrival = 0, sum = 0;
+    std::size_t done = 0;
+    while (done < 200'000) {
+        if (next_arrival < s.next_completion()) {
+            s.start(began.size(), next_arrival, lab::draw(how, random));
+            began.push_back(next_arrival);
+            next_arrival += 1.25 * lab::draw(spread::exponential, random);
+        } else {
+            const double now = s.next_completion();
+            sum += now - began[s.complete()];
+            ++done;
+        }
+    }
+    CHECK(sum / static_cast<double>(done) == Approx(5).epsilon(0.05));
+}
+
+TEST_CASE("The capacity of shared processors is that of as many workers") {
+    scenario s;
+    s.service = 0.01;
+    s.shares_processors = true;
+    CHECK(s.capacity(2) == Approx(200));
+    CHECK(s.capacity(2, 4) == Approx(50));
 }
 
 TEST_CASE("A queueing server serves first come, first served") {

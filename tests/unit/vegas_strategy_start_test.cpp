@@ -181,7 +181,11 @@ TEST_CASE("The quick start takes five times the baseline of few samples for flat
         return wide(w);
     };
     strategy.update(few(51ms)); // the first calls
-    CHECK(vegas_strategy{strategy}.update(few(49ms)) == a_window{80, 80});
+    vegas_strategy unsure = strategy; // it waits for more windows,
+    CHECK(unsure.update(few(49ms)) == a_window{40, 100});
+    CHECK(unsure.reason() == std::string("quick start: a queue, or bad luck"));
+    CHECK(unsure.update(wide(bound_window(40, 10ms))) == a_window{40, 100}); // (10 · 49 + 100 · 10) / 110 = 13.5
+    CHECK(unsure.update(wide(bound_window(40, 10ms))) == a_window{80, 80}); // and 11.9 with 210
     CHECK(strategy.update(few(51ms)) == a_probe{13, 60, 40});
 }
 
@@ -221,17 +225,17 @@ TEST_CASE("The quick start goes on while throughput grows, though the RTT rises"
     CHECK(strategy.update(bound_window(160, 28'300us)) == a_probe{53, 159, 160});
 }
 
-TEST_CASE("The quick start goes on when a probe shows that the first RTTs were short by chance") {
+TEST_CASE("The quick start ends when a probe shows a clearly longer RTT than that of the first calls") {
     vegas_strategy strategy{20};
     CHECK(strategy.update(halves(bound_window(20, 10ms))) == a_window{40, 40});
     strategy.update(halves(bound_window(40, 14'200us))); // the first calls
     CHECK(strategy.update(halves(bound_window(40, 14'200us))) == a_probe{13, 60, 40});
-    // 3.4 ms above 10 ms, with an error of 0.5 × √(13.4² / 60 + 10² / 100) = 1 ms: no clear rise. The RTT did not fall
-    // in the probe, so the mean of both windows becomes the baseline.
+    // The RTT did not fall in the probe. The mean of both windows, 13.9 ms, is clearly above 10 ms, with an error of
+    // 0.5 × √(13.9² / 160 + 10² / 100) = 0.74 ms.
     window low = halves(bound_window(13, 13'400us));
     low.admitted = low.all.samples = 60;
-    CHECK(strategy.update(low) == a_window{80, 80});
-    CHECK(strategy.baseline() == 13'900us);
+    CHECK(strategy.update(low) == a_window{40, 100});
+    CHECK(strategy.reason() == std::string("probe ended: a slower service, or the queue of others"));
 }
 
 TEST_CASE("The quick start takes the first RTTs for the baseline only if less concurrency has the same") {

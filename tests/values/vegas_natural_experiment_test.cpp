@@ -245,12 +245,4 @@ TEST_CASE("A window without an RTT or without anything in flight changes nothing
     CHECK(found->low.count == 200.0);
 }
 
-TEST_CASE("An experiment that is forgotten begins with the next window") {
-    natural_experiment e = after_ninety();
-    e.forget();
-    CHECK(windows_until_finding(e, of(30, 10)) == 0);
-    learn(e, 5, of(30, 10));
-    CHECK(windows_until_finding(e, of(10, 10)) == 2);
-}
-
 } // namespace

@@ -148,7 +148,7 @@ TEST_CASE("Nothing stands in the way of the first probe") {
     const probe_schedule schedule{{}};
     CHECK(schedule.pause_is_over());
     CHECK(schedule.cooldown_is_over(1e15));
-    CHECK(schedule.until_scheduled(30, {}, base_of(10), 4096 * 10 - 1) == 1.0); // however soon the instant
+    CHECK(schedule.until_scheduled(30, {}, base_of(10), false, 4096 * 10 - 1) == 1.0); // however soon the instant
 }
 
 TEST_CASE("A probe is not tried early before eight lengths of it have passed") {
@@ -185,7 +185,7 @@ TEST_CASE("The pause ends early with a probe that succeeds, or if the service is
 // How long it is until the next scheduled probe of length 30, which take 1 % of the time. The period is 4096, the power
 // of two that is closest to 3000: log2 3000 is 11.55.
 double until_scheduled(const probe_schedule& schedule, double time, double length = 30) {
-    return schedule.until_scheduled(length, {}, base_of(10), time);
+    return schedule.until_scheduled(length, {}, base_of(10), false, time);
 }
 
 TEST_CASE("A baseline that rose is soon looked at again") {
@@ -266,8 +266,14 @@ TEST_CASE("Scheduled probes come sooner while the baseline is not known to 5 %")
                                          {3, 1000, 2048}}) { // of 2000, not of 3600
         CAPTURE(r.variation, r.samples);
         const baseline base = base_of(10, r.samples);
-        CHECK(probe_schedule{{}}.until_scheduled(30, {.variation = r.variation}, base, 0) == r.period);
+        CHECK(probe_schedule{{}}.until_scheduled(30, {.variation = r.variation}, base, false, 0) == r.period);
     }
+}
+
+TEST_CASE("Scheduled probes come every eight lengths while the baseline is in doubt") {
+    CHECK(probe_schedule{{}}.until_scheduled(30, {.variation = 0.5}, base_of(10, 1000), true, 0) == 256.0); // 240
+    // where that is no more than their share of the time,
+    CHECK(probe_schedule{{.probe_share = 0.5}}.until_scheduled(30, {}, base_of(10, 1000), true, 0) == 64.0); // 60
 }
 
 TEST_CASE("As many samples at low concurrency as a probe has are as good as a probe") {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <string>
 
 #include <catch2/catch.hpp>
 
@@ -26,6 +27,7 @@ using flowguard::window;
 using support::a_probe;
 using support::a_window;
 using support::bound_window;
+using support::closed_at;
 using support::even;
 using support::halves;
 using support::idle_window;
@@ -37,6 +39,7 @@ using support::spread_wide;
 using support::usual_time;
 using support::wide;
 using support::window_after;
+using support::window_of_scheduled;
 using support::with_drops;
 using support::with_low;
 
@@ -76,12 +79,22 @@ TEST_CASE("A small service that becomes slower keeps its limit") {
     const auto slower = GENERATE(2, 4, 10);
     vegas_strategy strategy{4};
     plan next{4};
+    duration time = usual_time;
     const auto run = [&](int windows, duration service) {
         for (int i = 0; i < windows; ++i) {
-            const auto in_flight = static_cast<duration::rep>(std::max(next.limit, workers));
-            const duration rtt = service * in_flight / static_cast<duration::rep>(workers);
-            window w = halves(bound_window(next.limit, rtt));
+            const auto rtt_at = [&](std::size_t limit) {
+                return service * static_cast<duration::rep>(std::max(limit, workers)) /
+                       static_cast<duration::rep>(workers);
+            };
+            const duration rtt = rtt_at(next.limit);
+            window w = closed_at(time, halves(bound_window(next.limit, rtt)));
             next = strategy.update(next.limit < 6 ? with_low(w, 10, rtt) : w);
+            if (next.scheduled.begins_in > 0ns && next.scheduled.begins_in < 10s) {
+                const window probe = window_of_scheduled(next, time, rtt_at(next.scheduled.limit));
+                time = probe.closed_at;
+                next = strategy.update(halves(probe));
+            }
+            time += 1s;
         }
     };
     run(300, 10ms);
@@ -105,16 +118,16 @@ TEST_CASE("The baseline does not take in a longer RTT whose spread did not grow 
 
 TEST_CASE("A probe needs to show three slacks for a wait, and a quarter of the limit for a slower service") {
     // Queue 100 · (1 − 10 / 16.26) = 38.50; slack 3 + 0.6 · √61.50 + 61.50 / 10 = 13.86.
-    const auto baseline_after = [](window (*spread)(window)) {
+    const auto reason_after = [](window (*spread)(window)) {
         vegas_strategy strategy = settled_with_waits();
         REQUIRE(strategy.update(spread(bound_window(100, 16'260us, 1h))) == a_probe{33, 99, 100});
         window low = bound_window(33, 16'260us);
         low.admitted = low.all.samples = 1000; // enough to be sure of it
         strategy.update(spread(low));
-        return strategy.baseline();
+        return std::string(strategy.reason());
     };
-    CHECK(baseline_after(even) == 10ms);
-    CHECK(baseline_after(wide) == 16'260us);
+    CHECK(reason_after(even) == "more requests queue than wanted");
+    CHECK(reason_after(wide) == "probe ended: a slower service, or the queue of others");
 }
 
 TEST_CASE("A baseline that 100 windows running did not come near is given up where no probe is possible") {

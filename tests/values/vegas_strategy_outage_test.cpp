@@ -6,11 +6,13 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include <catch2/catch.hpp>
 
 #include "flowguard/limit_strategy.hpp"
+#include "flowguard/limits.hpp"
 #include "flowguard/window.hpp"
 #include "support/vegas_windows.hpp"
 #include "support/windows.hpp"
@@ -18,6 +20,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using flowguard::duration;
 using flowguard::plan;
 using flowguard::vegas_options;
 using flowguard::vegas_strategy;
@@ -124,6 +127,25 @@ TEST_CASE("A window of drops alone says nothing of the RTT") {
     fresh.update(with_drops(bound_window(20, 10ms), 100, 1ms));
     CHECK(fresh.baseline() == 0ns);
     CHECK(fresh.current_limit() == 5);
+}
+
+TEST_CASE("A baseline of one lucky call among drops does not last") {
+    // As in front of a server with a limit of its own, where all guards start at once: a call that took 0.1 ms is the
+    // first window without an outage.
+    vegas_strategy strategy;
+    const auto window_of = [](std::uint32_t successes, duration rtt) {
+        window w = bound_window(1, rtt);
+        w.admitted = w.all.samples = successes;
+        w.all.histogram = {};
+        w.all.histogram.add(rtt, successes);
+        return w;
+    };
+    strategy.update(window_of(1, 100us));
+    REQUIRE(strategy.baseline() == 100us);
+    for (const duration rtt : {5ms, 10ms, 20ms})
+        strategy.update(window_of(3, rtt));
+    CHECK(strategy.baseline() >= 10ms);
+    CHECK(strategy.baseline() <= 20ms);
 }
 
 } // namespace

@@ -24,6 +24,7 @@
 #include "flowguard/strategies/vegas/outage_memory.hpp"
 #include "flowguard/strategies/vegas/paced_limit.hpp"
 #include "flowguard/strategies/vegas/probe_schedule.hpp"
+#include "flowguard/strategies/vegas/suspected_rise.hpp"
 #include "flowguard/strategies/vegas/target.hpp"
 #include "flowguard/strategies/vegas/usual_drops.hpp"
 #include "flowguard/strategies/vegas/wait_spread.hpp"
@@ -45,7 +46,7 @@ namespace flowguard {
 ///     drops > 5 % beyond the usual, luck aside:        limit × (1 − drops), at most quartered
 ///     a window without any success, in an outage:      the same; with the next success, half of the limit from before
 ///                                                      the outage comes back, and the rest in steps of × 2
-///     in flight fell to half, and the RTT did not:     nothing had queued, and the limit goes back in steps of × 2
+///     in flight fell to half, and the RTT did not:     the limit is held until probes tell why
 ///
 /// Drops are a share of the requests or of the time for which permits were held, whichever is less. A permit that meets
 /// many prompt refusals is still one permit.
@@ -65,8 +66,10 @@ namespace flowguard {
 /// the quick start waits for the next ones.
 ///
 /// Whenever the concurrency falls to half, by a cut or by less demand, the strategy compares the RTTs before and after.
-/// The RTT of a queue falls as well. If the RTT did not fall, the strategy had taken a slower service for a queue: the
-/// RTT becomes the baseline, and the limit goes back to what it was.
+/// The RTT of a queue falls as well. If the RTT did not fall, either the service has become slower, or other clients
+/// keep the queue up. The same holds if a probe shows a long RTT. The strategy then holds the limit, and looks at
+/// probes at common instants, as below. If two probes in a row show the long RTT, the last of them at a common instant,
+/// it becomes the baseline, and a limit that had fallen goes back to what it was.
 ///
 /// A guard that has a small share of its service learns little from a probe of its own, because the other clients keep
 /// the queue up. So scheduled probes begin at common instants, at multiples of 2^k ns of the clock that hosts share by
@@ -175,12 +178,16 @@ private:
         if (!now.has_rtt() || drops_.excess(now) > detail::vegas::heavy_drops)
             return in_heavy_overload(now, too_many_drops ? "too many drops" : "no request succeeded");
         growth_.see(now);
-        if (wants_probe(now, too_many_drops))
+        if (!rise_.is_suspected() && wants_probe(now, too_many_drops))
             return probe(now);
         if (too_many_drops)
             return {next_window(), "too many drops"};
         if (const auto found = experiment_.learn(now); found && baseline_.is_refuted_by(found->low))
-            return after_experiment(*found, now);
+            suspect_rise(found->limit_before);
+        if (rise_.is_suspected()) {
+            growth_.end_quick_start(); // in which no probe is scheduled
+            return {next_window(), "a slower service, or the queue of others: a probe will tell"};
+        }
         return adjust(now);
     }
 
@@ -224,11 +231,12 @@ private:
         probes_.saw_low(low.count);
     }
 
-    // While the quick start lasts nothing queues, so that its RTTs make the baseline until they begin to rise. The
-    // first successes after an outage are no baseline: they may have hung, or opened connections.
+    // While the quick start lasts nothing queues, so that its RTTs make the baseline until they begin to rise. One of
+    // fewer than ten calls is only luck. The first successes after an outage are no baseline: they may have hung, or
+    // opened connections.
     void learn_from_start(const measurement& now) noexcept {
-        if ((!baseline_.is_known() && !outage_.is_on()) ||
-            (growth_.is_quick() && now.bound && baseline_.is_near(now) && !baseline_.is_exceeded_by(now)))
+        if ((baseline_.samples() < detail::vegas::least_low_samples && !outage_.is_on()) ||
+            (growth_.is_quick() && now.bound && baseline_.is_met_by(now) && !baseline_.is_exceeded_by(now)))
             baseline_.learn(now);
     }
 
@@ -238,12 +246,16 @@ private:
     void judge_baseline(const measurement& now) noexcept {
         if (!now.has_rtt())
             return;
+        if (baseline_.is_met_by(now))
+            rise_.clear();
         if (probes_.is_possible_at(concurrency(now)) ? baseline_.is_met_by(now) : baseline_.is_closely_met_by(now))
             baseline_.trust();
         else if (now.bound)
             baseline_.suspect();
-        if (baseline_.is_doubtful() && !may_probe(now))
+        if (baseline_.is_doubtful() && !may_probe(now)) {
             baseline_.start_over_unconfirmed(now);
+            rise_.clear();
+        }
     }
 
     // Whether an RTT, as the baseline, would make much of a difference. If not, the rise may be the queue of other
@@ -291,17 +303,19 @@ private:
         return {next_window(), "an outage ended: half of the limit before it"};
     }
 
-    // The concurrency fell, and the RTT did not. So nothing queued before, and the quick start goes back to the limit
-    // from then.
-    decision after_experiment(const detail::vegas::natural_experiment::finding& found,
-                              const measurement& now) noexcept {
-        baseline_.start_over(found.low);
-        baseline_.confirm();
-        queue_ = queue_in(now, baseline_);
-        growth_.start_quickly_up_to(found.limit_before);
-        set_limit(std::max(limit_, std::min(2 * limit_, found.limit_before)));
-        experiment_.forget();
-        return {next_window(), "the RTT did not follow the limit: nothing queued"};
+    // The concurrency fell, and the RTT did not. So nothing had queued, or others keep the queue up.
+    void suspect_rise(double limit_before) noexcept {
+        if (!rise_.is_suspected())
+            probes_.ask_again_soon();
+        rise_.suspect(limit_before);
+    }
+
+    // If the limit had fallen because of it, the quick start goes back to the limit from then.
+    void believe_rise(const measurement& m) noexcept {
+        if (rise_.limit_before() > limit_)
+            growth_.start_quickly_up_to(rise_.limit_before());
+        rise_.clear();
+        baseline_.learn(m);
     }
 
     void set_limit(double limit) noexcept {
@@ -355,8 +369,9 @@ private:
         return !baseline_.is_near(now) && !is_confirmed;
     }
 
-    decision probe(const measurement& now) noexcept {
-        const scheduled_probe at_once = plan_probe(now, 0);
+    // `lowest` is what the probe before showed, if this one is a deeper one.
+    decision probe(const measurement& now, const measurement& lowest = {}) noexcept {
+        const scheduled_probe at_once = plan_probe(now, 0, lowest);
         plan p(at_once.limit, at_once.admissions, current_limit(), at_once.within);
         p.spacing = at_once.spacing;
         p.then_spacing = spacing_of(limit_);
@@ -368,20 +383,24 @@ private:
     void schedule_probe(plan& next, double time) noexcept {
         if (!baseline_.is_known() || growth_.is_quick() || !latest_.has_rtt() || !latest_.bound || !may_probe(latest_))
             return;
-        const double wait = probes_.until_scheduled(probe_length(latest_), latest_, baseline_, time);
+        const double wait =
+            probes_.until_scheduled(probe_length(latest_), latest_, baseline_, rise_.is_suspected(), time);
         next.scheduled = plan_probe(latest_, time + wait);
         next.scheduled.begins_in = duration{static_cast<duration::rep>(std::max(wait, 1.0))};
     }
 
     // Remembers a probe, and the window before it. `begins_at` is on the shared clock; 0: at once.
-    scheduled_probe plan_probe(const measurement& before, double begins_at) noexcept {
+    scheduled_probe plan_probe(const measurement& before, double begins_at, const measurement& lowest = {}) noexcept {
         const double limit = probe_limit(before);
         before_probe_ = before;
         const duration within = probes_.longest(limit, before, baseline_);
+        const bool is_deeper = lowest.has_rtt();
         probe_ = {.limit = limit,
                   .spacing = spacing_of(limit),
                   .begins_at = begins_at,
-                  .within = detail::nanoseconds(within)};
+                  .is_common = begins_at > 0 || (is_deeper && probe_.is_common),
+                  .within = detail::nanoseconds(within),
+                  .lowest = lowest};
         return {.limit = detail::vegas::whole(limit),
                 .admissions = probes_.admissions(limit),
                 .within = within,
@@ -404,11 +423,13 @@ private:
         return {next_window(), "probe failed: too few requests ended"};
     }
 
-    decision after_probe(const measurement& low, double reached) noexcept {
+    decision after_probe(const measurement& newest, double reached) noexcept {
         const measurement high = before_probe_;
+        // The RTT can be higher in a deeper probe only because other clients have more in flight again.
+        const measurement low = probe_.lowest.has_rtt() && probe_.lowest.rtt < newest.rtt ? probe_.lowest : newest;
         const bool can_go_deeper = probes_.is_possible_at(concurrency(low)) && !baseline_.confirms(low);
         probes_.succeed();
-        drops_.set(low.drops);
+        drops_.set(newest.drops);
         if (calm_before_ >= detail::vegas::same_limit * high.limit && detail::vegas::was_paused(high, low)) {
             learn_from_probe(high, low);
             return {next_window(), "probe ended: the service had paused"};
@@ -416,14 +437,14 @@ private:
         if (can_go_deeper && only_queued(high, low)) {
             growth_.end_quick_start();
             set_limit(std::min(limit_, detail::vegas::above_knee * reached));
-            return probe(low);
+            return probe(low, low);
         }
         // If the RTT fell in the probe, it may fall more in a deeper one. A first or a higher baseline is taken only
         // from that one.
         const bool rtt_fell = high.rtt > detail::vegas::flat_ratio * low.rtt;
         if (can_go_deeper && rtt_fell && (growth_.is_quick() || baseline_.is_exceeded_by(low))) {
             growth_.end_quick_start();
-            return probe(low);
+            return probe(low, low);
         }
         // Other guards of the service are starting as well, and their queue grew in the meantime: or all of them would
         // start on and on, each with the queue of the others as its baseline.
@@ -433,24 +454,30 @@ private:
         if (!high.has_rtt() || detail::vegas::whole(high.limit) != current_limit())
             return {next_window(), "probe ended"};
         queue_ = queue_in(high, baseline_);
+        if (rise_.is_suspected())
+            return {next_window(), "probe ended: a slower service, or the queue of others"};
         return adjust(high);
     }
 
+    // At common instants most guards of the server probe, so that few requests of others are in flight.
     void learn_from_probe(const measurement& high, const measurement& low) noexcept {
         baseline_.confirm();
         const measurement found = nothing_queued(high, low) ? pooled(high, low) : low;
         if (baseline_.is_met_by(low))
             baseline_.trust();
         if (baseline_.is_doubtful()) {
+            rise_.clear();
             baseline_.start_over(found);
-        } else if (probe_.begins_at > 0) { // all guards of the server probed: no queue of others
-            baseline_.learn(found);
         } else if (!baseline_.is_exceeded_by(found)) {
-            if (!baseline_.looks_like_foreign_queue(found))
+            rise_.clear();
+            if (probe_.is_common || !baseline_.looks_like_foreign_queue(found))
                 baseline_.learn(found);
-        } else if (is_significant(found)) { // Believed for now, but looked at again soon.
-            probes_.ask_again_soon();
-            baseline_.learn(found);
+        } else if (probe_.is_common || is_significant(found)) {
+            rise_.see_probe();
+            if (probe_.is_common && rise_.is_believed())
+                believe_rise(found);
+            else
+                probes_.ask_again_soon();
         }
     }
 
@@ -469,13 +496,16 @@ private:
     detail::vegas::usual_drops drops_;
     detail::vegas::outage_memory outage_;
     detail::vegas::natural_experiment experiment_;
+    detail::vegas::suspected_rise rise_;
 
     // The probe whose window may be next.
     struct planned_probe {
         double limit = 0; // 0: there is none
         duration spacing{};
         double begins_at = 0; // on the shared clock; 0: at once
+        bool is_common = false; // it begins at a common instant, or follows such a probe, deeper
         double within = 0; // ns; a window may be longer, for a machine may stand still
+        measurement lowest; // of the probe before, if this one is deeper
     };
 
     planned_probe probe_;

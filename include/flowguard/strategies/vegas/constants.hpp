@@ -61,6 +61,7 @@ inline constexpr double flat_exponent = 0.15; // below it, there was no queue
 inline constexpr double above_knee = 1.3; // limit over that of a probe which only queued
 inline constexpr std::size_t paced_probe = 10; // admissions, with a limit below one
 inline constexpr double least_distance = 0.5; // between probes, in periods of the schedule
+inline constexpr int believed_probes = 2; // running, to believe in a higher baseline
 inline constexpr double significant_slacks = 3; // that a higher baseline must explain,
 inline constexpr double significant_share = 0.25; // or so much of the limit, unless it looks like a foreign queue
 

@@ -59,7 +59,10 @@ public:
     limit_change next(double limit, const measurement& now, double queue, double wanted, const baseline& base,
                       const vegas_options& o) noexcept {
         const double last = std::min(known_limit_, static_cast<double>(o.max_limit));
-        quick_start_ = quick_start_ && (gains_ || base.is_near(now)) && limit < last;
+        const measurement all = with_this_limit(now);
+        quick_start_ = quick_start_ && (gains_ || base.is_near(all)) && limit < last;
+        if (quick_start_ && now.bound && !gains_ && !base.is_met_by(all))
+            return {limit, "quick start: a queue, or bad luck"};
         if (quick_start_ && now.bound) {
             const double hint = std::max(most_unproven, static_cast<double>(o.initial_limit));
             warms_up_ = true;
@@ -80,6 +83,17 @@ public:
     }
 
 private:
+    // All bound windows since the limit was raised to the present one, in the quick start. One alone may be unlucky.
+    measurement with_this_limit(const measurement& now) noexcept {
+        if (!quick_start_ || !now.bound || !now.has_rtt())
+            return now;
+        if (same_limit_.limit == now.limit && same_limit_.has_rtt())
+            add(same_limit_, now);
+        else
+            same_limit_ = now;
+        return same_limit_;
+    }
+
     static constexpr const char* no_reason = "no reason to change the limit";
 
     bool quick_start_ = true;
@@ -87,6 +101,7 @@ private:
     double known_limit_ = std::numeric_limits<double>::infinity(); // where the quick start ends
     bool gains_ = false; // throughput still grew in the latest window
     measurement before_; // the window before it
+    measurement same_limit_; // windows of the quick start
     int idle_windows_ = 0; // running, in which hardly anything queued
 };
 

@@ -16,7 +16,8 @@
 namespace flowguard::detail::vegas {
 
 // Ordinary windows are an experiment as well. When the concurrency fell clearly, for whatever reason, and the RTT did
-// not follow, nothing had queued: so the fall was of no use, and the RTT is what the service takes by itself.
+// not follow, the fall was of no use: either nothing had queued, and the RTT is what the service takes by itself, or
+// other clients keep the queue up.
 class natural_experiment {
 public:
     struct finding {
@@ -43,8 +44,6 @@ public:
         }
         return std::nullopt;
     }
-
-    void forget() noexcept { *this = {}; }
 
 private:
     void begin_at(const measurement& m) noexcept {

@@ -68,11 +68,13 @@ public:
     // How long it is until the next probe of the schedule, from a time on the clock that all hosts share. Such probes
     // begin at multiples of 2^k ns of that clock. So guards of one server, each with an interval of its own, probe at
     // common instants, where the queue of all of them falls, and each sees the RTT without it. The schedule is tighter
-    // until the baseline is known to 5 %. Even then, probes leave most of the time to other windows.
-    double until_scheduled(double length, const measurement& now, const baseline& base, double time) const noexcept {
+    // until the baseline is known to 5 %, and while it is in doubt. Even then, probes leave most of the time to other
+    // windows.
+    double until_scheduled(double length, const measurement& now, const baseline& base, bool in_doubt,
+                           double time) const noexcept {
         const double wanted = std::clamp(400 * now.variation * now.variation, 1.0, baseline_memory);
-        const double interval =
-            length * std::max(std::min(1.0, base.samples() / wanted) / share_, std::min(1 / share_, probe_cooldown));
+        const double known = in_doubt ? 0 : std::min(1.0, base.samples() / wanted);
+        const double interval = length * std::max(known / share_, std::min(1 / share_, probe_cooldown));
         const double period = std::exp2(std::round(std::log2(std::clamp(interval, 1.0, longest_interval))));
         const double wait = (std::floor(time / period) + 1) * period - time;
         return since_ + wait < least_distance * period ? wait + period : wait;
