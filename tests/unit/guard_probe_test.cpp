@@ -565,8 +565,13 @@ TEST_CASE("Streams that never end do not stop the short calls beside them") {
         s.stream();
         s.goodput(200ms);
     }
-    for (int i = 0; i < 5; ++i)
-        CHECK(s.goodput(10s) >= 0.9);
+    double sum = 0;
+    for (int i = 0; i < 20; ++i) {
+        const double now = s.goodput(10s);
+        CHECK(now >= 0.85); // probes and the luck of the draw take some of it
+        sum += now;
+    }
+    CHECK(sum / 20 >= 0.93);
 }
 
 TEST_CASE("A few calls that hang do not stop the others") {
