@@ -18,14 +18,15 @@ namespace lab {
 namespace detail {
 
 // Guards in front of a server with 40 workers, of which each takes 20 ms, under `load` times what they can do.
-inline scenario fleet_of(std::size_t guards, double load, double length, std::string family, const std::string& name) {
+inline scenario fleet_of(std::size_t guards, double load, double length, std::string family, const std::string& name,
+                         double workers = 40) {
     scenario s;
     s.name = family + ' ' + name;
     s.family = std::move(family);
     s.service = 0.02;
     s.time_out = 2;
     s.compares_guards = true;
-    s.phases = {{.length = length, .rate = load * s.capacity(40), .workers = 40, .guards = guards}};
+    s.phases = {{.length = length, .rate = load * s.capacity(workers), .workers = workers, .guards = guards}};
     return s;
 }
 
@@ -67,13 +68,12 @@ inline std::vector<scenario> fleet_scenarios() {
         const std::string first = initial_limit > 0 ? ", from " + std::to_string(initial_limit) : "";
         all.push_back(fleet_of(guards, load, 120, "processors",
                                std::to_string(guards) + " on " + detail::text_of(workers) + ' ' +
-                                   detail::text_of(load) + 'x' + first));
+                                   detail::text_of(load) + 'x' + first,
+                               workers));
         scenario& s = all.back();
         s.shares_processors = true;
         s.time_out = 0;
         s.initial_limit = initial_limit;
-        s.phases[0].workers = workers;
-        s.phases[0].rate = load * s.capacity(workers);
     };
     for (const std::size_t guards : {std::size_t{1}, std::size_t{4}, std::size_t{8}})
         for (const double workers : {2.0, 40.0})

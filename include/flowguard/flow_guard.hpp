@@ -700,11 +700,9 @@ private:
         // operation. Returns no error if it may wait.
         template <class Terms>
         FLOWGUARD_DETAIL_EACH_CALL error_code reject_before_wait(const Terms& how, time_point end) const noexcept {
-            if (end != time_point::max() && end <= Clock::now())
-                return reject(state_->is_closed() ? detail::wait_result::closed : detail::wait_result::timed_out);
-            if (const auto start = state_->would_wait(how.lane); start != detail::wait_start::queued)
-                return reject(detail::result_of(start));
-            return error_code();
+            const auto why_not =
+                detail::why_not_wait(*state_, how.lane, end != time_point::max() && end <= Clock::now());
+            return why_not ? reject(*why_not) : error_code();
         }
 
         // Counts a call that is not admitted, and returns its error. May destroy the guard.

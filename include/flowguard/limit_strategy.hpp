@@ -109,6 +109,18 @@ concept limit_strategy = std::movable<S> && requires(S s, const S cs, const wind
     { s.update(w) } -> convertible_to_plan;
 };
 
+namespace detail {
+
+// Whether a strategy has each of the three members that it may have.
+template <class S>
+concept tells_baseline = requires(const S& s) { duration{s.baseline()}; };
+template <class S>
+concept tells_reason = requires(const S& s, const char*& reason) { reason = s.reason(); };
+template <class S>
+concept has_first_plan = requires(const S& s) { plan{s.first_plan()}; };
+
+} // namespace detail
+
 } // namespace flowguard
 
 #endif

@@ -86,19 +86,19 @@ private:
         std::size_t current_limit() const override { return strategy.current_limit(); }
         plan update(const window& w) override { return strategy.update(w); }
         plan first_plan() const override {
-            if constexpr (requires(const S& s) { plan{s.first_plan()}; })
+            if constexpr (detail::has_first_plan<S>)
                 return strategy.first_plan();
             else
                 return {strategy.current_limit()};
         }
         duration baseline() const override {
-            if constexpr (requires(const S& s) { duration{s.baseline()}; })
+            if constexpr (detail::tells_baseline<S>)
                 return duration{strategy.baseline()};
             else
                 return {};
         }
         const char* reason() const override {
-            if constexpr (requires(const S& s, const char*& reason) { reason = s.reason(); })
+            if constexpr (detail::tells_reason<S>)
                 return strategy.reason();
             else
                 return "";

@@ -422,7 +422,7 @@ private:
         const plan next = c->strategy.update(std::as_const(w));
         const std::uint64_t number = updates_.load(std::memory_order_relaxed) + 1;
         updates_.store(number, std::memory_order_relaxed);
-        if constexpr (requires(const Strategy& s) { duration{s.baseline()}; })
+        if constexpr (tells_baseline<Strategy>)
             baseline_.store(duration{std::as_const(c->strategy).baseline()}.count(), std::memory_order_relaxed);
         const limit_decision decision = decision_on(std::as_const(c->strategy), w, next);
         add_to_trace(*c, decision);
@@ -501,7 +501,7 @@ private:
     }
 
     plan first_plan() const noexcept {
-        if constexpr (requires(const Strategy& s) { plan{s.first_plan()}; })
+        if constexpr (has_first_plan<Strategy>)
             if (const auto c = control_.enter())
                 return std::as_const(c->strategy).first_plan();
         return {semaphore_.limit()};
@@ -545,18 +545,19 @@ private:
     }
 
     limit_decision decision_on(const Strategy& strategy, const window& w, const plan& next) const noexcept {
+        const limit_setting after = after_of(next);
         limit_decision d{.at = saturated_cast<duration>(Clock::now().time_since_epoch()),
                          .before = w.limit,
-                         .limit = std::clamp<std::size_t>(next.then != 0 ? next.then : next.limit, 1, max_limit),
+                         .limit = after.limit,
                          .probe = next.then != 0 ? limit_of(next) : 0,
-                         .spacing = next.then != 0 ? spacing_after(next) : spacing_of(next),
+                         .spacing = after.spacing,
                          .samples = w.all.samples,
                          .dropped = w.dropped,
                          .ignored = w.ignored,
                          .mean_in_flight = w.mean_in_flight,
                          .mean_rtt = w.all.mean,
                          .baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)}};
-        if constexpr (requires(const Strategy& s, const char*& reason) { reason = s.reason(); })
+        if constexpr (tells_reason<Strategy>)
             if (const char* reason = strategy.reason())
                 d.reason = reason;
         return d;
@@ -619,8 +620,9 @@ private:
                                  .spacing = bounded.spacing,
                                  .epoch = epoch};
         if (next.then != 0) {
-            o.limit_after = std::min(next.then, max_limit);
-            o.spacing_after = spacing_after(next);
+            const limit_setting after = after_of(next);
+            o.limit_after = after.limit;
+            o.spacing_after = after.spacing;
             o.within =
                 next.within > duration{} ? next.within : usual_bound(size, limit, std::max(usual_rtt_, o.spacing));
         } else {

@@ -15,6 +15,8 @@
 #include "flowguard/detail/asio/completion_executor.hpp"
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/asio/post_attempt.hpp"
+#include "flowguard/detail/base/rare.hpp"
+#include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/shared_claim.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/context_service.hpp"
@@ -45,6 +47,16 @@ inline error_code to_error_code(wait_result result) noexcept {
 // For a caller that was not queued.
 inline wait_result result_of(wait_start why_not) noexcept {
     return why_not == wait_start::full ? wait_result::shed : wait_result::closed;
+}
+
+// Why a caller that found no permit may not wait for one; nothing if it may. `is_over`: its deadline has passed.
+FLOWGUARD_DETAIL_EACH_CALL inline std::optional<wait_result> why_not_wait(const semaphore_state& state,
+                                                                          lane_number lane, bool is_over) noexcept {
+    if (is_over)
+        return state.is_closed() ? wait_result::closed : wait_result::timed_out;
+    if (const wait_start start = state.would_wait(lane); start != wait_start::queued)
+        return result_of(start);
+    return std::nullopt;
 }
 
 // The handler in a waiter's cancellation slot.
@@ -92,19 +104,16 @@ public:
     static void start(Handler handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
                       const Timing& timing = {}) {
         pointer op{create(handler, default_executor, delivery, permits, timing)};
-        semaphore_state& state = op->delivery_.state();
         if (delivery.take(permits)) {
             op->result = wait_result::granted;
             op.release()->complete_immediately(default_executor);
             return;
         }
-        if constexpr (has_deadline) {
-            if (op->deadline_.has_passed())
-                return reject(std::move(op), default_executor,
-                              state.is_closed() ? wait_result::closed : wait_result::timed_out);
-        }
-        if (const wait_start now = state.would_wait(op->lane); now != wait_start::queued)
-            return reject(std::move(op), default_executor, result_of(now));
+        bool is_over = false;
+        if constexpr (has_deadline)
+            is_over = op->deadline_.has_passed();
+        if (const auto why_not = why_not_wait(op->delivery_.state(), op->lane, is_over))
+            return reject(std::move(op), default_executor, *why_not);
         enqueue(std::move(op), default_executor);
     }
 

@@ -18,27 +18,20 @@ namespace flowguard::detail::vegas {
 // into its baseline, and so would each of them, and the queue would grow on and on.
 class suspected_rise {
 public:
-    bool is_suspected() const noexcept { return is_suspected_; }
+    bool is_suspected() const noexcept { return probes_ > 0 || limit_before_ > 0; }
     bool is_believed() const noexcept { return probes_ >= believed_probes; }
 
     // The RTT did not follow when the concurrency fell from this limit.
-    void suspect(double limit_before) noexcept {
-        is_suspected_ = true;
-        limit_before_ = std::max(limit_before_, limit_before);
-    }
+    void suspect(double limit_before) noexcept { limit_before_ = std::max(limit_before_, limit_before); }
     // The highest limit that fell for nothing, if the rise is believed; 0: none did.
     double limit_before() const noexcept { return limit_before_; }
 
     // A probe has shown a long RTT.
-    void see_probe() noexcept {
-        is_suspected_ = true;
-        ++probes_;
-    }
+    void see_probe() noexcept { ++probes_; }
 
     void clear() noexcept { *this = {}; }
 
 private:
-    bool is_suspected_ = false;
     double limit_before_ = 0;
     int probes_ = 0; // running, with a long RTT
 };
