@@ -39,6 +39,16 @@ asio::awaitable<int> fail_with(E exception) {
     return fail(std::make_exception_ptr(std::move(exception)));
 }
 
+// The result of a task that can only be moved, and has no default constructor.
+class rows {
+public:
+    explicit rows(int n) : n_(std::make_unique<int>(n)) {}
+    int count() const { return *n_; }
+
+private:
+    std::unique_ptr<int> n_;
+};
+
 inline asio::awaitable<int> held(gate& g, int value = 0) {
     co_await g.pass();
     co_return value;

@@ -17,6 +17,7 @@
 
 #include "flowguard/flow_guard.hpp"
 #include "support/asio.hpp"
+#include "support/guard_tests.hpp"
 #include "support/manual_clock.hpp"
 #include "support/scripted_strategy.hpp"
 
@@ -35,10 +36,7 @@ struct scripted_guard {
     }
 
     // Makes calls one after the other, each of which takes no time.
-    void call(int times) {
-        for (int i = 0; i < times; ++i)
-            guard->try_acquire().success();
-    }
+    void call(std::size_t times) { use_up(*guard, times); }
 
     // Makes calls that end with release(), or are ignored if they are destroyed.
     void hold(std::size_t calls) {
@@ -80,6 +78,12 @@ std::size_t make_round(Guard& guard, manual_clock::duration rtt) {
     for (auto& t : held)
         t.success();
     return held.size();
+}
+
+template <class Guard>
+void make_rounds(Guard& guard, int rounds, manual_clock::duration rtt) {
+    for (int i = 0; i < rounds; ++i)
+        make_round(guard, rtt);
 }
 
 } // namespace support

@@ -37,21 +37,12 @@ using flowguard::outcome;
 using support::ending;
 using support::manual_clock;
 using support::poll;
+using support::rows;
 using support::scripted_strategy;
 using support::start;
 
 using guard_type = flow_guard<scripted_strategy, manual_clock>;
 using options = flowguard::run_options<flowguard::default_classifier, manual_clock>;
-
-// Can only be moved, and has no default constructor.
-class rows {
-public:
-    explicit rows(int n) : n_(std::make_unique<int>(n)) {}
-    int count() const { return *n_; }
-
-private:
-    std::unique_ptr<int> n_;
-};
 
 asio::awaitable<rows> query(int& started) {
     ++started;

@@ -38,6 +38,7 @@ using support::gate;
 using support::held;
 using support::manual_clock;
 using support::poll;
+using support::rows;
 using support::scripted_strategy;
 using support::start;
 
@@ -79,15 +80,15 @@ asio::awaitable<int> stubborn(gate& g) {
     co_return 7;
 }
 
-// Can only be moved, and has no default constructor.
-class rows {
-public:
-    explicit rows(int n) : n_(std::make_unique<int>(n)) {}
-    int count() const { return *n_; }
-
-private:
-    std::unique_ptr<int> n_;
-};
+// Returns the error of a cancellation.
+asio::awaitable<error_code> pass_with_code(gate& g) {
+    try {
+        co_await g.pass();
+    } catch (const asio::system_error& e) {
+        co_return e.code();
+    }
+    co_return error_code();
+}
 
 asio::awaitable<rows> query(gate& g) {
     co_await g.pass();
@@ -245,15 +246,7 @@ TEST_CASE("Another exception than a cancellation reaches the caller after a time
 
 TEST_CASE("A task that makes a result of its cancellation returns it after a time-out, and counts as dropped") {
     scene s{{.timeout = 30ms}};
-    const auto as_code = [&]() -> asio::awaitable<error_code> {
-        try {
-            co_await s.g.pass();
-        } catch (const asio::system_error& e) {
-            co_return e.code();
-        }
-        co_return error_code();
-    };
-    const auto call = start(s.context, s.guard.run(as_code));
+    const auto call = start(s.context, s.guard.run(pass_with_code, std::ref(s.g)));
     poll(s.context);
     s.pass(30ms);
     REQUIRE(call->succeeded());
@@ -375,16 +368,8 @@ TEST_CASE("A task that was cancelled by its caller is ignored") {
     signal.emit(asio::cancellation_type::terminal);
     poll(s.context);
     CHECK(thrown->code() == asio::error::operation_aborted);
-    const auto as_code = [&]() -> asio::awaitable<error_code> {
-        try {
-            co_await s.g.pass();
-        } catch (const asio::system_error& e) {
-            co_return e.code();
-        }
-        co_return error_code();
-    };
     asio::cancellation_signal other;
-    const auto returned = start(s.context, s.guard.run(as_code), &other);
+    const auto returned = start(s.context, s.guard.run(pass_with_code, std::ref(s.g)), &other);
     poll(s.context);
     other.emit(asio::cancellation_type::terminal);
     poll(s.context);

@@ -18,6 +18,7 @@
 #include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
+#include "support/guard_tests.hpp"
 #include "support/manual_clock.hpp"
 #include "support/scripted_guard.hpp"
 #include "support/scripted_strategy.hpp"
@@ -339,14 +340,12 @@ TEST_CASE("An observer of decisions may pin the limit") {
     manual_clock::at = 9h;
     guard.emplace(scripted_strategy(10, {plan(20, 20), plan(30, 20)}),
                   guard_options{.min_window = 1, .on_decision = [&](const limit_decision&) { guard->pin_limit(5); }});
-    for (int i = 0; i < 15; ++i)
-        guard->try_acquire().success();
+    support::use_up(*guard, 15);
     CHECK(guard->current_limit() == 5);
     CHECK(guard->stats().windows == 1);
     guard->unpin_limit();
     CHECK(guard->current_limit() == 20); // what the strategy had just decided
-    for (int i = 0; i < 19; ++i)
-        guard->try_acquire().success();
+    support::use_up(*guard, 19);
     CHECK(guard->stats().windows == 1);
     guard->try_acquire().success();
     CHECK(guard->stats().windows == 2);
@@ -409,15 +408,11 @@ TEST_CASE("An observer of rejections may destroy the guard inside a change by ha
 TEST_CASE("vegas_strategy has its limit and its baseline from before a pin") {
     manual_clock::at = 9h;
     flow_guard<flowguard::vegas_strategy, manual_clock> guard{flowguard::vegas_strategy{8}};
-    const auto rounds = [&](int n, duration rtt) {
-        for (int i = 0; i < n; ++i)
-            support::make_round(guard, rtt);
-    };
-    rounds(20, 10ms);
+    support::make_rounds(guard, 20, 10ms);
     const std::size_t before = guard.current_limit();
     CHECK(before >= 8);
     guard.pin_limit(2);
-    rounds(1000, 500ms); // an incident
+    support::make_rounds(guard, 1000, 500ms); // an incident
     CHECK(guard.current_limit() == 2);
     guard.unpin_limit();
     CHECK(guard.current_limit() == before);

@@ -17,6 +17,7 @@
 
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
+#include "support/guard_tests.hpp"
 #include "support/manual_clock.hpp"
 #include "support/scripted_guard.hpp"
 
@@ -28,6 +29,7 @@ using flowguard::flow_guard;
 using flowguard::guard_options;
 using flowguard::plan;
 using support::manual_clock;
+using support::use_up;
 
 // Each window adds 10 to the limit. Its copies are counted, and may throw.
 class counting_strategy {
@@ -66,11 +68,6 @@ private:
 
 using guard_type = flow_guard<counting_strategy, manual_clock>;
 
-void call(guard_type& guard, int times) {
-    for (int i = 0; i < times; ++i)
-        guard.try_acquire().success();
-}
-
 template <class Guard>
 constexpr bool can_reset = requires(Guard& g) { g.reset(); };
 
@@ -91,15 +88,15 @@ TEST_CASE("After a reset the limit is the first one at once, and the strategy be
     const counting_strategy strategy(plan(10, 20));
     manual_clock::at = 9h;
     guard_type guard{strategy, {.min_window = 1}};
-    call(guard, 40);
+    use_up(guard, 40);
     REQUIRE(guard.current_limit() == 30);
-    call(guard, 5);
+    use_up(guard, 5);
     guard.reset();
     CHECK(guard.current_limit() == 10);
-    call(guard, 19);
+    use_up(guard, 19);
     CHECK(guard.current_limit() == 10);
     CHECK(strategy.windows().size() == 2);
-    call(guard, 1);
+    use_up(guard, 1);
     CHECK(guard.current_limit() == 20);
     REQUIRE(strategy.windows().size() == 3);
     CHECK(strategy.windows().back().limit == 10);
@@ -109,7 +106,7 @@ TEST_CASE("After a reset the limit is the first one at once, and the strategy be
 TEST_CASE("A reset needs no task that ends") {
     const counting_strategy strategy(plan(10, 20));
     guard_type guard{strategy, {.min_window = 1}};
-    call(guard, 20);
+    use_up(guard, 20);
     std::vector<guard_type::ticket> hung;
     for (int i = 0; i < 20; ++i)
         hung.push_back(guard.try_acquire());
@@ -118,7 +115,7 @@ TEST_CASE("A reset needs no task that ends") {
     CHECK(guard.current_limit() == 10);
     CHECK(guard.in_flight() == 20);
     hung.resize(5);
-    call(guard, 20);
+    use_up(guard, 20);
     CHECK(guard.current_limit() == 20);
     REQUIRE(strategy.windows().size() == 2);
     CHECK(strategy.windows().back().admitted == 20);
@@ -128,7 +125,7 @@ TEST_CASE("A reset needs no task that ends") {
 
 TEST_CASE("A reset keeps the counters, and tells of itself") {
     guard_type guard{counting_strategy(plan(10, 20)), {.min_window = 1}};
-    call(guard, 45);
+    use_up(guard, 45);
     REQUIRE(guard.stats().baseline_rtt == 30ns);
     REQUIRE(guard.stats().limit_reason == std::string("ten more"));
     manual_clock::at = 10h;
@@ -142,28 +139,28 @@ TEST_CASE("A reset keeps the counters, and tells of itself") {
     CHECK(guard.trace().back().before == 30);
     CHECK(guard.trace().back().limit == 10);
     CHECK(guard.trace().back().reason == std::string("reset by hand"));
-    call(guard, 1);
+    use_up(guard, 1);
     CHECK(guard.stats().baseline_rtt == 0ns);
-    call(guard, 19);
+    use_up(guard, 19);
     CHECK(guard.stats().windows == 3);
     CHECK(guard.stats().limit_reason == std::string("ten more"));
 }
 
 TEST_CASE("Several resets in a row are one") {
     guard_type guard{counting_strategy(plan(10, 20)), {.min_window = 1}};
-    call(guard, 20);
+    use_up(guard, 20);
     guard.reset();
     guard.reset();
-    call(guard, 1);
+    use_up(guard, 1);
     guard.reset();
     CHECK(guard.current_limit() == 10);
-    call(guard, 20);
+    use_up(guard, 20);
     CHECK(guard.current_limit() == 20);
 }
 
 TEST_CASE("A reset leaves a pin and bounds in force") {
     guard_type guard{counting_strategy(plan(10, 20)), {.min_window = 1}};
-    call(guard, 40);
+    use_up(guard, 40);
     guard.pin_limit(7);
     guard.reset();
     CHECK(guard.current_limit() == 7);
@@ -172,7 +169,7 @@ TEST_CASE("A reset leaves a pin and bounds in force") {
     guard.set_limit_bounds(12, 15);
     guard.reset();
     CHECK(guard.current_limit() == 12);
-    call(guard, 20);
+    use_up(guard, 20);
     CHECK(guard.current_limit() == 15);
     guard.set_limit_bounds(1, flowguard::max_limit);
     CHECK(guard.current_limit() == 20);
@@ -182,38 +179,38 @@ TEST_CASE("After a reset, a first plan that is a probe has its ordinary limit") 
     const counting_strategy strategy(plan(2, 20, 10, 1h));
     guard_type guard{strategy, {.min_window = 1}};
     CHECK(guard.current_limit() == 2);
-    call(guard, 20);
+    use_up(guard, 20);
     CHECK(guard.current_limit() == 20);
     guard.reset();
     CHECK(guard.current_limit() == 10);
-    call(guard, 15);
+    use_up(guard, 15);
     CHECK(strategy.windows().back().limit == 10);
 }
 
 TEST_CASE("What a strategy answers while the guard is reset has no effect") {
     const counting_strategy strategy(plan(10, 20));
     guard_type guard{strategy, {.min_window = 1}};
-    call(guard, 39);
+    use_up(guard, 39);
     counting_strategy::in_update = [&] {
         guard.reset();
         CHECK(guard.current_limit() == 10);
     };
-    call(guard, 1);
+    use_up(guard, 1);
     CHECK(strategy.windows().size() == 2);
     CHECK(guard.current_limit() == 10);
-    call(guard, 19);
+    use_up(guard, 19);
     CHECK(guard.current_limit() == 10);
-    call(guard, 1);
+    use_up(guard, 1);
     CHECK(guard.current_limit() == 20);
 }
 
 TEST_CASE("What a strategy answers while the limit is pinned has an effect afterwards") {
     guard_type guard{counting_strategy(plan(10, 20)), {.min_window = 1}};
-    call(guard, 19);
+    use_up(guard, 19);
     counting_strategy::in_update = [&] { guard.pin_limit(7); };
-    call(guard, 1);
+    use_up(guard, 1);
     CHECK(guard.current_limit() == 7);
-    call(guard, 100);
+    use_up(guard, 100);
     CHECK(guard.stats().windows == 1);
     guard.unpin_limit();
     CHECK(guard.current_limit() == 20);
@@ -223,10 +220,10 @@ TEST_CASE("What a strategy answers while the limit is pinned has an effect after
         guard.unpin_limit();
         CHECK(guard.current_limit() == 20);
     };
-    call(guard, 20);
+    use_up(guard, 20);
     CHECK(guard.stats().windows == 2);
     CHECK(guard.current_limit() == 30);
-    call(guard, 20);
+    use_up(guard, 20);
     CHECK(guard.current_limit() == 40);
 }
 
@@ -237,38 +234,34 @@ TEST_CASE("An observer of decisions may reset the guard") {
                                                                      if (std::exchange(resets, false))
                                                                          guard->reset();
                                                                  }});
-    call(*guard, 20);
+    use_up(*guard, 20);
     CHECK(guard->current_limit() == 10);
-    call(*guard, 19);
+    use_up(*guard, 19);
     CHECK(guard->current_limit() == 10);
-    call(*guard, 1);
+    use_up(*guard, 1);
     CHECK(guard->current_limit() == 20);
 }
 
 TEST_CASE("A copy that throws leaves everything as it was") {
     guard_type guard{counting_strategy(plan(10, 20)), {.min_window = 1}};
-    call(guard, 39);
+    use_up(guard, 39);
     counting_strategy::copies_fail = true;
     CHECK_THROWS_AS(guard.reset(), std::runtime_error);
     counting_strategy::copies_fail = false;
     CHECK(guard.current_limit() == 20);
-    call(guard, 1);
+    use_up(guard, 1);
     CHECK(guard.current_limit() == 30);
 }
 
 TEST_CASE("vegas_strategy finds the limit of another service after a reset") {
     manual_clock::at = 9h;
     flow_guard<flowguard::vegas_strategy, manual_clock> guard{flowguard::vegas_strategy{8}};
-    const auto rounds = [&](int n, duration rtt) {
-        for (int i = 0; i < n; ++i)
-            support::make_round(guard, rtt);
-    };
-    rounds(20, 10ms);
+    support::make_rounds(guard, 20, 10ms);
     REQUIRE(guard.stats().baseline_rtt >= 9ms);
     REQUIRE(guard.stats().baseline_rtt <= 11ms);
     guard.reset();
     CHECK(guard.current_limit() == 8);
-    rounds(20, 70ms);
+    support::make_rounds(guard, 20, 70ms);
     CHECK(guard.stats().baseline_rtt >= 65ms);
     CHECK(guard.stats().baseline_rtt <= 75ms);
 }
