@@ -71,8 +71,12 @@ TEST_CASE("Allocations are counted") {
 }
 
 TEST_CASE("A guarded call allocates nothing if a permit is free") {
-    flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
-    CHECK(allocations_of([&] { return guard.run(ready()); }) == 0);
+    support::manual_clock::at = {};
+    flowguard::flow_guard<flowguard::vegas_strategy, support::manual_clock> guard{flowguard::vegas_strategy{10}};
+    CHECK(allocations_of([&] {
+              support::manual_clock::at += std::chrono::milliseconds(1);
+              return guard.run(ready());
+          }) == 0);
     CHECK(guard.stats().windows > 5);
 }
 
@@ -113,9 +117,11 @@ TEST_CASE("A long-lived call allocates nothing, whether it is admitted or shed")
 }
 
 TEST_CASE("Calls allocate nothing if the strategy is chosen at run time, nor do changes of the limit by hand") {
-    flowguard::flow_guard guard{flowguard::any_strategy(flowguard::vegas_strategy{10})};
+    support::manual_clock::at = {};
+    flowguard::flow_guard<flowguard::any_strategy, support::manual_clock> guard{flowguard::vegas_strategy{10}};
     std::size_t limit = 0;
     CHECK(allocations_of([&] {
+              support::manual_clock::at += std::chrono::milliseconds(1);
               guard.set_limit_bounds(1 + ++limit % 3, 50);
               if (limit % 100 == 50)
                   guard.pin_limit(limit);

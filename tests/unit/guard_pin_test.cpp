@@ -191,7 +191,7 @@ TEST_CASE("A pin ends a probe, and the limit after the probe comes back") {
     const int members = GENERATE(0, 5, 20);
     CAPTURE(members);
     if (members != 0)
-        s.call(members - 1); // one more would close the window
+        s.call(static_cast<std::size_t>(members) - 1); // one more would close the window
     if (members == 20) {
         s.hold(1);
         REQUIRE(s.guard->current_limit() == 10);
