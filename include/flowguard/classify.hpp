@@ -131,6 +131,36 @@ struct default_classifier {
 
 namespace detail {
 
+template <class Exception>
+bool holds(const std::exception_ptr& exception) noexcept {
+    try {
+        std::rethrow_exception(exception);
+    } catch (const Exception&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+} // namespace detail
+
+/// A classifier for tasks that throw for other reasons than overload, such as `not_found`: only exceptions of these
+/// types, or derived from them, can be drops. They are classified as by default_classifier. Any other exception is
+/// ignored, since the task may have thrown it before it asked the service for anything. Results are classified as by
+/// default_classifier, too, and so is a cancellation that the caller of the guard did not ask for: it is a drop.
+///
+///     co_await guard.run(query_database(), flowguard::drops_only<flowguard::system_error>());
+template <class... Exceptions>
+struct drops_only {
+    static_assert(sizeof...(Exceptions) != 0, "drops_only needs the types of the exceptions that can be drops");
+
+    outcome operator()(const std::exception_ptr& exception) const noexcept {
+        return (detail::holds<Exceptions>(exception) || ...) ? default_classifier{}(exception) : outcome::ignored;
+    }
+};
+
+namespace detail {
+
 template <class Classifier, class... Args>
 concept classifies = std::is_invocable_r_v<outcome, Classifier&, const Args&...>;
 
@@ -147,10 +177,13 @@ outcome classify_by(Classifier& classifier, const Args&... args) {
         return default_classifier{}(args...);
 }
 
-// Whether default_classifier judges such an end of a task.
+// Whether default_classifier judges the cancellations among such ends of a task.
 template <class Classifier, class... Args>
-inline constexpr bool is_judged_by_default =
-    std::is_same_v<Classifier, default_classifier> || !classifies<Classifier, Args...>;
+inline constexpr bool is_judged_by_default = !classifies<Classifier, Args...>;
+template <class... Args>
+inline constexpr bool is_judged_by_default<default_classifier, Args...> = true;
+template <class... Exceptions, class... Args>
+inline constexpr bool is_judged_by_default<drops_only<Exceptions...>, Args...> = true;
 
 } // namespace detail
 } // namespace flowguard

@@ -83,13 +83,17 @@ template <class F, class... How>
 concept call_without_arguments =
     sizeof...(How) <= 1 && task_factory<std::decay_t<F>> && !call_with_arguments<F, How...>;
 
-// What a call without options may be given: a callable and its arguments; or a callable without arguments, and perhaps
-// a classifier. Some calls take a task in place of the callable.
+// What a call without options may be given: a callable and its arguments; or a task, or a callable without arguments,
+// and perhaps a classifier.
 template <class F, class... Rest>
-concept given_callable = no_options<F> && (call_with_arguments<F, Rest...> ||
-                                           (call_without_arguments<F, Rest...> && (no_options<Rest> && ...)));
-template <class Task, class... Rest>
-concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && ...);
+concept what_to_run =
+    no_options<F> &&
+    (call_with_arguments<F, Rest...> ||
+     ((call_without_arguments<F, Rest...> || (task<F> && sizeof...(Rest) <= 1)) && (no_options<Rest> && ...)));
+
+// The same for a call with options after it.
+template <class F, class Options>
+concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 
 } // namespace detail
 
@@ -304,7 +308,7 @@ public:
     ///     co_await guard.run([text] { return query(text); });  // text is a string: rejected by g++ before 13
     ///     co_await guard.run(query, text);                     // write this instead
     template <class F, class... Rest>
-        requires detail::given_task<F, Rest...> || detail::given_callable<F, Rest...>
+        requires detail::what_to_run<F, Rest...>
     auto run(F&& f, Rest&&... rest) {
         return call(detail::throwing_form{}, std::forward<F>(f), std::forward<Rest>(rest)...);
     }
@@ -321,7 +325,7 @@ public:
     /// run() ends with `error::shed`, and an attempt has no result. The place comes back when the task ends, in
     /// whatever way, or is destroyed with its context.
     template <class Task, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
-        requires detail::task<Task> || detail::call_without_arguments<Task, Options>
+        requires detail::what_to_run_with<Task, Options>
     auto run(Task&& task, Options&& options) {
         return call_with(detail::throwing_form{}, std::forward<Options>(options), std::forward<Task>(task));
     }
@@ -348,12 +352,12 @@ public:
     ///
     /// A rejected call throws and catches nothing, and one that is rejected before it waits does not suspend.
     template <class F, class... Rest>
-        requires detail::given_task<F, Rest...> || detail::given_callable<F, Rest...>
+        requires detail::what_to_run<F, Rest...>
     auto run_as_tuple(F&& f, Rest&&... rest) {
         return call(detail::tuple_form{}, std::forward<F>(f), std::forward<Rest>(rest)...);
     }
     template <class Task, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
-        requires detail::task<Task> || detail::call_without_arguments<Task, Options>
+        requires detail::what_to_run_with<Task, Options>
     auto run_as_tuple(Task&& task, Options&& options) {
         return call_with(detail::tuple_form{}, std::forward<Options>(options), std::forward<Task>(task));
     }
@@ -364,20 +368,23 @@ public:
                          std::forward<Args>(args)...);
     }
 
-    /// An attempt: runs the task that `make_task()` or `f(args...)` makes if a permit is free, and never waits for one.
-    /// Otherwise the call is shed: the callable is not called, and the result is std::nullopt, or false for a task
-    /// without a result. After close(), every call is shed. Throws system_error with `operation_aborted` if the guard
-    /// is destroyed.
+    /// An attempt: runs the task if a permit is free, and never waits for one. Takes what run() takes. Otherwise the
+    /// call is shed: the task is not started, and a callable is not called. The result is then std::nullopt, or false
+    /// for a task without a result. After close(), every call is shed. Throws system_error with `operation_aborted` if
+    /// the guard is destroyed.
+    ///
+    /// Prefer a callable to an awaitable where calls are often shed: an awaitable has a coroutine frame already, and
+    /// its arguments are evaluated.
     template <class F, class... Rest>
-        requires detail::given_callable<F, Rest...>
+        requires detail::what_to_run<F, Rest...>
     auto try_run(F&& f, Rest&&... rest) {
         return call(detail::attempt_form<detail::never_waits>{}, std::forward<F>(f), std::forward<Rest>(rest)...);
     }
     template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
-        requires detail::call_without_arguments<F, Options>
-    auto try_run(F&& make_task, Options&& options) {
+        requires detail::what_to_run_with<F, Options>
+    auto try_run(F&& task, Options&& options) {
         return call_with(detail::attempt_form<detail::never_waits>{}, std::forward<Options>(options),
-                         std::forward<F>(make_task));
+                         std::forward<F>(task));
     }
     template <detail::options_of<Clock> Options = run_options<default_classifier, Clock>, class F, class... Args>
         requires detail::task_call<F, Args...>
@@ -392,15 +399,15 @@ public:
     /// any number of any unit. There is no result either if the call is shed, or the guard is closed, while it waits.
     /// Throws system_error with `operation_aborted` also if it is cancelled while it waits.
     template <class Rep, class Period, class F, class... Rest>
-        requires detail::given_callable<F, Rest...>
+        requires detail::what_to_run<F, Rest...>
     auto try_run_for(std::chrono::duration<Rep, Period> longest, F&& f, Rest&&... rest) {
         return call(waits_for(longest), std::forward<F>(f), std::forward<Rest>(rest)...);
     }
     template <class Rep, class Period, class F,
               detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
-        requires detail::call_without_arguments<F, Options>
-    auto try_run_for(std::chrono::duration<Rep, Period> longest, F&& make_task, Options&& options) {
-        return call_with(waits_for(longest), std::forward<Options>(options), std::forward<F>(make_task));
+        requires detail::what_to_run_with<F, Options>
+    auto try_run_for(std::chrono::duration<Rep, Period> longest, F&& task, Options&& options) {
+        return call_with(waits_for(longest), std::forward<Options>(options), std::forward<F>(task));
     }
     template <class Rep, class Period, detail::options_of<Clock> Options = run_options<default_classifier, Clock>,
               class F, class... Args>

@@ -255,6 +255,20 @@ TEST_CASE("A classifier must take at least one way in which the task may end") {
     STATIC_REQUIRE(classifies_task<flowguard::default_classifier, void>);
 }
 
+TEST_CASE("drops_only takes no exceptions for drops but those of its types") {
+    const flowguard::drops_only<std::range_error, flowguard::system_error> classify_some;
+    CHECK(classify_some(std::make_exception_ptr(std::range_error("full"))) == outcome::dropped);
+    CHECK(classify_some(std::make_exception_ptr(std::runtime_error("not found"))) == outcome::ignored);
+    CHECK(classify_some(std::make_exception_ptr(1)) == outcome::ignored);
+    CHECK(classify_some(std::make_exception_ptr(flowguard::system_error(timed_out))) == outcome::dropped);
+    CHECK(classify_some(std::make_exception_ptr(flowguard::system_error(aborted))) == outcome::ignored);
+    const flowguard::drops_only<std::runtime_error> classify_base;
+    CHECK(classify_base(std::make_exception_ptr(std::range_error("full"))) == outcome::dropped);
+    CHECK(classify_base(std::make_exception_ptr(std::logic_error("not found"))) == outcome::ignored);
+    CHECK(classify_by(classify_base, timed_out) == outcome::dropped);
+    CHECK(classify_by(classify_base, 1) == outcome::success);
+}
+
 TEST_CASE("A classifier may have a state, and change it") {
     int calls = 0;
     auto classifier = [n = 0, &calls](const int&) mutable {

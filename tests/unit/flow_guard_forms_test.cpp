@@ -124,6 +124,11 @@ TEST_CASE("What a callable, a classifier or an argument owns is destroyed once")
         n += *co_await guard.try_run({.partition = 0}, length, std::string(text));
         n += *co_await guard.try_run(how, length, std::string(text));
         n += *co_await guard.try_run(named, judge);
+        n += *co_await guard.try_run(length(text));
+        n += *co_await guard.try_run(length(text), judge);
+        n += *co_await guard.try_run(length(text), how);
+        n += *co_await guard.try_run_for(1s, length(text));
+        n += *co_await guard.try_run_for(1s, length(text), how);
         co_return n;
     };
     const auto end = start(context, caller());
@@ -131,8 +136,8 @@ TEST_CASE("What a callable, a classifier or an argument owns is destroyed once")
     busy.reset();
     poll(context);
     REQUIRE(end->succeeded());
-    CHECK(*end->value == 19 * text.size() + 3);
-    CHECK(guard.stats().succeeded == 19);
+    CHECK(*end->value == 24 * text.size() + 3);
+    CHECK(guard.stats().succeeded == 24);
     CHECK(guard.in_flight() == 0);
 }
 
@@ -172,6 +177,25 @@ TEST_CASE("Arguments are destroyed when the call is shed, or never starts") {
     {
         const auto never_started = guard.run(use, watched);
     }
+    CHECK(*watched == 0);
+    CHECK(watched.use_count() == 1);
+}
+
+TEST_CASE("The awaitable of an attempt that is shed is destroyed, and never starts") {
+    asio::io_context context;
+    guard_type guard{fixed_limit{1}};
+    const auto busy = guard.try_acquire();
+    const auto watched = std::make_shared<int>(0);
+    const auto use = [](std::shared_ptr<int> p) -> asio::awaitable<void> {
+        ++*p;
+        co_return;
+    };
+    const auto shed = start(context, guard.try_run(use(watched)));
+    const auto late = start(context, guard.try_run_for(0s, use(watched)));
+    CHECK(watched.use_count() == 3);
+    poll(context);
+    CHECK(shed->value == false);
+    CHECK(late->value == false);
     CHECK(*watched == 0);
     CHECK(watched.use_count() == 1);
 }

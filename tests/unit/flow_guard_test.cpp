@@ -302,6 +302,22 @@ TEST_CASE("A classifier decides what an exception says about the load") {
     CHECK(guard.stats().dropped == 0);
 }
 
+TEST_CASE("With drops_only, other exceptions are ignored, but a cancellation without a cancelled caller is a drop") {
+    asio::io_context context;
+    flow_guard guard{fixed_limit{1}};
+    const flowguard::drops_only<std::runtime_error> classify;
+    const auto wrong = start(context, guard.run(fail_with(std::logic_error("not found")), classify));
+    const auto busy = start(context, guard.run(fail_with(std::runtime_error("full")), classify));
+    const auto timed_out =
+        start(context, guard.run(fail_with(flowguard::system_error(asio::error::operation_aborted)), classify));
+    poll(context);
+    CHECK(message_of(wrong->exception) == "not found");
+    CHECK(message_of(busy->exception) == "full");
+    CHECK(timed_out->code() == asio::error::operation_aborted);
+    CHECK(guard.stats().ignored == 1);
+    CHECK(guard.stats().dropped == 2);
+}
+
 TEST_CASE("A classifier that throws loses no permit") {
     asio::io_context context;
     flow_guard guard{fixed_limit{1}};
