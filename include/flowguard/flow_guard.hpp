@@ -22,6 +22,7 @@
 #include "flowguard/detail/asio/call_form.hpp"
 #include "flowguard/detail/asio/completion_executor.hpp"
 #include "flowguard/detail/asio/deadline.hpp"
+#include "flowguard/detail/asio/own_executor.hpp"
 #include "flowguard/detail/asio/owning_temporary.hpp"
 #include "flowguard/detail/asio/task_traits.hpp"
 #include "flowguard/detail/asio/timed_task.hpp"
@@ -126,7 +127,8 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// run.
 ///
 /// *Completion.* A coroutine resumes on its own executor. For handlers, see dynamic_semaphore; a handler without an
-/// associated executor is called through the guard's.
+/// associated executor is called through the guard's. If the guard was made without one, such a handler is rejected: it
+/// would run on a thread of the system, at the same time as the rest of a program that has only one thread.
 ///
 /// *Waiting* can be bounded in number and in time. Its order can follow priorities and shares, and can adapt to
 /// overload: see guard_options, and run_options for one call. If a permit is free and no caller waits, any call gets
@@ -248,14 +250,14 @@ public:
     };
 
     /// A guard whose limit is found by `strategy`. Throws std::invalid_argument for options, or an
-    /// initial limit, out of range. Handlers without an associated executor are called through Asio's
-    /// system_executor.
+    /// initial limit, out of range.
     explicit flow_guard(Strategy strategy, guard_options options = {})
-        : flow_guard(asio::any_io_executor(asio::system_executor()), std::move(strategy), options) {}
+        : flow_guard(no_executor{}, std::move(strategy), options) {}
 
     /// The same, with an executor for handlers that have none.
     explicit flow_guard(asio::any_io_executor executor, Strategy strategy, guard_options options = {})
         : executor_(std::move(executor)),
+          serves_any_handler_(true),
           state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
 
     /// A guard with the strategy's defaults.
@@ -271,6 +273,7 @@ public:
 
     ~flow_guard() { state_->orphan(); }
 
+    /// The executor that the guard was made with; otherwise Asio's system_executor.
     executor_type get_executor() const noexcept { return executor_; }
 
     /// Waits for a permit, runs the task, and returns its result. The task's exception reaches the caller unchanged.
@@ -418,7 +421,8 @@ public:
     }
 
     /// Waits for a ticket. Completion signature: `void(error_code, ticket)`. The ticket is empty if there is an error,
-    /// which is one that run() throws.
+    /// which is one that run() throws. Throws std::invalid_argument if neither the handler nor the guard has an
+    /// executor; give the handler one by asio::bind_executor().
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {
@@ -545,6 +549,20 @@ public:
     void close() noexcept { state_->close(); }
 
 private:
+    struct no_executor {};
+
+    explicit flow_guard(no_executor, Strategy strategy, guard_options options)
+        : executor_(asio::system_executor()),
+          state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
+
+    template <class Handler>
+    void check_executor_of_handler() const {
+        if constexpr (!detail::has_own_executor<std::decay_t<Handler>>)
+            if (!serves_any_handler_)
+                throw std::invalid_argument("flowguard: a handler without an associated executor needs a guard that "
+                                            "was made with an executor");
+    }
+
     // The options of a call that was made without options. They are constants of the type, so that such a call pays
     // nothing for options.
     struct plain_terms {
@@ -633,6 +651,7 @@ private:
     struct initiate_acquire : initiate_wait {
         template <class Handler>
         void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind) const {
+            this->self->template check_executor_of_handler<Handler>();
             detail::guard_state<Strategy, Clock>& state = *this->self->state_;
             const detail::keep_alive kept(state); // an observer may destroy the guard meanwhile
             const executor_type executor = this->self->executor_;
@@ -666,6 +685,7 @@ private:
             if (!long_lived)
                 return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane, how.kind);
             const flow_guard& guard = *this->self;
+            guard.template check_executor_of_handler<Handler>();
             detail::wait_operation<std::decay_t<Handler>, asio::any_io_executor, long_lived_delivery>::start_at_once(
                 std::forward<Handler>(handler), guard.executor_, long_lived_delivery{guard.state_, how.is_over()});
         }
@@ -969,6 +989,7 @@ private:
     }
 
     asio::any_io_executor executor_;
+    bool serves_any_handler_ = false; // whether an executor was given
     detail::guard_state<Strategy, Clock>* state_; // shared with tickets, waiters and contexts
 };
 

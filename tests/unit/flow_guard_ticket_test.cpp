@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "flowguard/error.hpp"
@@ -201,6 +203,27 @@ TEST_CASE("A coroutine can wait for a ticket") {
     CHECK(end->succeeded());
     CHECK(guard.stats().dropped == 1);
     check_idle(guard);
+}
+
+TEST_CASE("A handler needs an executor of its own, or one of the guard's") {
+    asio::io_context context;
+    flow_guard guard{fixed_limit{1}};
+    using ticket_type = decltype(guard)::ticket;
+    int calls = 0;
+    const auto count = [&](flowguard::error_code, const ticket_type&) { ++calls; };
+    const std::string expected =
+        "flowguard: a handler without an associated executor needs a guard that was made with an executor";
+    CHECK_THROWS_MATCHES(guard.async_acquire(count), std::invalid_argument, Catch::Message(expected));
+    CHECK_THROWS_MATCHES(guard.async_acquire({.long_lived = true}, count), std::invalid_argument,
+                         Catch::Message(expected));
+    check_idle(guard);
+    guard.async_acquire(asio::bind_executor(context, count));
+    guard.async_acquire({.long_lived = true}, asio::bind_executor(context, count));
+    CHECK(calls == 0);
+    poll(context);
+    CHECK(calls == 2);
+    check_idle(guard);
+    CHECK(guard.async_acquire(asio::use_future).get()); // a future brings an executor
 }
 
 TEST_CASE("A ticket that its handler does not take counts as ignored, and its permit comes back") {

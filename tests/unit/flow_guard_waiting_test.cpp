@@ -485,8 +485,8 @@ TEST_CASE("An observer of rejections may call the guard") {
     std::size_t waiting = 0;
     busy_guard b{{.max_waiters = 1, .on_rejection = [&](flowguard::rejection) {
                       waiting = guard->waiting();
-                      guard->async_acquire(
-                          [](flowguard::error_code, const ticket&) {}); // waits, or is rejected as well
+                      guard->async_acquire(asio::bind_executor(
+                          b.context, [](flowguard::error_code, const ticket&) {})); // waits, or is rejected as well
                   }}};
     guard = &b.guard;
     static_cast<void>(b.guard.try_acquire());
