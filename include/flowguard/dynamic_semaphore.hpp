@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
@@ -120,6 +121,7 @@ public:
     // limit of 0, permits come from release() alone, and each waiter has its turn.)
     //
     // Functions with `_for` or `_until` in their names end with `error::wait_timeout` when no permit has come in time.
+    // `timeout` counts from the start of the wait: from the co_await of an awaitable, or of a deferred operation.
 
     /// Waits for permits, and returns them: `permit p = co_await s.acquire();`. Does not suspend if they are free.
     /// Resumes on the calling coroutine's executor. Throws system_error with `operation_aborted` if it is cancelled,
@@ -132,7 +134,7 @@ public:
     /// A permit that is free is taken even if the time is over already. The timer is part of the waiter's own
     /// operation: there is no other coroutine. Complexity: O(log w) for w timers of the context.
     asio::awaitable<permit, Executor> acquire_for(std::chrono::steady_clock::duration timeout, std::size_t n = 1) {
-        return acquire_checked(check_wanted(n), detail::after<std::chrono::steady_clock>(timeout));
+        return acquire_checked(check_wanted(n), detail::within<std::chrono::steady_clock>{timeout});
     }
     asio::awaitable<permit, Executor> acquire_until(std::chrono::steady_clock::time_point time, std::size_t n = 1) {
         return acquire_checked(check_wanted(n), detail::until<std::chrono::steady_clock>{time});
@@ -155,7 +157,7 @@ public:
     template <asio::completion_token_for<void(error_code, permit)> Token = default_token>
     auto async_acquire_permit_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
         return initiate<void(error_code, permit), permit_delivery, Token>(
-            token, 1, detail::after<std::chrono::steady_clock>(timeout));
+            token, 1, detail::within<std::chrono::steady_clock>{timeout});
     }
     template <asio::completion_token_for<void(error_code, permit)> Token = default_token>
     auto async_acquire_permit_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
@@ -177,7 +179,7 @@ public:
     template <asio::completion_token_for<void(error_code)> Token = default_token>
     auto async_acquire_for(std::chrono::steady_clock::duration timeout, Token&& token = Token()) {
         return initiate<void(error_code), bare_delivery, Token>(token, 1,
-                                                                detail::after<std::chrono::steady_clock>(timeout));
+                                                                detail::within<std::chrono::steady_clock>{timeout});
     }
     template <asio::completion_token_for<void(error_code)> Token = default_token>
     auto async_acquire_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
@@ -268,8 +270,11 @@ private:
 
         template <class Handler>
         void operator()(Handler&& handler, std::size_t n, const Timing& timing) const {
-            detail::wait_operation<std::decay_t<Handler>, Executor, Delivery, Timing>::start(
-                std::forward<Handler>(handler), self->executor_, Delivery{self->state_}, n, timing);
+            const auto from_now = detail::timing_from_now(timing);
+            detail::wait_operation<std::decay_t<Handler>, Executor, Delivery,
+                                   std::remove_const_t<decltype(from_now)>>::start(std::forward<Handler>(handler),
+                                                                                   self->executor_,
+                                                                                   Delivery{self->state_}, n, from_now);
         }
     };
 

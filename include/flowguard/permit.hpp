@@ -6,8 +6,10 @@
 #define FLOWGUARD_PERMIT_HPP
 
 #include <cstddef>
+#include <stdexcept>
 #include <utility>
 
+#include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 
 namespace flowguard {
@@ -45,6 +47,19 @@ public:
     void release() noexcept {
         if (auto* state = std::exchange(state_, nullptr))
             state->release_with_reference(std::exchange(count_, 0));
+    }
+
+    /// Moves `n` of the permits that are held here to a permit of their own, for example to release them earlier. `n`
+    /// must be in [1, count()]; else throws std::invalid_argument. Changes no counter of the semaphore.
+    [[nodiscard]] permit split(std::size_t n) {
+        if (count_ == 0)
+            throw std::invalid_argument("flowguard: an empty permit cannot be split");
+        detail::check_range("n", n, 1, count_);
+        if (n == count_)
+            return std::move(*this);
+        state_->add_reference();
+        count_ -= n;
+        return {*state_, n};
     }
 
     void swap(permit& other) noexcept {

@@ -57,6 +57,21 @@ TEST_CASE("A wait whose deadline has passed ends at once, but not inside the cal
     CHECK(semaphore.in_flight() == 1);
 }
 
+TEST_CASE("A wait's time counts from its start, not from the call that made it") {
+    asio::io_context context;
+    dynamic_semaphore semaphore{context, 1};
+    const permit held = semaphore.try_acquire_permit();
+    auto wait = semaphore.acquire_for(2ms);
+    const auto made = steady::now();
+    while (steady::now() - made < 2ms) {
+    }
+    const auto began = steady::now();
+    const auto end = start(context, std::move(wait));
+    context.run();
+    CHECK(steady::now() - began >= 2ms);
+    CHECK(end->code() == error::wait_timeout);
+}
+
 TEST_CASE("A wait ends at its deadline, and takes no permit") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -66,6 +67,32 @@ TEST_CASE("A permit knows how many it holds, and releases all of them") {
     CHECK(semaphore.available_permits() == 3);
     moved = permit();
     CHECK(semaphore.available_permits() == 5);
+}
+
+TEST_CASE("A permit can be split, and its parts are released apart") {
+    asio::io_context context;
+    auto semaphore = std::make_unique<dynamic_semaphore>(context, 5U);
+    permit five = semaphore->try_acquire_permit_n(5);
+    permit two = five.split(2);
+    CHECK(five.count() == 3);
+    CHECK(two.count() == 2);
+    CHECK(semaphore->in_flight() == 5);
+    permit three = five.split(3);
+    CHECK_FALSE(five);
+    CHECK(three.count() == 3);
+    CHECK_THROWS_MATCHES(static_cast<void>(three.split(4)), std::invalid_argument,
+                         Catch::Message("flowguard: n is 4, must be in [1, 3]"));
+    CHECK_THROWS_MATCHES(static_cast<void>(three.split(0)), std::invalid_argument,
+                         Catch::Message("flowguard: n is 0, must be in [1, 3]"));
+    CHECK_THROWS_MATCHES(static_cast<void>(five.split(1)), std::invalid_argument,
+                         Catch::Message("flowguard: an empty permit cannot be split"));
+    CHECK(three.count() == 3);
+    two.release();
+    CHECK(semaphore->available_permits() == 2);
+    semaphore.reset();
+    two = three.split(1); // permits outlive their semaphore
+    three.release();
+    CHECK(two.count() == 1);
 }
 
 TEST_CASE("A waiter for several permits waits until they come together, and is not overtaken meanwhile") {

@@ -28,6 +28,22 @@ until<Clock> after(typename Clock::duration length) noexcept {
     return {typename Clock::time_point(saturated_sum(Clock::now().time_since_epoch(), length))};
 }
 
+// Counts from the start of the wait, which may be later than the call that made it.
+template <class Clock>
+struct within {
+    typename Clock::duration length;
+};
+
+// The timing of a wait that starts now.
+template <class Timing>
+Timing timing_from_now(const Timing& timing) noexcept {
+    return timing;
+}
+template <class Clock>
+until<Clock> timing_from_now(const within<Clock>& timing) noexcept {
+    return after<Clock>(timing.length);
+}
+
 // The timer of a wait with a deadline, part of its operation.
 //
 // Three parties use the operation, on threads of their own: the initiating call, the timer's handler, and the thread
