@@ -91,10 +91,11 @@ public:
         using other = basic_dynamic_semaphore<OtherExecutor>;
     };
 
-    /// A semaphore of `limit` permits, in [0, max_limit]; else throws std::invalid_argument. With 0 it is a signal:
-    /// each release() lets one waiter through.
+    /// A semaphore of `limit` permits, in [0, max_limit]; else throws std::invalid_argument. With 0 it is a *signal*,
+    /// now and after set_limit(): release() makes permits, and each of them lets one waiter through.
     basic_dynamic_semaphore(Executor executor, std::size_t limit)
         : executor_(std::move(executor)),
+          is_signal_(limit == 0),
           state_(new detail::semaphore_state(detail::check_range("limit", limit, 0, max_limit))) {}
 
     /// The same, with the executor of an execution context, such as an io_context.
@@ -117,8 +118,7 @@ public:
     //
     // A waiter for many permits is served in its turn: no other waiter, and no newcomer, overtakes it while it waits
     // for enough of them. A waiter for more permits than the limit lets all others pass. It is served first as soon as
-    // the limit is raised, or as that many permits are available because some were released beyond the limit. (With a
-    // limit of 0, permits come from release() alone, and each waiter has its turn.)
+    // the limit is raised. (The permits of a signal come from release() alone, and each waiter has its turn.)
     //
     // Functions with `_for` or `_until` in their names end with `error::wait_timeout` when no permit has come in time.
     // `timeout` counts from the start of the wait: from the co_await of an awaitable, or of a deferred operation.
@@ -200,14 +200,22 @@ public:
     [[nodiscard]] permit try_acquire_permit() noexcept { return try_acquire_checked(1); }
     [[nodiscard]] permit try_acquire_permit_n(std::size_t n) { return try_acquire_checked(check_wanted(n)); }
 
-    /// Adds `n` permits: those that async_acquire or try_acquire took, or more, as with std::counting_semaphore. `n` is
-    /// in [1, max_limit], and at most max_limit permits may be available afterwards; else throws std::invalid_argument
-    /// and changes nothing. Serves waiters. Complexity: O(1) for each of them.
+    /// Releases `n` permits that async_acquire or try_acquire took. `n` is in [1, max_limit], and no more than are
+    /// taken and not released; else throws std::invalid_argument and changes nothing. So an error of the program that
+    /// would raise the limit for good is found, at the latest when all permits are back. To raise the limit, use
+    /// set_limit().
+    ///
+    /// A signal adds `n` permits, as std::counting_semaphore does. At most max_limit permits may be available
+    /// afterwards; else throws std::invalid_argument and changes nothing.
+    ///
+    /// Serves waiters. Complexity: O(1) for each of them.
     void release(std::size_t n = 1) {
         detail::check_range("n", n, 1, max_limit);
-        if (!state_->release(n))
-            throw std::invalid_argument("flowguard: n is " + std::to_string(n) + ", must leave at most " +
-                                        std::to_string(max_limit) + " permits available");
+        if (!state_->release(n, is_signal_))
+            throw std::invalid_argument(
+                "flowguard: n is " + std::to_string(n) +
+                (is_signal_ ? ", must leave at most " + std::to_string(max_limit) + " permits available"
+                            : ", must not be more than the permits that are taken"));
     }
 
     /// Changes how many permits exist, in [1, max_limit]; else throws std::invalid_argument. If there are more than
@@ -223,8 +231,8 @@ public:
     /// How many permits try_acquire() could take now; 0 while a caller waits for no more than the limit.
     std::size_t available_permits() const noexcept { return state_->available(); }
 
-    /// How many permits are held, or on their way to a waiter. Exact for some instant during this call. Permits that
-    /// were released beyond the limit hide as many held ones.
+    /// How many permits are held, or on their way to a waiter. Exact for some instant during this call. For a signal,
+    /// this is what was taken beyond what was released, or 0.
     std::size_t in_flight() const noexcept { return state_->in_flight(); }
 
     /// How many callers wait.
@@ -299,6 +307,7 @@ private:
     static std::size_t check_wanted(std::size_t n) { return detail::check_range("n", n, 1, max_limit); }
 
     Executor executor_;
+    bool is_signal_; // more may be released than was taken
     detail::semaphore_state* state_; // shared with permits, waiters and contexts: see permit_word
 };
 

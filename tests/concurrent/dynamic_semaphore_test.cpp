@@ -36,6 +36,16 @@ struct record {
     }
 };
 
+template <class F>
+std::string message_of(F f) {
+    try {
+        f();
+    } catch (const std::invalid_argument& e) {
+        return e.what();
+    }
+    return "no error";
+}
+
 } // namespace
 
 TEST_CASE("A semaphore counts the permits that are available and in flight, and the waiters") {
@@ -393,12 +403,23 @@ TEST_CASE("When the limit rises again, permits that come back are no longer kept
     CHECK(semaphore.available_permits() == 5);
 }
 
-TEST_CASE("A semaphore has more permits than its limit if more are released than were taken") {
+TEST_CASE("A semaphore rejects the release of more permits than are taken; a signal adds them") {
     asio::io_context context;
-    dynamic_semaphore semaphore{context, 1};
+    dynamic_semaphore semaphore{context, 3};
+    const std::string expected = ", must not be more than the permits that are taken";
+    CHECK(message_of([&] { semaphore.release(); }) == "flowguard: n is 1" + expected);
+    REQUIRE(semaphore.try_acquire_n(2));
+    CHECK(message_of([&] { semaphore.release(3); }) == "flowguard: n is 3" + expected);
+    CHECK(semaphore.in_flight() == 2);
+    semaphore.set_limit(1); // a debt does not change what may be released
     semaphore.release(2);
-    CHECK(semaphore.available_permits() == 3);
-    CHECK(semaphore.in_flight() == 0);
+    CHECK(semaphore.available_permits() == 1);
+
+    dynamic_semaphore signal{context, 0};
+    signal.set_limit(1); // still a signal
+    signal.release(2);
+    CHECK(signal.available_permits() == 3);
+    CHECK(signal.in_flight() == 0);
 }
 
 TEST_CASE("A semaphore that begins without permits works as a signal") {
@@ -673,20 +694,6 @@ TEST_CASE("A context may be used by one semaphore after another") {
     CHECK(served == 100);
 }
 
-namespace {
-
-template <class F>
-std::string message_of(F f) {
-    try {
-        f();
-    } catch (const std::invalid_argument& e) {
-        return e.what();
-    }
-    return "no error";
-}
-
-} // namespace
-
 TEST_CASE("Bad arguments are rejected with their name, value and range") {
     asio::io_context context;
     constexpr std::size_t most = flowguard::max_limit;
@@ -699,7 +706,9 @@ TEST_CASE("Bad arguments are rejected with their name, value and range") {
     CHECK(message_of([&] { semaphore.release(0); }) == "flowguard: n is 0, " + range);
     CHECK(message_of([&] { semaphore.release(most + 1); }) ==
           "flowguard: n is " + std::to_string(most + 1) + ", " + range);
-    CHECK(message_of([&] { semaphore.release(); }) ==
+    dynamic_semaphore signal{context, 0};
+    signal.release(most);
+    CHECK(message_of([&] { signal.release(); }) ==
           "flowguard: n is 1, must leave at most " + std::to_string(most) + " permits available");
     CHECK(semaphore.current_limit() == most);
     CHECK(semaphore.available_permits() == most);

@@ -45,7 +45,7 @@ TEST_CASE("While a word is contended, callers take no permits, and releases go t
     word.set_contended();
     CHECK_FALSE(word.try_take(1, false));
     CHECK_FALSE(word.try_release_with_reference(2));
-    CHECK(word.try_release(1, 10) == released::contended);
+    CHECK(word.try_release(1, false, 10) == released::contended);
     CHECK(word.available() == 0); // the free permits belong to the waiters
     CHECK(word.held() == 2);
     word.clear_contended();
@@ -88,12 +88,25 @@ TEST_CASE("The owner takes permits for a waiter, or marks the word") {
 
 TEST_CASE("Permits that are released beyond the limit are kept, up to the highest number that may be available") {
     permit_word word(1);
-    CHECK(word.try_release(2, 3) == released::done);
+    CHECK(word.try_release(2, true, 3) == released::done);
     CHECK(word.available() == 3);
     CHECK(word.held() == 0);
-    CHECK(word.try_release(1, 3) == released::too_many);
+    CHECK(word.try_release(1, true, 3) == released::too_many);
     CHECK(word.try_take(3, false));
     CHECK(word.held() == 1); // of the limit; the other two were released beyond it
+}
+
+TEST_CASE("No more permits are released than are held, unless the word may count beyond") {
+    permit_word word(3);
+    CHECK(word.try_release(1, false, 10) == released::too_many);
+    REQUIRE(word.try_take(2, false));
+    CHECK(word.try_release(3, false, 10) == released::too_many);
+    CHECK(word.held() == 2);
+    word.set_contended();
+    CHECK(word.try_release(3, false, 10) == released::too_many); // whether callers wait or not
+    word.clear_contended();
+    CHECK(word.try_release(2, false, 10) == released::done);
+    CHECK(word.held() == 0);
 }
 
 TEST_CASE("A limit below the permits held is a debt, which releases pay off") {

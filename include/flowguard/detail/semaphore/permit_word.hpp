@@ -39,7 +39,7 @@ public:
     enum class released {
         done, // no caller waited
         contended, // nothing was changed: a caller waits, or the semaphore is closed
-        too_many // nothing was changed: more than `most` permits would be available
+        too_many // nothing was changed: that many permits may not be released
     };
 
     explicit permit_word(std::size_t limit) noexcept : word_(reference), limit_(static_cast<std::int32_t>(limit)) {}
@@ -87,11 +87,13 @@ public:
         return false;
     }
 
-    // Releases permits, unless a caller waits or more than `most` would be available.
-    released try_release(std::size_t permits, std::size_t most) noexcept {
+    // Releases permits, unless a caller waits, fewer are held, or, if there may be more released than taken, more than
+    // `most` would be available.
+    released try_release(std::size_t permits, bool beyond_taken, std::size_t most) noexcept {
+        const auto count = static_cast<std::int64_t>(permits);
         std::uint64_t w = word_.load(std::memory_order_relaxed);
         for (;;) {
-            if (balance(w) + static_cast<std::int64_t>(permits) > static_cast<std::int64_t>(most))
+            if (beyond_taken ? balance(w) + count > static_cast<std::int64_t>(most) : held(w) < count)
                 return released::too_many;
             if ((w & waiting_bits) != 0)
                 return released::contended;

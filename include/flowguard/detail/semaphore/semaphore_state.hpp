@@ -100,9 +100,10 @@ public:
         drop_references(1);
     }
 
-    // Releases permits. Returns false, and changes nothing, if more than max_limit would be available.
-    bool release(std::size_t permits) noexcept {
-        switch (word_.try_release(permits, max_limit)) {
+    // Releases permits. Returns false, and changes nothing, if fewer are held, or, if more may be released than were
+    // taken, more than max_limit would be available.
+    bool release(std::size_t permits, bool beyond_taken) noexcept {
+        switch (word_.try_release(permits, beyond_taken, max_limit)) {
         case permit_word::released::done:
             return true;
         case permit_word::released::too_many:
