@@ -102,7 +102,7 @@ public:
 
     // Releases permits. Returns false, and changes nothing, if fewer are held, or, if more may be released than were
     // taken, more than max_limit would be available.
-    bool release(std::size_t permits, bool beyond_taken) noexcept {
+    bool release(std::size_t permits, bool beyond_taken = false) noexcept {
         switch (word_.try_release(permits, beyond_taken, max_limit)) {
         case permit_word::released::done:
             return true;
