@@ -25,15 +25,16 @@ FetchContent_Declare(
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
+# Boost is never downloaded: a project that uses Boost.Asio has one.
+include(cmake/flowguard-boost.cmake)
+
+# A project that has Boost, and no standalone Asio, wants no download: it gets flowguard::flowguard_boost alone.
 include(cmake/flowguard-asio.cmake)
-if(NOT TARGET flowguard::asio)
+if(NOT TARGET flowguard::asio AND (PROJECT_IS_TOP_LEVEL OR NOT TARGET flowguard::boost_asio))
   FetchContent_MakeAvailable(asio)
   set(FLOWGUARD_ASIO_INCLUDE_DIR "${asio_SOURCE_DIR}/asio/include" CACHE PATH "Where asio.hpp is" FORCE)
   include(cmake/flowguard-asio.cmake)
 endif()
-
-# Boost is never downloaded: who builds on Boost.Asio has one.
-include(cmake/flowguard-boost.cmake)
 
 if(FLOWGUARD_BUILD_TESTS)
   find_package(Catch2 2.13 QUIET)

@@ -8,7 +8,16 @@ if(TARGET flowguard::asio)
   return()
 endif()
 
-if(NOT TARGET asio::asio)
+# The surrounding project's own Asio comes first: with a second one, the program would violate the one-definition rule.
+set(flowguard_asio_target "")
+foreach(target asio::asio asio::standalone asio)
+  if(TARGET ${target})
+    set(flowguard_asio_target ${target})
+    break()
+  endif()
+endforeach()
+
+if(NOT flowguard_asio_target)
   find_path(FLOWGUARD_ASIO_INCLUDE_DIR asio.hpp DOC "Where asio.hpp is")
   mark_as_advanced(FLOWGUARD_ASIO_INCLUDE_DIR)
   if(NOT FLOWGUARD_ASIO_INCLUDE_DIR)
@@ -18,10 +27,11 @@ endif()
 
 # Global, for those who use FlowGuard by add_subdirectory.
 add_library(flowguard::asio INTERFACE IMPORTED GLOBAL)
-if(TARGET asio::asio)
-  # The surrounding project's own Asio: with a second one, the program would violate the one-definition rule.
-  target_link_libraries(flowguard::asio INTERFACE asio::asio)
+if(flowguard_asio_target)
+  message(STATUS "FlowGuard uses the Asio of the target ${flowguard_asio_target}")
+  target_link_libraries(flowguard::asio INTERFACE ${flowguard_asio_target})
 else()
+  message(STATUS "FlowGuard uses the Asio in ${FLOWGUARD_ASIO_INCLUDE_DIR}")
   target_include_directories(flowguard::asio INTERFACE "${FLOWGUARD_ASIO_INCLUDE_DIR}")
 endif()
 

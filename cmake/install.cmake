@@ -5,12 +5,21 @@ include(GNUInstallDirs)
 
 set(flowguard_package_dir "${CMAKE_INSTALL_DATADIR}/cmake/flowguard")
 
-install(TARGETS flowguard EXPORT flowguardTargets FILE_SET HEADERS)
-install(EXPORT flowguardTargets NAMESPACE flowguard:: DESTINATION "${flowguard_package_dir}")
-if(TARGET flowguard_boost)
-  install(TARGETS flowguard_boost EXPORT flowguard_boostTargets FILE_SET HEADERS)
-  install(EXPORT flowguard_boostTargets NAMESPACE flowguard:: DESTINATION "${flowguard_package_dir}")
-endif()
+foreach(library flowguard flowguard_boost)
+  if(TARGET ${library})
+    install(TARGETS ${library} EXPORT ${library}Targets FILE_SET HEADERS)
+    install(EXPORT ${library}Targets NAMESPACE flowguard:: DESTINATION "${flowguard_package_dir}")
+  endif()
+endforeach()
+
+# For builds without CMake, such as Meson. Where these files are tells them where the headers are.
+file(RELATIVE_PATH flowguard_pc_to_include "${CMAKE_INSTALL_FULL_DATADIR}/pkgconfig" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+foreach(library flowguard flowguard_boost)
+  if(TARGET ${library})
+    configure_file(cmake/${library}.pc.in ${library}.pc @ONLY)
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${library}.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+  endif()
+endforeach()
 
 configure_package_config_file(cmake/flowguardConfig.cmake.in flowguardConfig.cmake
                               INSTALL_DESTINATION "${flowguard_package_dir}")

@@ -31,6 +31,38 @@ if(TARGET flowguard::flowguard_boost)
   flowguard_add_consumer(find_package.boost "${CMAKE_CXX_COMPILER}" -DHOW=find_package -DVERSION=${version} ${boost})
   flowguard_add_consumer(add_subdirectory.boost "${CMAKE_CXX_COMPILER}" -DHOW=add_subdirectory ${boost})
 endif()
+
+# A project with an Asio of its own, and one with Boost alone: FlowGuard takes what is there, and downloads nothing.
+foreach(target asio asio::asio asio::standalone)
+  string(REPLACE "::" "." name ${target})
+  flowguard_add_consumer(own_target.${name} "${CMAKE_CXX_COMPILER}" -DHOW=add_subdirectory -DASIO_TARGET=${target})
+endforeach()
+if(TARGET flowguard::flowguard_boost)
+  flowguard_add_consumer(boost_alone "${CMAKE_CXX_COMPILER}" -DHOW=add_subdirectory ${boost} -DWITHOUT_ASIO=ON)
+endif()
+
+find_program(FLOWGUARD_PKG_CONFIG NAMES pkg-config DOC "pkg-config, to test FlowGuard's .pc files with")
+mark_as_advanced(FLOWGUARD_PKG_CONFIG)
+foreach(library flowguard flowguard_boost)
+  if(NOT TARGET ${library})
+    continue()
+  endif()
+  if(FLOWGUARD_PKG_CONFIG)
+    add_test(
+      NAME consumer.pkg_config.${library}
+      COMMAND
+        "${CMAKE_COMMAND}" -D "PKG_CONFIG=${FLOWGUARD_PKG_CONFIG}" -D "PREFIX=${prefix}" -D LIBRARY=${library} -D
+        "COMPILER=${CMAKE_CXX_COMPILER}" -D "VERSION=${PROJECT_VERSION}" -D
+        "SCRATCH=${CMAKE_CURRENT_BINARY_DIR}/consumer/pkg_config.${library}" -D
+        "ASIO=$<TARGET_PROPERTY:flowguard::asio,INTERFACE_INCLUDE_DIRECTORIES>" -P
+        "${CMAKE_CURRENT_LIST_DIR}/pkg_config.cmake")
+    set_tests_properties(consumer.pkg_config.${library} PROPERTIES LABELS build TIMEOUT 300 FIXTURES_REQUIRED installed)
+  else()
+    add_test(NAME consumer.pkg_config.${library} COMMAND "${CMAKE_COMMAND}" -E echo "skipped: there is no pkg-config")
+    set_tests_properties(consumer.pkg_config.${library} PROPERTIES LABELS build SKIP_REGULAR_EXPRESSION "^skipped")
+  endif()
+endforeach()
+
 if(FLOWGUARD_CLANG)
   flowguard_add_consumer(find_package.clang "${FLOWGUARD_CLANG}" -DHOW=find_package -DVERSION=${version})
   flowguard_add_consumer(add_subdirectory.clang "${FLOWGUARD_CLANG}" -DHOW=add_subdirectory)
