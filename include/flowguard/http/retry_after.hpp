@@ -9,8 +9,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
-#include <random>
+#include <cstdint>
 
+#include "flowguard/detail/base/split_mix.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/limits.hpp"
 
@@ -18,10 +19,15 @@ namespace flowguard {
 
 namespace detail {
 
-// A random number in [0, 1).
-inline double jitter() {
-    thread_local std::minstd_rand random{std::random_device{}()};
-    return std::uniform_real_distribution<double>()(random);
+// A random number in [0, 1). Each thread begins with another number, which depends on the time and on where the thread
+// keeps its state: two processes, or threads, that begin at the same time should not tell their clients the same.
+inline double jitter() noexcept {
+    thread_local std::uint64_t state = 0;
+    if (state == 0)
+        state = split_mix(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
+                          reinterpret_cast<std::uintptr_t>(&state));
+    state = split_mix(state);
+    return in_unit_interval(state);
 }
 
 } // namespace detail

@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/base/split_mix.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/limits.hpp"
 
@@ -126,19 +127,14 @@ private:
     // Uniformly distributed in [0.5, 1.5) spacings.
     time jittered(time spacing, time admitted_at) noexcept {
         stir(admitted_at.count());
-        const double uniform = static_cast<double>(random_.load(std::memory_order_relaxed) >> 11) * 0x1p-53;
+        const double uniform = in_unit_interval(random_.load(std::memory_order_relaxed));
         return spacing / 2 + time{static_cast<std::int64_t>(static_cast<double>(spacing.count()) * uniform)};
     }
 
-    // By SplitMix64 (G. Steele, D. Lea, C. Flood, 2014). The state depends on all that was measured before, so that two
-    // guards have the same numbers only if the same has happened to both. The numbers do not depend on an address, nor
-    // on a random seed: an experiment can be repeated.
+    // The state depends on all that was measured before, so that two guards have the same numbers only if the same has
+    // happened to both. The numbers do not depend on an address, nor on a random seed: an experiment can be repeated.
     std::uint64_t next_random(std::int64_t measured) const noexcept {
-        std::uint64_t z =
-            random_.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(measured) + 0x9e3779b97f4a7c15;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-        return z ^ (z >> 31);
+        return split_mix(random_.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(measured));
     }
 
     semaphore_state& semaphore_;
