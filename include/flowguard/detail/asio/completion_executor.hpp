@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_ASIO_COMPLETION_EXECUTOR_HPP
 #define FLOWGUARD_DETAIL_ASIO_COMPLETION_EXECUTOR_HPP
 
+#include <concepts>
 #include <cstddef>
 #include <type_traits>
 #include <typeinfo>
@@ -147,17 +148,17 @@ private:
     completion_memory room_;
 };
 
-// An executor whose type was erased. It takes no allocator.
+// An executor whose type was erased. It takes no allocator. A template, so that a file that includes this header, but
+// uses no such executor, does not pay for Asio's templates behind it: half a second of compilation.
+template <class Executor>
 class unknown_executor {
 public:
-    explicit unknown_executor(const asio::any_io_executor& executor)
+    explicit unknown_executor(const Executor& executor)
         : executor_(asio::prefer(executor, asio::execution::outstanding_work.tracked)) {}
 
     asio::execution_context* context() const { return context_of(executor_); }
 
-    asio::any_io_executor get_executor() const {
-        return asio::prefer(executor_, asio::execution::outstanding_work.untracked);
-    }
+    Executor get_executor() const { return asio::prefer(executor_, asio::execution::outstanding_work.untracked); }
 
     completion_allocator<void> get_allocator() noexcept { return completion_allocator<void>(nullptr); }
 
@@ -168,13 +169,13 @@ public:
     }
 
 private:
-    asio::any_io_executor executor_;
+    Executor executor_;
 };
 
 // Looks inside the any_io_executor: it nearly always holds the executor of an io_context or a thread_pool, which costs
-// half if it is used directly.
-template <>
-class completion_executor<asio::any_io_executor> {
+// half if it is used directly. A template for the same reason as unknown_executor.
+template <std::same_as<asio::any_io_executor> Executor>
+class completion_executor<Executor> {
     // Like std::visit, but inlined, and told which case is likely.
     template <class Found, class F>
     static auto with(Found& found, F f) {
@@ -186,14 +187,14 @@ class completion_executor<asio::any_io_executor> {
     }
 
 public:
-    explicit completion_executor(const asio::any_io_executor& executor) : found_(look_inside(executor)) {}
+    explicit completion_executor(const Executor& executor) : found_(look_inside(executor)) {}
 
     asio::execution_context* context() const {
         return with(found_, [](const auto& e) { return e.context(); });
     }
 
-    asio::any_io_executor get_executor() const {
-        return with(found_, [](const auto& e) { return asio::any_io_executor(e.get_executor()); });
+    Executor get_executor() const {
+        return with(found_, [](const auto& e) { return Executor(e.get_executor()); });
     }
 
     completion_allocator<void> get_allocator() noexcept {
@@ -206,16 +207,16 @@ public:
     }
 
 private:
-    using found = std::variant<unknown_executor, completion_executor<asio::io_context::executor_type>,
+    using found = std::variant<unknown_executor<Executor>, completion_executor<asio::io_context::executor_type>,
                                completion_executor<asio::thread_pool::executor_type>>;
 
-    static found look_inside(const asio::any_io_executor& executor) {
+    static found look_inside(const Executor& executor) {
 #if !defined(FLOWGUARD_NO_TYPEID)
         // target() alone does not compare types in Asio 1.22.
         if (executor.target_type() == typeid(asio::io_context::executor_type))
-            return found(std::in_place_index<1>, *executor.target<asio::io_context::executor_type>());
+            return found(std::in_place_index<1>, *executor.template target<asio::io_context::executor_type>());
         if (executor.target_type() == typeid(asio::thread_pool::executor_type))
-            return found(std::in_place_index<2>, *executor.target<asio::thread_pool::executor_type>());
+            return found(std::in_place_index<2>, *executor.template target<asio::thread_pool::executor_type>());
 #endif
         return found(std::in_place_index<0>, executor);
     }
