@@ -116,6 +116,11 @@ concept given_task = task<Task> && sizeof...(Rest) <= 1 && (no_options<Rest> && 
 /// hand, as by pin_limit(); and, while callers wait, once or twice for each time that a strategy lowers the limit, or
 /// for each admission under a limit below one.
 ///
+/// *Memory.* A guard with the default strategy takes less than 3 KB until it is used. The first call that is admitted
+/// allocates 15 KB for windows, and the first entry of the trace allocates guard_options::trace entries. Both stay until
+/// the guard is destroyed. If one of these allocations fails, no call is affected: a call that was admitted is no
+/// sample, or an entry of the trace is missing, and the next one tries again.
+///
 /// *Rejections.* run() throws if the call is not admitted. run_as_tuple() returns an error_code instead, try_run() and
 /// try_run_for() return no result. Of these, a call that is rejected before it waits costs no more than one that is
 /// admitted. It does not suspend; so a loop that repeats rejected calls must wait in between, for other coroutines to
