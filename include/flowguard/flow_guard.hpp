@@ -476,6 +476,10 @@ public:
     /// How many callers wait for a permit.
     std::size_t waiting() const noexcept { return state_->waiting(); }
 
+    /// Whether no task runs, long-lived ones included, and no caller waits. While other threads make calls, it may be
+    /// out of date when it is returned, and may be false for a moment after the last call has ended.
+    bool is_idle() const noexcept { return state_->is_idle(); }
+
     /// What a dashboard shows. Complexity: O(1).
     guard_stats stats() const noexcept { return state_->stats(); }
 
