@@ -257,6 +257,8 @@ private:
             check_decision(d, ++*owned); // plain: see above
         };
         guard = new state(random_strategy(lowest_limit(), !choices_.jumps && !choices_.straggler), options, destroyed_);
+        if (choose(4) != 0)
+            guard->loop_.start(); // else the first call does
     }
 
     void check_decision(const flowguard::limit_decision& d, std::size_t number) {
