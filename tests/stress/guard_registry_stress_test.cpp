@@ -21,6 +21,7 @@
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/guard_registry.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
+#include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 
 namespace {
@@ -155,7 +156,9 @@ private:
 } // namespace
 
 TEST_CASE("No caller that waits loses its guard") {
-    registry_type registry{flowguard::fixed_limit{1}, {}, {.max_guards = 3, .idle_after = 0ns}};
+    registry_type registry{flowguard::fixed_limit{1},
+                           {.order = flowguard::wait_order::fifo}, // sheds nobody
+                           {.max_guards = 3, .idle_after = 0ns}};
     std::atomic<int> errors{0};
     {
         const meanwhile look([&] { registry.forget_idle(); });
