@@ -131,6 +131,25 @@ void in_an_incident(flowguard::flow_guard<halve_on_drops>& guard) {
     guard.reset(); // forgets what was learnt, for another service has taken the place of this one
 }
 
+asio::awaitable<int> fetch(std::string host, std::string path) { // stands for a client of HTTP
+    std::cout << host << path << '\n';
+    co_await query_database();
+    co_return 200;
+}
+
+asio::awaitable<void> crawl(flowguard::guard_registry<std::string>& guards, std::string host) {
+    const int status = co_await guards.get(host)->run(fetch, host, std::string("/index.html"));
+    std::cout << status << '\n';
+}
+
+std::string metrics_of(const flowguard::guard_registry<std::string>& guards) {
+    const auto stats = guards.stats();
+    std::vector<flowguard::named_stats> all{{"all others", stats.others}};
+    for (const auto& [host, of_host] : stats.named)
+        all.push_back({host, of_host});
+    return flowguard::prometheus_text(all);
+}
+
 int main() {
     asio::io_context context;
     flowguard::flow_guard guard{halve_on_drops{2}};
@@ -160,9 +179,15 @@ int main() {
     asio::co_spawn(context, beside_the_limit(), asio::detached);
 
     asio::co_spawn(context, configured("aimd"), asio::detached);
+
+    flowguard::guard_registry<std::string> guards{
+        flowguard::vegas_strategy{}, {.max_wait = 100ms}, {.max_guards = 500}};
+    asio::co_spawn(context, crawl(guards, "example.com"), asio::detached);
+    asio::co_spawn(context, crawl(guards, "example.org"), asio::detached);
     in_an_incident(guard);
     context.restart();
     context.run();
     std::cout << guard.stats().succeeded << " succeeded, " << guard.stats().shed << " shed, "
-              << connections.available_permits() << " connections free\n";
+              << connections.available_permits() << " connections free\n"
+              << metrics_of(guards);
 }

@@ -12,6 +12,7 @@
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/guard_options.hpp"
+#include "flowguard/guard_registry.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/http/http_layer.hpp"
 #include "flowguard/http/http_status.hpp"

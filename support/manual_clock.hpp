@@ -6,14 +6,38 @@
 #define FLOWGUARD_SUPPORT_MANUAL_CLOCK_HPP
 
 #include <chrono>
-#include <system_error>
 
+#include "flowguard/testing/manual_clock.hpp"
 #include "support/asio.hpp"
 
 namespace support {
 
-// A clock that stands still until a test sets it. For one thread. Each Tag has a time of its own. A guard measures RTTs
-// with the clock if it calls itself steady.
+// The public clock, whose time since its epoch can be set and read like a variable: `at`.
+struct manual_clock : flowguard::manual_clock<> {
+    struct variable {
+        constexpr variable() noexcept = default;
+        variable(const variable&) = delete; // `auto now = at` would not keep the time
+
+        const variable& operator=(duration time) const noexcept {
+            set(time_point(time));
+            return *this;
+        }
+        const variable& operator+=(duration time) const noexcept { return *this = *this + time; }
+        const variable& operator-=(duration time) const noexcept { return *this = *this - time; }
+        operator duration() const noexcept { return now().time_since_epoch(); } // NOLINT(google-explicit-constructor)
+
+        friend duration operator+(const variable& v, duration time) noexcept { return duration(v) + time; }
+        friend duration operator-(const variable& v, duration time) noexcept { return duration(v) - time; }
+        friend rep operator/(const variable& v, duration time) noexcept { return duration(v) / time; }
+        friend bool operator<(const variable& v, duration time) noexcept { return duration(v) < time; }
+        friend bool operator==(const variable& v, duration time) noexcept { return duration(v) == time; }
+    };
+
+    static constexpr variable at{};
+};
+
+// A clock of other units, or one that may be set back, for one thread. Each Tag has a time of its own. A guard measures
+// RTTs with the clock if it calls itself steady.
 template <class Duration, class Tag = void, bool IsSteady = true>
 struct manual_clock_of {
     using duration = Duration;
@@ -27,14 +51,9 @@ struct manual_clock_of {
     static inline duration at{};
 };
 
-using manual_clock = manual_clock_of<std::chrono::nanoseconds>;
-
 // Sets the clock forward, and runs the handlers that are ready then.
 inline void pass(asio::io_context& context, manual_clock::duration time) {
-    manual_clock::at += time;
-    // A context waits for its earliest timer in real time. But it looks at its timers when an earlier one is added.
-    asio::basic_waitable_timer<manual_clock> earliest{context, manual_clock::time_point{}};
-    earliest.async_wait([](const flowguard::error_code&) {});
+    manual_clock::advance(time);
     context.restart();
     context.poll();
 }

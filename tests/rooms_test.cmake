@@ -22,6 +22,8 @@ set(rooms
     "strategies:flowguard/strategies/.*"
     "classifiers:flowguard/classify.hpp,flowguard/sqlstate.hpp,flowguard/run_options.hpp"
     "guard:flowguard/flow_guard.hpp"
+    "registry:flowguard/detail/registry/.*,flowguard/guard_registry.hpp"
+    "testing:flowguard/testing.hpp,flowguard/testing/.*"
     "http core:flowguard/detail/http/.*"
     "http:flowguard/http/.*"
     "metrics:flowguard/metrics/.*"

@@ -121,6 +121,11 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// hand, as by pin_limit(); and, while callers wait, once or twice for each time that a strategy lowers the limit, or
 /// for each admission under a limit below one.
 ///
+/// *Memory.* A guard with the default strategy takes less than 3 KB until it is used. The first call that is admitted
+/// allocates 15 KB for windows, and the first entry of the trace allocates guard_options::trace entries. Both stay
+/// until the guard is destroyed. If one of these allocations fails, no call is affected: a call that was admitted is no
+/// sample, or an entry of the trace is missing, and the next one tries again.
+///
 /// *Rejections.* run() throws if the call is not admitted. run_as_tuple() returns an error_code instead, try_run() and
 /// try_run_for() return no result. Of these, a call that is rejected before it waits costs no more than one that is
 /// admitted. It does not suspend; so a loop that repeats rejected calls must wait in between, for other coroutines to
@@ -182,9 +187,10 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 ///
 /// *Clock.* Any clock in the sense of std::chrono. Deadlines and `max_wait` are in its time. If it is steady, RTTs and
 /// the time that callers have waited are in its time, too. So a test can make the guard's behaviour reproducible by a
-/// clock that it sets by hand, if that goes only forward and has `is_steady = true`. If the clock is not steady, as
-/// std::chrono::system_clock, std::chrono::steady_clock measures them instead: a clock that may be set does not tell
-/// how long something took. window::closed_at is in the time of `Clock::shared_clock`, if the Clock names one.
+/// clock that it sets by hand, if that goes only forward and has `is_steady = true`, as manual_clock in
+/// flowguard/testing.hpp. If the clock is not steady, as std::chrono::system_clock, std::chrono::steady_clock measures
+/// them instead: a clock that may be set does not tell how long something took. window::closed_at is in the time of
+/// `Clock::shared_clock`, if the Clock names one.
 template <limit_strategy Strategy = vegas_strategy, class Clock = std::chrono::steady_clock>
 class flow_guard {
 public:
@@ -481,6 +487,10 @@ public:
 
     /// How many callers wait for a permit.
     std::size_t waiting() const noexcept { return state_->waiting(); }
+
+    /// Whether no task runs, long-lived ones included, and no caller waits. While other threads make calls, it may be
+    /// out of date when it is returned, and may be false for a moment after the last call has ended.
+    bool is_idle() const noexcept { return state_->is_idle(); }
 
     /// What a dashboard shows. Complexity: O(1).
     guard_stats stats() const noexcept { return state_->stats(); }

@@ -69,8 +69,8 @@ struct guard_options {
     /// max_limit.
     std::size_t max_long_lived = max_limit;
 
-    /// How many of the latest decisions on the limit flow_guard::trace() returns. Each takes 96 bytes. In
-    /// [0, 1'000'000].
+    /// How many of the latest decisions on the limit flow_guard::trace() returns. Each takes 104 bytes, which are
+    /// allocated together with the first decision. In [0, 1'000'000].
     std::size_t trace = 256;
 
     /// Observers. An observer is called by the thread that caused the event, in the middle of its work. So keep it

@@ -87,6 +87,11 @@ mutation windows $window '(found - taken) | closed_bit | discarded_bit' '(found 
 mutation windows $window 'free, slots(generation_of_slots(free), 0), std::memory_order_relaxed' \
     'free, free, std::memory_order_relaxed'
 
+# ---- the first admission, which makes the windows ----
+mutation windows $loop \
+    '!use_.compare_exchange_strong(idle, use::starting, std::memory_order_acquire, std::memory_order_relaxed)' \
+    'idle != use::none'
+
 # ---- changes by hand ----
 no_lock='struct { void lock() const {} void unlock() const {} } '
 mutation windows detail/control/limit_override.hpp 'mutable std::mutex mutex_;' "${no_lock}mutex_;"

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -178,3 +179,55 @@ TEMPLATE_TEST_CASE("An allocation that fails loses no ticket of a guard", "", FL
             break;
     }
 }
+
+#if !defined(FLOWGUARD_NO_ALLOCATION_FAILS)
+
+namespace {
+
+using fixed_guard = flowguard::flow_guard<flowguard::fixed_limit>;
+
+// How many calls a guard needs until its first window is closed, if that allocation of the first call fails; 0: none
+// fails.
+int calls_until_a_window(int failing_one) {
+    fixed_guard guard{flowguard::fixed_limit{4}, {.min_window = 1}};
+    {
+        const support::failing_allocation failing(failing_one);
+        auto admitted = guard.try_acquire();
+        CHECK(admitted);
+        CHECK(failing.has_failed());
+    }
+    CHECK(guard.in_flight() == 0);
+    int calls = 1;
+    while (guard.stats().windows == 0 && calls < 1000) {
+        guard.try_acquire().success();
+        ++calls;
+    }
+    CHECK(guard.stats().admitted == static_cast<std::uint64_t>(calls));
+    return calls;
+}
+
+} // namespace
+
+TEST_CASE("A guard without memory for its windows admits calls, and samples them as soon as there is memory") {
+    const int usual = calls_until_a_window(0);
+    CHECK(usual < 20);
+    CHECK(calls_until_a_window(1) == usual + 1); // the windows
+    CHECK(calls_until_a_window(2) == usual + 1); // the copy of the strategy
+}
+
+TEST_CASE("A guard without memory for its trace keeps no decision, and keeps the next one if there is memory") {
+    fixed_guard guard{flowguard::fixed_limit{4}};
+    {
+        const support::failing_allocation failing(1);
+        guard.pin_limit(7);
+        CHECK(failing.has_failed());
+    }
+    CHECK(guard.current_limit() == 7);
+    CHECK(guard.trace().empty());
+    guard.pin_limit(8);
+    REQUIRE(guard.trace().size() == 1);
+    CHECK(guard.trace()[0].before == 7);
+    CHECK(guard.trace()[0].limit == 8);
+}
+
+#endif

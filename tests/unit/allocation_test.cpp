@@ -132,8 +132,51 @@ TEST_CASE("Calls allocate nothing if the strategy is chosen at run time, nor do 
     CHECK(guard.stats().windows > 5);
 }
 
+namespace {
+
+// What has been allocated since it was made.
+class allocated_since {
+public:
+    std::uint64_t bytes() const { return support::allocated_bytes.load() - bytes_; }
+    std::uint64_t blocks() const { return allocations.load() - blocks_; }
+
+private:
+    std::uint64_t bytes_ = support::allocated_bytes.load();
+    std::uint64_t blocks_ = allocations.load();
+};
+
+} // namespace
+
+TEST_CASE("A guard takes at most 3 KB until its first call, and allocates what it needs in use only once") {
+    const allocated_since begin;
+    flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
+    const std::uint64_t idle = begin.bytes() + sizeof guard;
+
+    const allocated_since made;
+    guard.try_acquire().success();
+    const std::uint64_t by_first_call = made.blocks();
+    while (guard.stats().windows == 0)
+        guard.try_acquire().success();
+    const std::uint64_t by_first_window = made.blocks();
+    const std::uint64_t in_use = begin.bytes() + sizeof guard;
+
+    guard.pin_limit(3);
+    guard.unpin_limit();
+    while (guard.stats().windows < 10)
+        guard.try_acquire().success();
+    const std::uint64_t later = made.blocks();
+
+    WARN("bytes of a guard: " << idle << " if idle, and " << in_use << " in use");
+    CHECK(idle <= 3 * 1024);
+    CHECK(by_first_call == 2); // windows, and a copy of the strategy
+    CHECK(by_first_window == 3); // the trace
+    CHECK(later == 3);
+}
+
 TEST_CASE("Tickets allocate nothing") {
     flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
+    while (guard.stats().windows == 0)
+        guard.try_acquire().success();
     const std::uint64_t before = allocations.load();
     for (int i = 0; i < calls; ++i)
         guard.try_acquire().success();

@@ -534,7 +534,7 @@ private:
             running_.push(std::make_shared<call>(call{manual_clock::at + hang_length_, std::move(t), true}));
             return;
         }
-        const nanoseconds end = std::max(manual_clock::at, idle_from_.top()) +
+        const nanoseconds end = std::max<nanoseconds>(manual_clock::at, idle_from_.top()) +
                                 nanoseconds(std::llround(static_cast<double>(service.count()) * exponential()));
         idle_from_.pop();
         idle_from_.push(end);

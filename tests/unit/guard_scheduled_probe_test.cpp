@@ -193,7 +193,7 @@ TEST_CASE("A scheduled probe may be spaced, and so may the limit after it") {
     s.call(1);
     CHECK(s.guard->stats().spacing == 1s);
     CHECK_FALSE(s.guard->try_acquire());
-    const auto began = manual_clock::at;
+    const manual_clock::duration began = manual_clock::at;
     while (s.guard->stats().spacing == 1s && manual_clock::at - began < 1h) {
         manual_clock::at += 1ms;
         ticket t = s.guard->try_acquire();

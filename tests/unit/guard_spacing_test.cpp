@@ -60,7 +60,7 @@ struct scene {
 
     // The time until a call is admitted, within a ms. Does not wait longer than `most`.
     duration time_to_call(duration most = 1h) {
-        const auto from = manual_clock::at;
+        const manual_clock::duration from = manual_clock::at;
         while (!call() && manual_clock::at - from < most)
             manual_clock::at += 1ms;
         return manual_clock::at - from;

@@ -115,7 +115,7 @@ results goodput(asio::awaitable<int> (*call)(guard_type&, backend&)) {
     support::random_numbers random(1);
     manual_clock::duration next{};
     while (manual_clock::at < end) {
-        const auto now = manual_clock::at;
+        const manual_clock::duration now = manual_clock::at;
         database.serve(now >= 3s && now < 5s ? 60ms : 5ms);
         for (; next <= now; next += std::chrono::nanoseconds(static_cast<long>(1e9 / 1200 * random.exponential())))
             asio::co_spawn(

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <type_traits>
 #include <vector>
 
@@ -17,17 +19,22 @@
 
 namespace flowguard::detail {
 
-// The latest decisions. One thread at a time writes them, and any thread may read them, without a lock: each slot is a
-// sequence lock (H. Boehm: Can Seqlocks Get Along With Programming Language Memory Models? MSPC 2012), in its form
-// without fences.
+// The latest decisions. The first one makes the memory for all of them. If there is none, that decision is not kept,
+// and the next one tries again.
+//
+// One thread at a time writes decisions, and any thread may read them, without a lock: each slot is a sequence lock (H.
+// Boehm: Can Seqlocks Get Along With Programming Language Memory Models? MSPC 2012), in its form without fences.
 class decision_trace {
 public:
-    explicit decision_trace(std::size_t most) : slots_(most) {}
+    explicit decision_trace(std::size_t most) noexcept : size_(most) {}
 
     void add(const limit_decision& d) noexcept {
-        if (!slots_.empty())
-            slots_[added_ % slots_.size()].write(d, added_);
-        // Release: a reader that sees the new number finds the whole decision.
+        if (slots_ == nullptr)
+            slots_.reset(size_ == 0 ? nullptr : new (std::nothrow) slot[size_]);
+        if (slots_ == nullptr)
+            return;
+        slots_[added_ % size_].write(d, added_);
+        // Release: a reader that sees the new number finds the slots, and the whole decision.
         ++added_;
         published_.store(added_, std::memory_order_release);
     }
@@ -36,11 +43,11 @@ public:
     std::vector<limit_decision> read() const {
         std::vector<limit_decision> found;
         const std::uint64_t end = published_.load(std::memory_order_acquire);
-        const std::uint64_t size = slots_.size();
-        found.reserve(slots_.size());
-        for (std::uint64_t i = end > size ? end - size : 0; i < end; ++i) {
+        const std::uint64_t begin = end > size_ ? end - size_ : 0;
+        found.reserve(static_cast<std::size_t>(end - begin));
+        for (std::uint64_t i = begin; i < end; ++i) {
             limit_decision d;
-            if (slots_[i % size].read(d, i))
+            if (slots_[i % size_].read(d, i))
                 found.push_back(d);
         }
         return found;
@@ -80,7 +87,8 @@ private:
         std::array<std::atomic<std::size_t>, std::tuple_size_v<words>> words_{};
     };
 
-    std::vector<slot> slots_;
+    const std::size_t size_;
+    std::unique_ptr<slot[]> slots_; // written once, before the first number is published
     std::uint64_t added_ = 0; // for the writer only
     std::atomic<std::uint64_t> published_{0};
 };

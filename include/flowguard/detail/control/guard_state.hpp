@@ -142,6 +142,9 @@ public:
         release(m.partition);
     }
 
+    // Of the calls that began before, it misses none, long-lived ones included.
+    bool is_idle() const noexcept { return semaphore_state::is_idle() && long_lived_.running() == 0; }
+
     void count_bypass() noexcept { counts_.count_bypass(); }
 
     // prepare_watch() is called for a wait that begins, the other two by the queue's owner: see limit_loop.

@@ -57,17 +57,8 @@ struct membership {
     std::uint8_t kind = 0;
 };
 
-// A copy of a strategy as the guard was made with it, for reset(); nothing for a strategy that cannot be copied.
-template <class Strategy>
-struct initial_strategy {
-    explicit initial_strategy(const Strategy&) noexcept {}
-};
-template <std::copyable Strategy>
-struct initial_strategy<Strategy> {
-    explicit initial_strategy(const Strategy& s) : value(s) {}
-
-    const Strategy value;
-};
+// Stands for the open window before a loop has windows: it has no slots, and nothing is due. Loops only read it.
+inline constinit sample_window no_window;
 
 // The loop that finds the limit: calls record samples in a window, the closed window goes to the strategy, and the
 // strategy's answer is the semaphore's new limit. The loop is a member of the state that derives from that semaphore,
@@ -83,9 +74,14 @@ struct initial_strategy<Strategy> {
 // Then its closer opens another one under what is in force: the pinned limit, or the ordinary limit of the strategy's
 // latest plan. To begin with, that is the first plan after a reset(), when the closer takes the new strategy into use.
 //
-// *Windows* come from a pool that is made with the guard. A window that was closed early is not opened again until its
-// stragglers have left. If all windows have stragglers, the one that was closed first is opened again; its stragglers
-// belong to an earlier generation, and have no effect on it.
+// *Memory.* A guard that is not in use yet is small: the windows, the memory of the trace, and the strategy's copy for
+// reset() are made when they are needed for the first time, and never again. The first admission makes the windows and
+// the copy: see start(). If there is no memory, that call is no sample, and the next admission tries again. The first
+// decision makes the memory of the trace: see decision_trace.
+//
+// *Windows* come from a pool. A window that was closed early is not opened again until its stragglers have left. If all
+// windows have stragglers, the one that was closed first is opened again; its stragglers belong to an earlier
+// generation, and have no effect on it.
 //
 // *What ends each state, even if no task completes any more.* Calls look at the states, since a guard has no thread.
 //   - A window with free slots, under an ordinary limit, ends with its last admission. Until then the limit stays what
@@ -112,9 +108,8 @@ public:
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
           control_(std::in_place, std::move(strategy), check_range("guard_options::trace", options.trace, 0, 1'000'000),
                    std::move(options.on_decision)) {
-        in_force_ = first_ = first_plan();
+        first_ = first_plan();
         static_cast<void>(want(first_epoch, first_)); // no other thread knows of it yet
-        open(windows_.front(), first_, first_epoch, now());
     }
 
     // An operator's hand: see flow_guard. Any thread may call these at any time. They call no observer of decisions.
@@ -131,11 +126,11 @@ public:
         const auto c = control_.enter();
         if (!c)
             return;
-        auto fresh = std::make_unique<Strategy>(c->initial.value);
-        {
+        if (const Strategy* initial = initial_of(*c)) {
+            auto fresh = std::make_unique<Strategy>(*initial);
             const std::lock_guard lock(c->mutex);
             c->fresh.swap(fresh);
-        }
+        } // else the strategy has learnt nothing yet
         // The new strategy is there before the new epoch begins. So a closer that finds the new epoch finds it, too,
         // and a closer that goes on with the old one cannot set a limit any more.
         reason_.store(reset_reason, std::memory_order_relaxed);
@@ -256,11 +251,11 @@ private:
     // What is destroyed with the guard, even if tickets keep *this alive.
     struct control {
         control(Strategy s, std::size_t traced, std::function<void(const limit_decision&)> observer)
-            : initial(s), strategy(std::move(s)), trace(traced), on_decision(std::move(observer)) {}
+            : strategy(std::move(s)), trace(traced), on_decision(std::move(observer)) {}
 
-        const initial_strategy<Strategy> initial;
         Strategy strategy;
-        std::mutex mutex; // of the next two, for writers
+        std::mutex mutex; // of the next three, for writers
+        std::unique_ptr<const Strategy> initial; // a copy as the guard was made with it, for reset(); set by start()
         std::unique_ptr<Strategy> fresh; // to be taken into use by the closer
         decision_trace trace;
         const std::function<void(const limit_decision&)> on_decision;
@@ -331,10 +326,11 @@ private:
     // What an admission does besides, under a plan with a spacing or a scheduled probe, or after a change by hand.
     // Returns false if the call must not be a member of the window.
     FLOWGUARD_DETAIL_RARE bool act(std::chrono::nanoseconds at) noexcept {
+        // Acquire: this thread sees the window that start() has opened.
+        bool is_member = use_.load(std::memory_order_acquire) == use::started || start();
         sample_window& w = *current_.load(std::memory_order_acquire);
-        // If the call has begun a probe, it is a member only if no more is in flight than in the probe.
-        bool is_member = true;
         if (!semaphore_.is_orphaned() && w.discard_if_due(at, override_.epoch())) {
+            // If the call has begun a probe, it is a member only if no more is in flight than in the probe.
             if (begin_scheduled(w, at))
                 is_member = semaphore_.in_flight() <= semaphore_.limit();
             else if (const auto c = control_.enter())
@@ -345,13 +341,55 @@ private:
         return is_member;
     }
 
+    // Called for the first admission: makes what a guard needs only when it is used, and opens the first window. One
+    // thread does so. Returns false to others meanwhile, and if there is no memory, or the strategy cannot be copied
+    // now; then the next admission tries again.
+    bool start() noexcept {
+        const auto c = control_.enter();
+        use idle = use::none;
+        // Acquire, and release below: a thread that tries again sees what the one before it has made.
+        if (!c ||
+            !use_.compare_exchange_strong(idle, use::starting, std::memory_order_acquire, std::memory_order_relaxed))
+            return false;
+        try {
+            if (own_ == nullptr)
+                own_ = std::make_unique<closers_own>();
+            keep_initial(*c);
+        } catch (...) {
+            use_.store(use::none, std::memory_order_release);
+            return false;
+        }
+        own_->in_force = first_;
+        sample_window& first = own_->windows.front();
+        if (override_.look().epoch == first_epoch)
+            open_next(first, first_, first_epoch, made_at_);
+        else
+            begin_again(*c, first, now());
+        use_.store(use::started, std::memory_order_release);
+        return true;
+    }
+
+    static void keep_initial(control& c) {
+        if constexpr (std::copyable<Strategy>) {
+            auto copy = std::make_unique<const Strategy>(std::as_const(c.strategy));
+            const std::lock_guard lock(c.mutex);
+            c.initial.swap(copy);
+        }
+    }
+
+    // Null before start().
+    static const Strategy* initial_of(control& c) noexcept {
+        const std::lock_guard lock(c.mutex);
+        return c.initial.get();
+    }
+
     // Begins the scheduled probe of the plan in force. Called by the thread that discarded the window. Returns false,
     // and changes nothing, if the epoch is over: then the window may have been discarded for that.
     bool begin_scheduled(sample_window& discarded, std::chrono::nanoseconds at) noexcept {
-        const scheduled_probe& scheduled = in_force_.scheduled;
-        plan probe(scheduled.limit, scheduled.admissions, limit_of(in_force_), scheduled.within);
+        const scheduled_probe& scheduled = own_->in_force.scheduled;
+        plan probe(scheduled.limit, scheduled.admissions, limit_of(own_->in_force), scheduled.within);
         probe.spacing = scheduled.spacing;
-        probe.then_spacing = in_force_.spacing;
+        probe.then_spacing = own_->in_force.spacing;
         if (!want(discarded.epoch(), probe))
             return false;
         open_after(discarded, probe, discarded.epoch(), at);
@@ -428,7 +466,7 @@ private:
         add_to_trace(*c, decision);
         reason_.store(decision.reason, std::memory_order_relaxed);
         remember(w, next);
-        in_force_ = next;
+        own_->in_force = next;
         const bool is_in_force = want(found.epoch, next);
         if (c->on_decision)
             call_observer(c->on_decision, decision); // before the next window is opened, so one at a time
@@ -445,9 +483,9 @@ private:
         for (;;) {
             const limit_override::state found = override_.look(); // before the look for a new strategy: see reset()
             take_fresh_strategy(c);
-            in_force_ = ordinary(in_force_);
-            if (want(found.epoch, in_force_))
-                return open_after(closed, found.pinned != 0 ? plan(found.pinned) : in_force_, found.epoch, at);
+            own_->in_force = ordinary(own_->in_force);
+            if (want(found.epoch, own_->in_force))
+                return open_after(closed, found.pinned != 0 ? plan(found.pinned) : own_->in_force, found.epoch, at);
         }
     }
 
@@ -462,9 +500,9 @@ private:
             if (fresh == nullptr)
                 return;
             c.strategy = std::move(*fresh);
-            in_force_ = first_;
-            expected_rtt_ = usual_rtt_ = {};
-            ignored_times_ = 1;
+            own_->in_force = first_;
+            own_->expected_rtt = own_->usual_rtt = {};
+            own_->ignored_times = 1;
             kinds_.forget();
             baseline_.store(0, std::memory_order_relaxed);
             reason_.store(reset_reason, std::memory_order_relaxed);
@@ -567,37 +605,42 @@ private:
     sample_window& unused_window(sample_window& preferred) noexcept {
         if (preferred.is_left())
             return preferred;
-        for (sample_window& w : windows_)
+        for (sample_window& w : own_->windows)
             if (w.is_left())
                 return w;
-        const auto first = std::min_element(closed_as_.begin(), closed_as_.end());
-        return windows_[static_cast<std::size_t>(first - closed_as_.begin())];
+        const auto first = std::min_element(own_->closed_as.begin(), own_->closed_as.end());
+        return own_->windows[static_cast<std::size_t>(first - own_->closed_as.begin())];
     }
 
     std::size_t index_of(const sample_window& w) const noexcept {
-        return static_cast<std::size_t>(&w - windows_.data());
+        return static_cast<std::size_t>(&w - own_->windows.data());
     }
 
     // Notes what later windows need of one that was closed, and of the plan that follows it.
     void remember(const window& closed, const plan& next) noexcept {
         if (closed.all.samples > 0)
-            expected_rtt_ = closed.all.mean;
+            own_->expected_rtt = closed.all.mean;
         kinds_.see(closed.all);
         turns_.stir(closed.all.mean.count());
-        ignored_times_ = static_cast<double>(closed.admitted) /
-                         static_cast<double>(std::max<std::size_t>(telling_members(closed), 1));
+        own_->ignored_times = static_cast<double>(closed.admitted) /
+                              static_cast<double>(std::max<std::size_t>(telling_members(closed), 1));
         if (next.then != 0 || next.scheduled.begins_in > duration{})
-            usual_rtt_ = closed.all.quantile(0.9);
+            own_->usual_rtt = closed.all.quantile(0.9);
     }
 
-    // Opens the next window. If a probe has begun, or a turn is pending, a waiter must watch: the watch of the window
-    // before may have been cancelled.
+    // Opens the next window.
     void open_after(sample_window& closed, const plan& next, std::uint64_t epoch,
                     std::chrono::nanoseconds at) noexcept {
-        closed_as_[index_of(closed)] = ++closings_;
+        own_->closed_as[index_of(closed)] = ++own_->closings;
         if (closed.limit_after() != 0)
             watch_.cancel();
-        open(unused_window(closed), next, epoch, at);
+        open_next(unused_window(closed), next, epoch, at);
+    }
+
+    // If a probe has begun, or a turn is pending, a waiter must watch: the watch of the window before may have been
+    // cancelled.
+    void open_next(sample_window& w, const plan& next, std::uint64_t epoch, std::chrono::nanoseconds at) noexcept {
+        open(w, next, epoch, at);
         if (next.then != 0 || turns_.is_pending())
             semaphore_.want_watch();
     }
@@ -615,7 +658,7 @@ private:
         sample_window::opening o{.size = size,
                                  .limit = std::max(limit, limit_of(next)),
                                  .long_running = long_running(),
-                                 .expected_rtt = expected_rtt_,
+                                 .expected_rtt = own_->expected_rtt,
                                  .slowest_kind = kinds_.slowest(),
                                  .spacing = bounded.spacing,
                                  .epoch = epoch};
@@ -624,7 +667,7 @@ private:
             o.limit_after = after.limit;
             o.spacing_after = after.spacing;
             o.within =
-                next.within > duration{} ? next.within : usual_bound(size, limit, std::max(usual_rtt_, o.spacing));
+                next.within > duration{} ? next.within : usual_bound(size, limit, std::max(own_->usual_rtt, o.spacing));
         } else {
             o.limit -= std::min(o.long_running, o.limit - 1); // not for a probe, whose limit was raised by as many
             if (next.scheduled.begins_in > duration{})
@@ -641,7 +684,7 @@ private:
     // Calls that are ignored tell a strategy nothing. So the window is larger by their share of the window before, up
     // to twenty times.
     std::size_t with_ignored(std::size_t size) const noexcept {
-        const double times = std::clamp(ignored_times_, 1.0, 20.0);
+        const double times = std::clamp(own_->ignored_times, 1.0, 20.0);
         return std::min(static_cast<std::size_t>(static_cast<double>(size) * times), max_limit);
     }
 
@@ -656,6 +699,20 @@ private:
     // stragglers was closed some windows ago: see sample_window.
     static constexpr std::size_t pool = 4;
 
+    // What only the closer touches, but for the open window.
+    struct closers_own {
+        std::array<sample_window, pool> windows;
+        plan in_force{1}; // the strategy's latest
+        duration expected_rtt{}; // of the latest window that had a success
+        duration usual_rtt{}; // the 90th percentile of the latest window before a plan with a probe
+        double ignored_times = 1; // of the latest window: its members for each that was not ignored
+        std::uint64_t closings = 0;
+        std::array<std::uint64_t, pool> closed_as{}; // the number of the closing that closed each one last
+    };
+
+    // Whether the guard has what start() makes.
+    enum class use : std::uint8_t { none, starting, started };
+
     // Values of acts_from_.
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
     static constexpr std::int64_t at_once = std::numeric_limits<std::int64_t>::min();
@@ -668,18 +725,13 @@ private:
     limit_override override_;
     plan first_{1}; // constant after construction
     const std::size_t min_window_;
+    const duration made_at_ = now();
     mutable retirable<control> control_;
-    std::array<sample_window, pool> windows_;
-    // The next six are for the closer.
-    plan in_force_{1}; // the strategy's latest
-    duration expected_rtt_{}; // of the latest window that had a success
-    duration usual_rtt_{}; // the 90th percentile of the latest window before a plan with a probe
-    double ignored_times_ = 1; // of the latest window: its members for each that was not ignored
-    std::uint64_t closings_ = 0;
-    std::array<std::uint64_t, pool> closed_as_{}; // the number of the closing that closed each one last
+    std::unique_ptr<closers_own> own_; // made by start()
     kind_rtts kinds_;
-    std::atomic<sample_window*> current_{nullptr};
-    std::atomic<std::int64_t> acts_from_{never}; // admissions from this time on have more to do: see act()
+    std::atomic<sample_window*> current_{&no_window};
+    std::atomic<use> use_{use::none};
+    std::atomic<std::int64_t> acts_from_{at_once}; // admissions from this time on have more to do: see act()
     probe_watch watch_;
     std::atomic<std::int64_t> long_running_{0};
     std::atomic<std::uint64_t> updates_{0};

@@ -34,9 +34,12 @@ public:
     // Returns a place. Release: its next holder sees what this one did.
     void leave() noexcept { running_.fetch_sub(1, std::memory_order_release); }
 
+    // Relaxed: the caller synchronizes with the calls that it wants to see.
+    std::size_t running() const noexcept { return running_.load(std::memory_order_relaxed); }
+
     // Fills in its part of the stats. Relaxed: the counts are only reported.
     void report(guard_stats& s) const noexcept {
-        s.long_lived = running_.load(std::memory_order_relaxed);
+        s.long_lived = running();
         s.long_lived_admitted = admitted_.load(std::memory_order_relaxed);
     }
 

@@ -215,6 +215,15 @@ public:
     std::size_t available() const noexcept { return word_.available(); }
     std::size_t in_flight() const noexcept { return word_.held(); }
     std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+
+    // Whether no permit is held, and no caller waits or is about to. Of the calls that began before, it misses none.
+    bool is_idle() const noexcept {
+        // Acquire: if there is no owner, this thread sees what the last one did with the messages before. An owner may
+        // have taken a message, and not counted the waiter yet.
+        if ((inbox_.load(std::memory_order_acquire) & ~for_good) != 0)
+            return false;
+        return waiting() == 0 && in_flight() == 0;
+    }
     std::size_t waiting_of(priority p) const noexcept { return queue_.waiting_of(p); }
 
     // Counts a call that is not admitted. Count it before its caller is told; tell the observer after that.
