@@ -405,17 +405,20 @@ TEST_CASE("A limit of 0 pauses a semaphore: callers wait, in their order, until 
     semaphore.async_acquire_n(3, record(3)); // more than the limit was: what limit comes next is not known
     semaphore.async_acquire(record(1));
     semaphore.release();
-    poll(context);
+    context.restart();
+    context.poll();
     CHECK(order.empty());
     CHECK(semaphore.waiting() == 2);
     CHECK(semaphore.in_flight() == 0);
     semaphore.set_limit(1);
-    poll(context);
+    context.restart();
+    context.poll();
     CHECK(order == std::vector{1});
     semaphore.set_limit(0);
     semaphore.release();
     semaphore.set_limit(3);
-    poll(context);
+    context.restart();
+    context.poll();
     CHECK(order == std::vector{1, 3});
     CHECK(semaphore.waiting() == 0);
 }
@@ -434,12 +437,14 @@ TEST_CASE("A closed semaphore can be opened again") {
     CHECK_FALSE(semaphore.is_closed());
     bool admitted = false;
     semaphore.async_acquire([&](error_code e) { admitted = !e; });
-    poll(context);
+    context.restart();
+    context.poll();
     CHECK(of_waiter == flowguard::error::closed);
     CHECK_FALSE(admitted);
     CHECK(semaphore.waiting() == 1);
     semaphore.release();
-    poll(context);
+    context.restart();
+    context.poll();
     CHECK(admitted);
     semaphore.release();
     CHECK(semaphore.available_permits() == 1);

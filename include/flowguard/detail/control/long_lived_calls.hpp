@@ -44,8 +44,8 @@ public:
     // then sees what the calls did.
     [[nodiscard]] bool seal() noexcept { return (running_.fetch_or(sealed, std::memory_order_acquire) & ~sealed) == 0; }
 
-    // Called by the queue's owner. Relaxed: it publishes nothing.
-    void unseal() noexcept { running_.fetch_and(~sealed, std::memory_order_relaxed); }
+    // Called by the queue's owner. Release: the next call sees what the owner did, and what it saw.
+    void unseal() noexcept { running_.fetch_and(~sealed, std::memory_order_release); }
 
     // Fills in its part of the stats. Relaxed: the counts are only reported.
     void report(guard_stats& s) const noexcept {

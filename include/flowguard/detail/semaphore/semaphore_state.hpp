@@ -520,37 +520,22 @@ private:
             drop_references(o.references);
     }
 
-    // Returns false if there is more to do, even if no message arrives.
+    // Returns false if there is more to do, even if no message arrives. Afterwards, until the next round, `contended`
+    // is set exactly if a waiter is in line, or the gate is not open.
     bool do_round(ownership& o) noexcept {
-        bool more = false;
-        // Afterwards, until the next round, `contended` is set exactly if a waiter is in line, or the gate is not open.
-        if ((o.inbox & gate) == open) [[likely]] {
-            more = serve(o);
-            if (const bool contends = !queue_.empty(); contends != word_.contended())
-                contends ? word_.set_contended() : word_.clear_contended();
-        } else {
-            more = serve_or_end(o);
-        }
-        if (!queue_.has_aside() && word_.has_aside())
-            word_.clear_aside();
-        waiting_.store(queue_.size(), std::memory_order_relaxed);
-        if (wants_watch_.load(std::memory_order_relaxed))
-            ask_for_watch();
-        complete(o);
+        if ((o.inbox & gate) != open) [[unlikely]]
+            return do_shut_round(o);
+        const bool more = serve(o);
+        if (const bool contends = !queue_.empty(); contends != word_.contended())
+            contends ? word_.set_contended() : word_.clear_contended();
+        complete_round(o);
         queue_.confirm_abandoned();
         return !more;
     }
 
-    bool serve(ownership& o) noexcept {
-        const bool more = queue_.serve(o, o.done, owner_rounds::most_grants);
-        queue_.shed(o.done);
-        o.put_back();
-        return more;
-    }
-
     // The same if the gate is not open. Ends the waiters, unless they are served, and the drains, if their time has
     // come.
-    FLOWGUARD_DETAIL_RARE bool serve_or_end(ownership& o) noexcept {
+    FLOWGUARD_DETAIL_RARE bool do_shut_round(ownership& o) noexcept {
         const std::uintptr_t state = o.inbox & gate;
         bool more = false;
         if (state == draining) {
@@ -561,14 +546,31 @@ private:
             queue_.end_all(state == orphaned ? wait_result::aborted : wait_result::closed, o.done);
             o.put_back();
         }
+        complete_round(o);
         // `contended` is set: no caller bypasses the queue any more, and each permit that is held comes back through
-        // the owner. So if none is held now, the semaphore is idle. set_contended() is an acquire: the drains see what
-        // the holders did.
+        // the owner. So if none is held now, the semaphore is idle; else the owner looks again when one comes back.
         if (state == orphaned)
             queue_.end_drains(wait_result::aborted);
-        else if (queue_.has_drains() && queue_.size() == 0 && word_.held() == 0 && is_idle_beside())
+        else if (queue_.has_drains() && queue_.size() == 0 && word_.is_idle() && is_idle_beside())
             queue_.end_drains(wait_result::granted);
+        queue_.confirm_abandoned();
+        return !more;
+    }
+
+    FLOWGUARD_DETAIL_EACH_CALL bool serve(ownership& o) noexcept {
+        const bool more = queue_.serve(o, o.done, owner_rounds::most_grants);
+        queue_.shed(o.done);
+        o.put_back();
         return more;
+    }
+
+    FLOWGUARD_DETAIL_EACH_CALL void complete_round(ownership& o) noexcept {
+        if (!queue_.has_aside() && word_.has_aside())
+            word_.clear_aside();
+        waiting_.store(queue_.size(), std::memory_order_relaxed);
+        if (wants_watch_.load(std::memory_order_relaxed))
+            ask_for_watch();
+        complete(o);
     }
 
     void ask_for_watch() noexcept {
