@@ -49,7 +49,8 @@ struct server {
     flowguard::flow_guard<flowguard::fixed_limit> guard{flowguard::fixed_limit{2}, {.max_waiters = 4}};
 
     asio::awaitable<response> guarded(request r) {
-        return flowguard::http_layer{guard, answer, flowguard::beast_http{}}(std::move(r));
+        const flowguard::http_layer layer{guard, answer, flowguard::beast_http{}};
+        co_return co_await layer(std::move(r));
     }
 };
 
