@@ -68,6 +68,7 @@ check_blocks("${SOURCE}/docs/cancellation.md" "${SOURCE}/tests/unit/cancellation
 check_blocks("${SOURCE}/docs/migration.md" "${SOURCE}/tests/unit/migration_test.cpp")
 check_blocks("${SOURCE}/docs/timeouts.md" "${SOURCE}/tests/unit/timeout_idioms_test.cpp")
 check_blocks("${SOURCE}/docs/testing.md" "${SOURCE}/tests/unit/service_test.cpp")
+check_blocks("${SOURCE}/docs/shutdown.md" "${SOURCE}/tests/integration/shutdown_test.cpp")
 check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp")
 
 # Make sure that the check can fail.

@@ -5,6 +5,7 @@
 #ifndef BEAST_SERVER_CONNECTION_HPP
 #define BEAST_SERVER_CONNECTION_HPP
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -53,12 +54,12 @@ public:
 
     ~connection() { ++site_.counts().closed; }
 
-    /// To be called once. After `closing` is requested, the connection ends as soon as no request is open. After
-    /// `aborting` is requested, it ends at once.
+    /// To be called once. After `closing` is requested, the connection ends with its next answer, which says so, or
+    /// when no request has come for a second. After `aborting` is requested, it ends at once.
     void start(std::stop_token closing, std::stop_token aborting) {
         stop_ = closing;
         asio::co_spawn(stream_.get_executor(), [self = shared_from_this()] { return self->run(); }, asio::detached);
-        on_closing_.emplace(std::move(closing), [this] { later(&connection::end_if_idle); });
+        on_closing_.emplace(std::move(closing), [this] { later(&connection::end_if_idle_for_long); });
         on_aborting_.emplace(std::move(aborting), [this] { later(&connection::end); });
     }
 
@@ -69,8 +70,12 @@ private:
     static constexpr std::uint32_t most_header = 8 * 1024;
     static constexpr std::uint64_t most_body = 4 * 1024;
 
+    // A client may send a request just when the server closes. The server has promised to keep the connection alive, so
+    // it waits for that request, and answers it.
+    static constexpr std::chrono::seconds last_request_time{1};
+
     asio::awaitable<void> run() {
-        for (bool more = true; more && !stop_.stop_requested();) {
+        for (bool more = true; more;) {
             http::request_parser<http::string_body> parser;
             parser.header_limit(most_header);
             parser.body_limit(most_body);
@@ -96,7 +101,7 @@ private:
 
     asio::awaitable<error_code> read(http::request_parser<http::string_body>& parser) {
         error_code error;
-        stream_.expires_after(timeout_);
+        stream_.expires_after(stop_.stop_requested() ? std::min(timeout_, last_request_time) : timeout_);
         idle_ = true;
         co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
         idle_ = false;
@@ -171,14 +176,18 @@ private:
         });
     }
 
-    void end_if_idle() {
-        if (idle_)
-            end();
+    void end_if_idle_for_long() {
+        last_request_.expires_after(last_request_time);
+        last_request_.async_wait([weak = weak_from_this()](const error_code&) {
+            if (const auto self = weak.lock(); self && self->idle_)
+                self->end();
+        });
     }
 
     void end() { stream_.close(); }
 
     beast::tcp_stream stream_;
+    asio::steady_timer last_request_{stream_.get_executor()};
     beast::flat_buffer buffer_;
     site& site_;
     const std::chrono::seconds timeout_;

@@ -49,7 +49,8 @@ follows the capacity of the service. You can change the capacity on the page.
   --load N            requests/s that the server sends itself, from 0 to 5000; default: 0
   --help              this text
 
-SIGINT and SIGTERM end the server, after it has answered the requests in progress.
+SIGINT and SIGTERM end the server, after it has answered the requests in progress, and the next
+request of each connection that is open, if one comes within a second.
 
 Exit code: 0 if a signal ended it in this way; 1 if it could not listen; 2 for a bad option.
 )";

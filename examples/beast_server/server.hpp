@@ -31,7 +31,8 @@
 
 namespace beast_server {
 
-/// Accepts connections until it gets SIGINT or SIGTERM. Then it gives the requests in progress some time to end.
+/// Accepts connections until it gets SIGINT or SIGTERM. Then it answers the requests in progress, and ends: see
+/// docs/shutdown.md.
 class server {
 public:
     /// Throws boost::system::system_error if it cannot listen.
@@ -57,9 +58,7 @@ private:
             asio::ip::tcp::socket socket = co_await acceptor_.async_accept(
                 asio::make_strand(context_), asio::redirect_error(asio::use_awaitable, error));
             if (!error) {
-                socket.set_option(asio::ip::tcp::no_delay(true), error);
-                std::make_shared<connection>(std::move(socket), site_, timeout_)
-                    ->start(closing_.get_token(), aborting_.get_token());
+                start_connection(std::move(socket));
             } else if (!closing_.stop_requested()) { // for example, too many files are open
                 timer.expires_after(std::chrono::milliseconds(50));
                 co_await timer.async_wait(asio::use_awaitable);
@@ -67,13 +66,34 @@ private:
         }
     }
 
+    void start_connection(asio::ip::tcp::socket socket) {
+        boost::system::error_code ignored;
+        socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+        std::make_shared<connection>(std::move(socket), site_, timeout_)
+            ->start(closing_.get_token(), aborting_.get_token());
+    }
+
+    // Closing an acceptor resets the connections that wait to be accepted, and loses what their clients have sent. So
+    // these are accepted before.
+    void accept_the_last() {
+        boost::system::error_code error;
+        acceptor_.non_blocking(true, error);
+        while (!error) {
+            asio::ip::tcp::socket socket = acceptor_.accept(asio::make_strand(context_), error);
+            if (!error)
+                start_connection(std::move(socket));
+        }
+    }
+
     asio::awaitable<void> end_on_signal() {
         co_await signals_.async_wait(asio::use_awaitable);
         signals_.clear(); // a second signal kills the program
-        closing_.request_stop();
+        accept_the_last();
+        closing_.request_stop(); // each connection ends after its next answer
         acceptor_.close();
-        site_.close();
+        co_await site_.drain();
 
+        // The answers are made. Their clients have some time to take them.
         asio::steady_timer timer(acceptor_.get_executor());
         for (int i = 0; i < 150 && site_.counts().open() > 0; ++i) {
             timer.expires_after(std::chrono::milliseconds(20));

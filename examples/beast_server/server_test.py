@@ -283,6 +283,37 @@ def test_stop(program):
             connection.close()
 
 
+def test_stop_under_load(program):
+    """Stops the server while clients send one request after another: each request gets an answer."""
+    with Server(program, "--workers", "2", "--latency_ms", "20") as server:
+        answers, lost, connected = [], [], []
+
+        def client():
+            with server.client() as connection:
+                connection.request("GET", "/health")
+                connection.getresponse().read()
+                connected.append(connection)
+                more = True
+                while more:
+                    try:
+                        connection.request("GET", "/work")
+                        answer = connection.getresponse()
+                        answer.read()
+                    except (ConnectionError, http.client.HTTPException) as failure:
+                        lost.append(failure)
+                        return
+                    answers.append(answer.status)
+                    more = not answer.will_close
+
+        def stop():
+            wait_for(lambda: len(connected) == 24 and len(answers) > 300, "answers on all connections")
+            server.stop()
+
+        in_parallel(*[client] * 24, stop)
+        equal(lost, [], "requests without an answer")
+        equal(set(answers), {200, 503}, "the statuses")
+
+
 # Clients that behave badly
 
 MALFORMED = [
@@ -545,7 +576,7 @@ def test_browser(program, screenshots=None):
 
 
 TESTS = {
-    "routes": [test_program, test_pages, test_knobs, test_full_guard, test_events, test_stop],
+    "routes": [test_program, test_pages, test_knobs, test_full_guard, test_events, test_stop, test_stop_under_load],
     "hostile": [test_malformed, test_cut, test_slow],
     "browser": [test_browser],
 }

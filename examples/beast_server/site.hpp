@@ -17,7 +17,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <flowguard.hpp>
 #include <flowguard/http/beast.hpp>
 #include <flowguard/http/http_layer.hpp>
@@ -70,10 +72,13 @@ public:
         asio::co_spawn(asio::make_strand(context_), load_.run(arrive, stop), rethrow);
     }
 
-    /// Rejects the calls that wait for the guard, or for the service.
-    void close() {
-        guard_.close();
-        service_.close();
+    /// Rejects new calls of the guarded handler from now on, and waits until those in progress have ended. If that
+    /// takes too long, those that wait for the service end with an error.
+    asio::awaitable<void> drain() {
+        boost::system::error_code error;
+        co_await guard_.async_drain({.timeout = longest_drain}, asio::redirect_error(asio::use_awaitable, error));
+        if (error)
+            service_.close();
     }
 
     asio::awaitable<response> answer(request r) {
@@ -108,6 +113,7 @@ private:
     // Only few calls may wait, so that a rejected call is told at once, and an admitted call is served soon.
     static constexpr std::size_t most_waiting = 16;
     static constexpr std::chrono::milliseconds longest_wait{250};
+    static constexpr std::chrono::seconds longest_drain{10};
 
     static void rethrow(const std::exception_ptr& failure) {
         if (failure)

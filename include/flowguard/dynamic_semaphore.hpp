@@ -218,11 +218,14 @@ public:
                             : ", must not be more than the permits that are taken"));
     }
 
-    /// Changes how many permits exist, in [1, max_limit]; else throws std::invalid_argument. If there are more than
+    /// Changes how many permits exist, in [0, max_limit]; else throws std::invalid_argument. If there are more than
     /// before, they are available, or granted to waiters, at once. If there are fewer, no holder loses its permit: the
     /// excess is absorbed as permits are released, and no caller is admitted until then. Lock-free. Complexity: O(1)
     /// for each waiter that is granted permits.
-    void set_limit(std::size_t limit) { state_->set_limit(detail::check_range("limit", limit, 1, max_limit)); }
+    ///
+    /// A limit of 0 pauses the semaphore: callers wait, in their order, until the limit is raised. (A permit that is
+    /// released beyond those that were taken still lets a waiter through.)
+    void set_limit(std::size_t limit) { state_->set_limit(detail::check_range("limit", limit, 0, max_limit)); }
 
     /// How many permits exist. Each of these four counters may be out of date when it is returned. It does not show
     /// what calls on other threads have not finished yet.
@@ -241,9 +244,16 @@ public:
     /// Ends all present waits with `operation_aborted`. Later callers wait as usual.
     void cancel() { state_->cancel_all(); }
 
-    /// Ends all present waits, and every later attempt to acquire a permit, with `error::closed`. Permits that are held
-    /// stay valid. Idempotent.
+    /// Ends all present waits, and every later attempt to acquire a permit until reopen(), with `error::closed`.
+    /// Permits that are held stay valid. Idempotent.
     void close() noexcept { state_->close(); }
+
+    /// Ends what close() began: later callers take permits and wait as usual. Waits that close() ends end all the same.
+    /// Has no effect on a semaphore that is not closed. May throw std::bad_alloc; then nothing has changed.
+    void reopen() { state_->reopen(); }
+
+    /// Whether close() was called, and reopen() was not called after it. May be out of date when it is returned.
+    bool is_closed() const noexcept { return state_->is_closed(); }
 
 private:
     struct permit_delivery {

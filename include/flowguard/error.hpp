@@ -21,7 +21,8 @@ enum class error {
     closed = 1,       ///< the semaphore or guard was closed
     wait_timeout = 2, ///< no permit came in time
     shed = 3,         ///< rejected in an overload: too many wait, or the call has waited too long
-    task_timeout = 4  ///< the task was cancelled, because it took too long
+    task_timeout = 4, ///< the task was cancelled, because it took too long
+    drain_timeout = 5 ///< a drain has taken too long: tasks are still in flight, or callers wait
 };
 
 /// The category of `flowguard::error`, named "flowguard". Thread-safe.
@@ -42,6 +43,8 @@ FLOWGUARD_DETAIL_VISIBLE inline const detail::system::error_category& error_cate
                 return "shed";
             case error::task_timeout:
                 return "the task took too long";
+            case error::drain_timeout:
+                return "the drain took too long";
             }
             return "unknown flowguard error";
         }

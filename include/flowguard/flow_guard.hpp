@@ -28,12 +28,14 @@
 #include "flowguard/detail/asio/timed_task.hpp"
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/base/rare.hpp"
+#include "flowguard/detail/control/drain.hpp"
 #include "flowguard/detail/control/guard_state.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/wait_queue.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
+#include "flowguard/drain_options.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/limit_decision.hpp"
@@ -295,7 +297,7 @@ public:
     /// - `error::shed` if too many callers wait, or the call has waited too long in a lane that stands (see
     ///   wait_order);
     /// - `error::wait_timeout` if no permit came in time;
-    /// - `error::closed` after close();
+    /// - `error::closed` after close(), or during or after async_drain();
     /// - `operation_aborted` if it is cancelled while it waits, or the guard is destroyed.
     ///
     /// Throws std::invalid_argument if the task is a moved-from awaitable. If a service must reject many calls cheaply,
@@ -554,9 +556,60 @@ public:
         state_->reset();
     }
 
-    /// Ends all waiting calls, and every later call, with `error::closed`. Tasks that run are not disturbed.
-    /// Idempotent.
+    /// Ends all waiting calls, and every later call until reopen(), with `error::closed`. Tasks that run are not
+    /// disturbed, and close() does not wait for them: see async_drain(). Idempotent.
     void close() noexcept { state_->close(); }
+
+    /// Closes the guard, and waits until no task is in flight: what a service does before it ends. Completion
+    /// signature: `void(error_code)`.
+    ///
+    ///     co_await guard.async_drain({.timeout = 20s}, asio::use_awaitable);
+    ///
+    /// From now on every new call ends with `error::closed`, and attempts are shed, as after close(). Calls that wait
+    /// already get their permits and run, or end with `error::closed` at once: see drain_options. Bounds on waiting, as
+    /// guard_options::max_wait, apply to them as ever. The drain completes as soon as no call waits, all permits are
+    /// back, and no long-lived task runs: at once, if that is so already. A call with `bypass` is not waited for, as
+    /// the guard does not count it. Neither is what a caller does with its result: see docs/shutdown.md.
+    ///
+    /// The limit plays no part in this: it may change, be pinned, or be below one meanwhile. A task with a time-out
+    /// ends in time. A task that never ends, or a long-lived one, is for the program to end: FlowGuard stops none.
+    /// Until then the drain waits.
+    ///
+    /// The errors are
+    /// - `error::drain_timeout` if drain_options::timeout has passed before;
+    /// - `operation_aborted` if the drain is cancelled, reopen() is called, or the guard is destroyed.
+    ///
+    /// After a time-out or a cancellation, the guard is as it was during the drain: it rejects new calls, serves those
+    /// that wait, and no task is disturbed. So the program may drain it again, close() or reopen() it.
+    ///
+    /// *Several drains* may wait at a time, each with its own time-out, and complete together. If one of them does not
+    /// serve those who wait, or close() is called, they end with `error::closed`. After close() the guard may be
+    /// drained as well.
+    ///
+    /// All types of cancellation are supported. The handler is called through its associated executor, or through the
+    /// guard's, as if by asio::post, and never from inside this function. A context that is destroyed destroys the
+    /// handlers of its drains uncalled. Throws std::invalid_argument for a time-out below 0, or if neither the handler
+    /// nor the guard has an executor, and std::bad_alloc; then the guard was not closed. Lock-free, except for the
+    /// timer. Complexity: O(1) for each waiter that ends.
+    template <asio::completion_token_for<void(error_code)> Token = asio::default_completion_token_t<executor_type>>
+    auto async_drain(Token&& token = asio::default_completion_token_t<executor_type>()) {
+        return async_drain(drain_options{}, std::forward<Token>(token));
+    }
+    template <asio::completion_token_for<void(error_code)> Token = asio::default_completion_token_t<executor_type>>
+    auto async_drain(drain_options options, Token&& token = asio::default_completion_token_t<executor_type>()) {
+        detail::check_least("drain_options::timeout", options.timeout, 0);
+        return asio::async_initiate<Token, void(error_code)>(
+            detail::initiate_drain<Clock>{executor_, serves_any_handler_, state_}, token, options);
+    }
+
+    /// Ends what close() or async_drain() began: later calls are admitted again, and present drains end with
+    /// `operation_aborted`. Calls that wait in a drain go on waiting; those that close() ends end. Has no effect on a
+    /// guard that is not closed. May throw std::bad_alloc; then nothing has changed. Lock-free.
+    void reopen() { state_->reopen(); }
+
+    /// Whether new calls are rejected, after close() or during a drain. A health check may ask this, so that a load
+    /// balancer sends no more requests. May be out of date when it is returned.
+    bool is_closed() const noexcept { return state_->is_closed(); }
 
 private:
     struct no_executor {};
@@ -564,14 +617,6 @@ private:
     explicit flow_guard(no_executor, Strategy strategy, guard_options options)
         : executor_(asio::system_executor()),
           state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
-
-    template <class Handler>
-    void check_executor_of_handler() const {
-        if constexpr (!detail::has_own_executor<std::decay_t<Handler>>)
-            if (!serves_any_handler_)
-                throw std::invalid_argument("flowguard: a handler without an associated executor needs a guard that "
-                                            "was made with an executor");
-    }
 
     // The options of a call that was made without options. They are constants of the type, so that such a call pays
     // nothing for options.
@@ -661,7 +706,7 @@ private:
     struct initiate_acquire : initiate_wait {
         template <class Handler>
         void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind) const {
-            this->self->template check_executor_of_handler<Handler>();
+            detail::check_executor_of_handler<Handler>(this->self->serves_any_handler_);
             detail::guard_state<Strategy, Clock>& state = *this->self->state_;
             const detail::keep_alive kept(state); // an observer may destroy the guard meanwhile
             const executor_type executor = this->self->executor_;
@@ -695,7 +740,7 @@ private:
             if (!long_lived)
                 return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane, how.kind);
             const flow_guard& guard = *this->self;
-            guard.template check_executor_of_handler<Handler>();
+            detail::check_executor_of_handler<Handler>(guard.serves_any_handler_);
             detail::wait_operation<std::decay_t<Handler>, asio::any_io_executor, long_lived_delivery>::start_at_once(
                 std::forward<Handler>(handler), guard.executor_, long_lived_delivery{guard.state_, how.is_over()});
         }

@@ -403,6 +403,67 @@ TEST_CASE("When the limit rises again, permits that come back are no longer kept
     CHECK(semaphore.available_permits() == 5);
 }
 
+TEST_CASE("A limit of 0 pauses a semaphore: callers wait, in their order, until it is raised") {
+    asio::io_context context;
+    dynamic_semaphore semaphore{context, 2};
+    std::vector<int> order;
+    const auto record = [&order](int as) { return [&order, as](error_code) { order.push_back(as); }; };
+    REQUIRE(semaphore.try_acquire());
+    semaphore.set_limit(0);
+    CHECK(semaphore.current_limit() == 0);
+    CHECK_FALSE(semaphore.try_acquire());
+    semaphore.async_acquire_n(3, record(3)); // more than the limit was: what limit comes next is not known
+    semaphore.async_acquire(record(1));
+    semaphore.release();
+    context.restart();
+    context.poll();
+    CHECK(order.empty());
+    CHECK(semaphore.waiting() == 2);
+    CHECK(semaphore.in_flight() == 0);
+    semaphore.set_limit(1);
+    context.restart();
+    context.poll();
+    CHECK(order == std::vector{1});
+    semaphore.set_limit(0);
+    semaphore.release();
+    semaphore.set_limit(3);
+    context.restart();
+    context.poll();
+    CHECK(order == std::vector{1, 3});
+    CHECK(semaphore.waiting() == 0);
+}
+
+TEST_CASE("A closed semaphore can be opened again") {
+    asio::io_context context;
+    dynamic_semaphore semaphore{context, 1};
+    CHECK_FALSE(semaphore.is_closed());
+    semaphore.reopen(); // has no effect
+    REQUIRE(semaphore.try_acquire());
+    error_code of_waiter;
+    semaphore.async_acquire([&](error_code e) { of_waiter = e; });
+    semaphore.close();
+    CHECK(semaphore.is_closed());
+    semaphore.reopen();
+    CHECK_FALSE(semaphore.is_closed());
+    bool admitted = false;
+    semaphore.async_acquire([&](error_code e) { admitted = !e; });
+    context.restart();
+    context.poll();
+    CHECK(of_waiter == flowguard::error::closed);
+    CHECK_FALSE(admitted);
+    CHECK(semaphore.waiting() == 1);
+    semaphore.release();
+    context.restart();
+    context.poll();
+    CHECK(admitted);
+    semaphore.release();
+    CHECK(semaphore.available_permits() == 1);
+    semaphore.close();
+    CHECK_FALSE(semaphore.try_acquire());
+    semaphore.reopen();
+    CHECK(semaphore.try_acquire());
+}
+
 TEST_CASE("A semaphore rejects the release of more permits than are taken; a signal adds them") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 3};
@@ -702,7 +763,8 @@ TEST_CASE("Bad arguments are rejected with their name, value and range") {
           "flowguard: limit is " + std::to_string(most + 1) + ", must be in [0, " + std::to_string(most) + "]");
 
     dynamic_semaphore semaphore{context, most};
-    CHECK(message_of([&] { semaphore.set_limit(0); }) == "flowguard: limit is 0, " + range);
+    CHECK(message_of([&] { semaphore.set_limit(most + 1); }) ==
+          "flowguard: limit is " + std::to_string(most + 1) + ", must be in [0, " + std::to_string(most) + "]");
     CHECK(message_of([&] { semaphore.release(0); }) == "flowguard: n is 0, " + range);
     CHECK(message_of([&] { semaphore.release(most + 1); }) ==
           "flowguard: n is " + std::to_string(most + 1) + ", " + range);

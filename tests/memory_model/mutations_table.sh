@@ -29,7 +29,7 @@ state=detail/semaphore/semaphore_state.hpp
 weaken queue $state acquire 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
 weaken queue $state release 'compare_exchange_weak(inbox, desired, std::memory_order_acq_rel'
 weaken queue $state relaxed 'compare_exchange_strong(idle, idle & ~owned, std::memory_order_release'
-weaken queue $state release 'fetch_and(for_good | owned, std::memory_order_acq_rel'
+weaken queue $state release 'fetch_and(gate | owned, std::memory_order_acq_rel'
 weaken queue $state relaxed 'message.applied.load(std::memory_order_acquire'
 weaken queue detail/queue/wait_queue.hpp relaxed 'applied.store(true, std::memory_order_release'
 weaken queue detail/queue/shared_claim.hpp acquire 'references_.fetch_sub(1, std::memory_order_acq_rel'
@@ -53,7 +53,7 @@ unnoticed deadlines $deadline relaxed 'through = through_.load(std::memory_order
 # the other order. The checker never shows that: it carries out the exchanges of a thread one after the other, and all
 # operations on the permit word are exchanges, which read the latest value.
 unnoticed queue $state relaxed 'if ((inbox_.load(std::memory_order_acquire) & ~'
-unnoticed queue $state acquire 'fetch_and(for_good | owned, std::memory_order_acq_rel'
+unnoticed queue $state acquire 'fetch_and(gate | owned, std::memory_order_acq_rel'
 
 # ---- windows ----
 window=detail/control/sample_window.hpp
@@ -110,6 +110,11 @@ mutation windows $turns 'semaphore_.unbar();' 'true;'
 unnoticed windows $turns relaxed 'turn_at_.exchange(turn.count(), std::memory_order_release'
 unnoticed windows $turns relaxed 'turn_at_.compare_exchange_strong(turn, none, std::memory_order_acquire'
 
+# ---- drains ----
+mutation queue $state 'word_.set_contended(); // the grant to an only waiter has cleared it' ''
+mutation queue $state 'queue_.size() == 0 && word_.is_idle()' 'queue_.size() == 0'
+weaken queue $word relaxed 'held(word_.load(std::memory_order_acquire'
+
 # ---- an owner that is kept busy ----
 weaken queue_small_rounds $state relaxed 'inbox_.fetch_and(~owned, std::memory_order_release'
 mutation queue_small_rounds $state 'return !try_own_leftovers();' 'return true;'
@@ -128,7 +133,9 @@ mutation retirement $retirable 'if (state_.compare_exchange_strong(nobody_inside
 long_lived=detail/control/long_lived_calls.hpp
 weaken long_lived $long_lived relaxed 'compare_exchange_weak(n, n + 1, std::memory_order_acquire'
 weaken long_lived $long_lived relaxed 'running_.fetch_sub(1, std::memory_order_release'
+weaken long_lived $long_lived relaxed 'running_.fetch_or(sealed, std::memory_order_acquire'
 mutation long_lived $long_lived 'while (n < most_)' 'while (n <= most_)'
+mutation long_lived $long_lived '== (sealed | 1)' '== sealed'
 
 # ---- the trace of decisions ----
 trace=detail/control/decision_trace.hpp

@@ -24,10 +24,10 @@
 namespace memory_model {
 
 // An event that concerns the whole semaphore, while callers wait.
-enum class disturbance { none, close, cancel_all, limits, abandon };
+enum class disturbance { none, close, cancel_all, limits, abandon, drain };
 
 inline const char* name_of(disturbance d) noexcept {
-    constexpr std::array names{"none", "close", "cancel_all", "limits", "abandon"};
+    constexpr std::array names{"none", "close", "cancel_all", "limits", "abandon", "drain"};
     return names[static_cast<std::size_t>(d)];
 }
 
@@ -44,10 +44,14 @@ struct semaphore_choices {
     bool newcomer = choose(2) == 0; // a thread tries to overtake the waiters
     bool try_first = choose(2) == 0; // callers try to take a permit before they wait
     bool apart = choose(2) == 0; // a waiter's handler and its caller have different threads
-    disturbance disturbs = static_cast<disturbance>(choose(5));
+    disturbance disturbs = static_cast<disturbance>(choose(6));
     bool second_resizer = disturbs == disturbance::limits && choose(2) == 0;
     bool aside = disturbs == disturbance::limits && limit == 1 && choose(2) == 0; // the first waiter wants two permits
     bool cancels_all_too = disturbs == disturbance::abandon && choose(2) == 0; // on another thread
+    bool drain_ends = disturbs == disturbance::drain && choose(2) == 0; // those who wait
+    bool drain_is_cancelled = disturbs == disturbance::drain && choose(3) == 0;
+    bool reopens =
+        (disturbs == disturbance::drain || disturbs == disturbance::close) && choose(2) == 0; // another thread
 
     // A holder stops using the semaphore's handle before it returns its permit. If all other users do so, too, the
     // state is destroyed while the permit is being returned.
@@ -78,7 +82,9 @@ struct semaphore_choices {
                (newcomer ? ", a newcomer" : "") + (try_first ? ", tries first" : "") +
                (apart ? ", handlers apart" : "") + (leaves_early ? ", leaves early" : "") +
                (hands_down ? ", hands down" : "") + (second_resizer ? ", two resize" : "") +
-               (cancels_all_too ? ", all cancelled" : "") + ", disturbance: " + name_of(disturbs);
+               (cancels_all_too ? ", all cancelled" : "") + (drain_ends ? ", all ended" : "") +
+               (drain_is_cancelled ? ", drain cancelled" : "") + (reopens ? ", reopened" : "") +
+               ", disturbance: " + name_of(disturbs);
     }
 };
 
@@ -184,12 +190,14 @@ private:
             threads.emplace_back([self] { self->resize(self->choices_.limit == 1 ? 2 : 1); });
         if (choices_.cancels_all_too)
             threads.emplace_back([self] { self->cancel_all(); });
+        if (choices_.reopens)
+            threads.emplace_back([self] { self->reopen(); });
     }
 
     std::size_t user_count() const noexcept {
         return choices_.waiters + (choices_.holders_use_handle() ? choices_.limit : 0) + (choices_.newcomer ? 1 : 0) +
                (choices_.disturbs != disturbance::none ? 1 : 0) + (choices_.second_resizer ? 1 : 0) +
-               (choices_.cancels_all_too ? 1 : 0);
+               (choices_.cancels_all_too ? 1 : 0) + (choices_.reopens ? 1 : 0);
     }
 
     // The last user destroys the handle. Returns true if this user was the last.
@@ -341,6 +349,40 @@ private:
         leave_handle();
     }
 
+    void reopen() {
+        state_->reopen();
+        leave_handle();
+    }
+
+    void drain() {
+        using flowguard::detail::queue_message;
+        using flowguard::detail::wait_result;
+        auto* w = new test_waiter(0, flowguard::detail::lane_number(), nullptr, queue_message::kind::drain);
+        w->make_cancellable();
+        state_->drain(*w, choices_.drain_ends);
+        if (choices_.drain_is_cancelled && w->claim())
+            state_->cancel_claimed(*w, wait_result::timed_out);
+        while (!w->has_ended())
+            pause();
+        if (w->was_granted())
+            look_at_idle();
+        else if (w->result != wait_result::aborted && w->result != wait_result::timed_out)
+            fail("a drain ended otherwise");
+        delete w;
+        leave_handle();
+    }
+
+    // After a drain that nothing follows, no thread uses a permit any more, and this one sees what their holders did.
+    void look_at_idle() {
+        count("drained");
+        if (choices_.reopens)
+            return;
+        if (state_->in_flight() != 0 || state_->waiting() != 0 || state_->try_take(1, false))
+            fail("a drain ended too early");
+        if (choices_.is_exclusive() && (shared_->occupied || shared_->turns < 1))
+            fail("a holder's turn is missing");
+    }
+
     // No thread begins or cancels a wait in a context that is being destroyed. Afterwards nothing may complete there.
     void abandon() {
         wait_for_call(callers_[0]);
@@ -364,6 +406,8 @@ private:
         case disturbance::abandon:
             abandon();
             break;
+        case disturbance::drain:
+            return drain();
         }
         leave_handle();
     }

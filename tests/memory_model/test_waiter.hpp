@@ -26,8 +26,9 @@ struct test_context {
 class test_waiter : public flowguard::detail::waiter {
 public:
     // The context, if there is one, must exist until abandon() has returned.
-    test_waiter(std::size_t permits, flowguard::detail::lane_number where_it_waits, test_context* context)
-        : waiter(permits), context_(context) {
+    test_waiter(std::size_t permits, flowguard::detail::lane_number where_it_waits, test_context* context,
+                flowguard::detail::queue_message::kind arrival = flowguard::detail::queue_message::kind::enqueue)
+        : waiter(permits, arrival), context_(context) {
         lane = where_it_waits;
     }
     virtual ~test_waiter() = default;

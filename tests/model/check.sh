@@ -25,6 +25,17 @@ configurations=(
     "newcomer     -DNEWCOMERS=1 -DCANCELLERS=1"
     "try_first    -DSTEPWISE -DTRY_FIRST -DRELEASERS=1 -DFREE=1 -DNEWCOMERS=1"
     "close        -DCLOSERS=1 -DCANCELLERS=1 -DTRY_FIRST"
+    "drain        -DDRAINERS=1 -DNEWCOMERS=1 -DRELEASERS=1 -DFREE=1"
+    "drain_steps  -DSTEPWISE -DDRAINERS=1 -DWAITERS=1 -DRELEASERS=1 -DLIMIT=1 -DNEWCOMERS=1"
+    "drain_ends   -DDRAINERS=1 -DDRAIN_ENDS -DCANCELLERS=1 -DRELEASERS=1 -DLIMIT=1"
+    "drain_close  -DDRAINERS=1 -DCLOSERS=1 -DRELEASERS=1 -DLIMIT=1"
+    "drain_orphan -DDRAINERS=1 -DORPHAN -DRELEASERS=1 -DLIMIT=1"
+    "drain_hand   -DDRAINERS=1 -DHAND_ON -DMOST_GRANTS=1 -DRELEASERS=1 -DLIMIT=1"
+    "reopen       -DDRAINERS=1 -DREOPENERS=1 -DRELEASERS=1 -DLIMIT=1 -DNEWCOMERS=1"
+    "reopen_steps -DSTEPWISE -DDRAINERS=1 -DREOPENERS=1 -DWAITERS=1 -DRELEASERS=1 -DLIMIT=1"
+    "reopen_drain -DDRAINERS=2 -DREOPENERS=1 -DWAITERS=1 -DRELEASERS=1 -DLIMIT=1"
+    "reopen_close -DCLOSERS=1 -DREOPENERS=1 -DRELEASERS=1 -DLIMIT=1 -DKEEP"
+    "reopens      -DDRAINERS=1 -DDRAIN_ENDS -DREOPENERS=2 -DRELEASERS=1 -DLIMIT=1"
     "cancel_all   -DSTEPWISE -DCANCEL_ALLS=1 -DRELEASERS=1 -DFREE=1"
     "all_end      -DCANCEL_ALLS=1 -DCANCELLERS=1 -DCLOSERS=1 -DKEEP"
     "orphan       -DSTEPWISE -DORPHAN -DRELEASERS=1 -DLIMIT=1"
@@ -83,6 +94,10 @@ mutations=(
     "LAST_WITH_WAITERS         abort"        # the handle's reference is dropped although a caller waits
     "LAST_TWICE                orphan"       # every owner after orphan() drops the handle's reference
     "CLOSE_NOT_CONTENDED       orphan"       # after close(), callers may still bypass the queue
+    "DRAIN_NOT_CONTENDED       drain"        # during a drain, permits come back unseen by the owner
+    "DRAIN_WITH_WAITERS        reopen"       # a drain ends although a caller waits
+    "REOPEN_UNTOLD             reopen"       # reopen() leaves no message, so that drains go on
+    "REOPEN_FORGETS_WAITERS    reopen_close" # reopen() does not end those whom the close before it ends
     "LOOK_BEFORE_LIMIT         resizers"     # set_limit looks for waiters before it writes the limit
     "NO_SECOND_LOOK            resizers"     # the limit is not read again after `contended` is set
     "LIMIT_UNTOLD              resizers"     # set_limit does not tell the owner

@@ -13,7 +13,7 @@
  * Modelled: both atomic words, limit_, reserved_, the waiters' claims, and the owner's line and the waiters
  * aside. The operations are try_take; release_with_reference and give, which bring their permits to the queue
  * if they can; wait, with a bounded number of waiters; the cancellation of a waiter, from a slot or by a
- * deadline; cancel_all, close, orphan, set_limit and abandon. The owner's work is done in rounds, with its
+ * deadline; cancel_all, close, orphan, set_limit, abandon, drain and reopen. The owner's work is done in rounds, with its
  * completions, hand_on, and its last touch. After that, the owner tells the observer of rejections. A waiter
  * asks for one permit; the waiters in HEAVY ask for more.
  *
@@ -36,11 +36,15 @@
  *   - Permits that are brought while there is debt pay it off before a waiter is admitted; see `in_debt`.
  *   - No more than MAX_WAITERS have a reservation. If a caller is rejected, as many waiters were not completed
  *     yet when it came.
+ *   - When a drain ends because the semaphore is idle, no permit is held, and no caller waits. No permit is taken
+ *     after that until reopen.
+ *   - A close ends those who wait, even if reopen comes before the owner has seen it; see must_end.
  *   - After abandon() has returned, no owner completes a waiter of that context.
  *   - When no process can move any more, the queue has no owner, no message and no `dirty`. The first waiter
  *     in line, if any, asks for more permits than are available, but not for more than the limit. A waiter
- *     aside asks for more than the limit. `contended` is set exactly if a waiter is in line or the semaphore is
- *     closed, and `aside` exactly if a waiter is aside. After close, no caller waits. Every reference and
+ *     aside asks for more than the limit. `contended` is set exactly if a waiter is in line or the gate is not
+ *     open, and `aside` exactly if a waiter is aside. After close, no caller waits. A drain waits only
+ *     while a permit is held or a caller waits, and the gate is not open. Every reference and
  *     every reservation is accounted for.
  *   - In the end, when the handle is destroyed and all permits are back, no waiter and no state is left.
  *   - FLOOD: each waiter is completed although messages arrive for ever, under a weakly fair scheduler. This is
@@ -63,6 +67,7 @@
  *   - priorities and partitions
  *   - `least_aside_` and would_wait(): they only save work
  *   - waiters that cannot be cancelled: their claim is no atomic access
+ *   - drains that are cancelled: as with waiters, their claim decides
  *
  * Assumed: a caller of give, set_limit, close, cancel_all or try_take keeps the handle until the call has had
  * its effect, but no longer. A waiter is cancelled only after it was put in line, or rejected. While a context
@@ -103,6 +108,12 @@
 #endif
 #ifndef CLOSERS
 #define CLOSERS 0
+#endif
+#ifndef DRAINERS
+#define DRAINERS 0    /* at most 2; each drains, and with DRAIN_ENDS also ends those who wait */
+#endif
+#ifndef REOPENERS
+#define REOPENERS 0
 #endif
 #ifndef RESIZERS
 #define RESIZERS 0    /* the first sets the limits LOW and then HIGH; the second sets OTHER */
@@ -146,13 +157,16 @@
 #define FLOODERS 0
 #endif
 
-#define MESSAGES (WAITERS + CANCELLERS + CANCEL_ALLS + ABANDONERS + FLOODERS)
+#define MESSAGES (WAITERS + CANCELLERS + CANCEL_ALLS + ABANDONERS + FLOODERS + DRAINERS + REOPENERS)
 #define no_message 0
 #define enqueue_message(w) (1 + (w))
 #define cancel_message(w) (1 + WAITERS + (w))
 #define empty_message (1 + 2 * WAITERS)
-#define cancel_all_message (2 + 2 * WAITERS)
-#define abandon_message (3 + 2 * WAITERS)
+#define drain_message(d) (2 + 2 * WAITERS + (d))
+#define cancel_all_message drain_message(DRAINERS)
+#define abandon_message (1 + cancel_all_message)
+#define reopen_message (2 + cancel_all_message)
+#define reopen_closed_message (3 + cancel_all_message)  /* with `ends_waiters` */
 
 #define mask(w) (1 << (w))
 #define everybody (mask(WAITERS) - 1)
@@ -171,7 +185,9 @@ byte limit_;
 /* inbox_; messages from the oldest to the newest */
 byte inbox[MESSAGES];
 byte messages;
-bool owned, dirty, closing, orphaned;
+bool owned, dirty;
+bool draining, closing, orphaned;  /* the gate: closing is closed or orphaned; draining is neither */
+#define shut (draining || closing)
 
 byte reserved_;
 byte claimed;             /* a set of waiters */
@@ -188,12 +204,20 @@ byte brought_back;        /* a set of waiters, which are in line */
 #define aside_length 0
 #endif
 byte size_;
+#if DRAINERS > 0
+byte drains_;             /* a set of drains */
+bool must_look;           /* at what is held, in this round */
+#else
+#define drains_ 0
+#define must_look false
+#endif
 bool handle_dropped_;
 
 /* The class ownership. There is one owner at a time, so these variables are global. The exceptions are in
  * LOCALS: the waiters that an owner has decided on, and the references that it drops after its ownership. */
 byte permits_;            /* in the owner's hand, with one reference */
-bool o_closing, o_orphaned;
+bool o_draining, o_closing, o_orphaned;
+#define o_shut (o_draining || o_closing)
 #if RESIZERS > 0
 byte o_held;
 #endif
@@ -218,6 +242,15 @@ byte users;               /* the number of parties that still need the handle */
 byte published;           /* sets of waiters */
 byte granted;
 byte completed;
+#if DRAINERS > 0
+byte ended_drains;        /* a set of drains */
+bool is_drained;          /* a drain has found the semaphore idle, and reopen was not called after it */
+#else
+#define is_drained false
+#endif
+#if REOPENERS > 0
+byte must_end;            /* waiters that were in line, or on their way, when a closed gate was opened again */
+#endif
 #ifdef MAX_WAITERS
 byte reserved, freed;     /* sets of waiters: a reservation was made; it was freed */
 #ifdef MUTATION_RESERVE_AFTER_LOOKING
@@ -268,14 +301,14 @@ hidden byte i_, w_;       /* for use within a step */
     ; bool word_read, inbox_read;                                                                       \
     short read_held;                                                                                    \
     byte read_references, read_newest;                                                                  \
-    bool read_contended, read_aside, read_owned, read_dirty, read_closing, read_orphaned
+    bool read_contended, read_aside, read_owned, read_dirty, read_draining, read_closing, read_orphaned
 #define newest (messages > 0 -> inbox[messages - 1] : no_message)
 #define word_changed                                                                                    \
     (!word_read || read_held != held || read_contended != contended || read_aside != aside ||           \
      read_references != references)
 #define inbox_changed                                                                                   \
     (!inbox_read || read_newest != newest || read_owned != owned || read_dirty != dirty ||              \
-     read_closing != closing || read_orphaned != orphaned)
+     read_draining != draining || read_closing != closing || read_orphaned != orphaned)
 #define read_word()                                                                                     \
     word_read = true;                                                                                   \
     read_held = held;                                                                                   \
@@ -288,6 +321,7 @@ hidden byte i_, w_;       /* for use within a step */
     read_newest = newest;                                                                               \
     read_owned = owned;                                                                                 \
     read_dirty = dirty;                                                                                 \
+    read_draining = draining;                                                                           \
     read_closing = closing;                                                                             \
     read_orphaned = orphaned
 #define forget_word()                                                                                   \
@@ -302,6 +336,7 @@ hidden byte i_, w_;       /* for use within a step */
     read_newest = no_message;                                                                           \
     read_owned = false;                                                                                 \
     read_dirty = false;                                                                                 \
+    read_draining = false;                                                                              \
     read_closing = false;                                                                               \
     read_orphaned = false
 #define touch_by_load() skip
@@ -317,6 +352,7 @@ hidden byte i_, w_;       /* for use within a step */
 #define read_newest messages
 #define read_owned owned
 #define read_dirty dirty
+#define read_draining draining
 #define read_closing closing
 #define read_word() skip
 #define load_inbox() skip
@@ -328,6 +364,7 @@ hidden byte i_, w_;       /* for use within a step */
     touch();                                                                                            \
     read_word();                                                                                        \
     forget_limit()
+#define read_shut (read_draining || read_closing)
 #define waits (contended || aside)
 #define read_waits (read_contended || read_aside)
 
@@ -364,13 +401,14 @@ hidden byte i_, w_;       /* for use within a step */
 #define in_loop 1
 #define unserved 2   /* there are too few permits for the first in line */
 #define goes_aside 3
-#define to_go 4      /* the round is over, except for completions */
-#define to_tell 5    /* a reservation was freed */
-#define to_take 6
-#define to_hand_on 7
-#define to_yield 8
-#define to_look 9
-#define has_left 10
+#define to_contend 4 /* the gate is not open */
+#define to_go 5      /* the round is over, except for completions */
+#define to_tell 6    /* a reservation was freed */
+#define to_take 7
+#define to_hand_on 8
+#define to_yield 9
+#define to_look 10
+#define has_left 11
 
 inline drop_references(n) {
     touch();
@@ -379,7 +417,7 @@ inline drop_references(n) {
     if
     :: references == 0 ->
         assert(orphaned && !owned && !dirty && messages == 0 && length == 0 && aside_length == 0);
-        assert(size_ == 0 && taken == 0);
+        assert(size_ == 0 && drains_ == 0 && taken == 0);
         destroyed = true
     :: else
     fi
@@ -486,6 +524,9 @@ inline apply(message) {
 #ifdef FLOOD
     :: w_ == empty_message -> flooded = false
 #endif
+#if DRAINERS > 0
+    :: w_ >= drain_message(0) -> drains_ = drains_ | mask(w_ - drain_message(0))
+#endif
     :: w_ >= cancel_message(0) && w_ < empty_message ->
         w_ = w_ - cancel_message(0);
         decide(w_)
@@ -535,11 +576,23 @@ inline push(message) {
 }
 
 /* The owner reads the flags for the first time. If they may change, that is a step of its own. */
-#if CLOSERS > 0 || defined(ORPHAN)
+#if CLOSERS > 0 || DRAINERS > 0 || defined(ORPHAN)
 #define first_look() skip
 #else
-#define first_look() at = in_loop; o_closing = closing; o_orphaned = orphaned
+#define first_look() at = in_loop; read_gate()
 #endif
+
+inline read_gate() {
+    o_draining = draining;
+    o_closing = closing;
+    o_orphaned = orphaned
+}
+
+inline forget_gate() {
+    o_draining = false;
+    o_closing = false;
+    o_orphaned = false
+}
 
 inline become_owner() {
     owned = true;
@@ -684,9 +737,9 @@ inline bring_front_back() {
 #define only_waiter (length == 1)
 #endif
 #ifdef MUTATION_CLEAR_TOO_EARLY
-#define may_clear (!o_closing && contended)
+#define may_clear (!o_shut && contended)
 #else
-#define may_clear (length == 0 && !o_closing && contended)
+#define may_clear (length == 0 && !o_shut && contended)
 #endif
 #define may_clear_aside (aside && aside_length == 0)
 #ifdef MUTATION_LAST_WITH_WAITERS
@@ -695,10 +748,11 @@ inline bring_front_back() {
 #ifdef MUTATION_LAST_TWICE
 #define last (o_orphaned && size_ == 0)
 #else
-#define last (o_orphaned && !handle_dropped_ && size_ == 0)
+#define last (o_orphaned && !handle_dropped_ && size_ == 0 && drains_ == 0)
 #endif
 #endif
-#define idle_but_dirty (messages == 0 && closing == o_closing && orphaned == o_orphaned)
+#define idle_but_dirty                                                                                  \
+    (messages == 0 && draining == o_draining && closing == o_closing && orphaned == o_orphaned)
 #ifdef MUTATION_IGNORE_DIRTY
 #define idle idle_but_dirty
 #else
@@ -728,7 +782,7 @@ inline bring_front_back() {
 #endif
 /* is_tidy: only completions are left in do_round(). round_is_over: they are done, too. */
 #define is_tidy (at == to_go && !may_clear && !may_clear_aside)
-#define round_is_over (is_tidy && !completes && !confirms)
+#define round_is_over (is_tidy && !completes && !must_look && !confirms)
 #define takes_along (last || o_references > 0 || o_done != 0 || observes)
 
 #ifdef OBSERVED
@@ -776,7 +830,12 @@ inline end_round() {
     more = (!o_closing && length > 0 && at == in_loop);
 #endif
     place = 0;
+#if DRAINERS > 0
+    at = (o_shut -> to_contend : to_go);
+    must_look = o_shut;
+#else
     at = to_go;
+#endif
     forget_word()
 }
 
@@ -788,6 +847,20 @@ inline go_if_through() {
     fi
 }
 
+#if DRAINERS > 0
+#ifdef MUTATION_DRAIN_WITH_WAITERS
+#define has_drained (held == 0)
+#else
+#define has_drained (size_ == 0 && held == 0)
+#endif
+
+inline end_drains() {
+    assert((ended_drains & drains_) == 0);
+    ended_drains = ended_drains | drains_;
+    drains_ = 0
+}
+#endif
+
 /* The owner's work, after the permits that it brought have paid off debt. */
 inline work() {
     do
@@ -796,6 +869,24 @@ inline work() {
     :: d_step { has_message(cancel_all_message) && place < length + aside_length -> end_one(true, false) }
     :: d_step {
            has_message(cancel_all_message) && place >= length + aside_length ->
+           drop_message();
+           apply_all();
+           place = 0;
+           go_if_through()
+       }
+#endif
+#if REOPENERS > 0
+    :: d_step { has_message(reopen_closed_message) && place < length + aside_length -> end_one(true, false) }
+    :: d_step {
+           (has_message(reopen_closed_message) && place >= length + aside_length) || has_message(reopen_message) ->
+#if DRAINERS > 0
+           end_drains();
+#endif
+           i_ = 0;
+           do
+           :: i_ < length -> assert((must_end & ~claimed & mask(line_[i_])) == 0); i_++
+           :: else -> break
+           od;
            drop_message();
            apply_all();
            place = 0;
@@ -824,8 +915,7 @@ inline work() {
     :: d_step {
            at == to_begin && batched == 0 ->
            touch();
-           o_closing = closing;
-           o_orphaned = orphaned;
+           read_gate();
            at = in_loop;
            go_if_through()
        }
@@ -945,6 +1035,31 @@ inline work() {
            fi;
            end_round()
        }
+#if DRAINERS > 0
+    /* do_shut_round: set_contended */
+    :: d_step {
+           at == to_contend ->
+           touch();
+#ifndef MUTATION_DRAIN_NOT_CONTENDED
+           contended = true;
+#endif
+           at = to_go
+       }
+    /* do_shut_round: end_drains, if no permit is held */
+    :: d_step {
+           is_tidy && !completes && must_look ->
+           touch();
+           if
+           :: drains_ != 0 && o_orphaned -> end_drains()
+           :: drains_ != 0 && !o_orphaned && has_drained ->
+               assert(taken == 0 && length + aside_length == 0 && permits_ == 0);
+               is_drained = shut;
+               end_drains()
+           :: else
+           fi;
+           must_look = false
+       }
+#endif
     :: d_step { at == to_go && may_clear -> touch(); contended = false }
     :: d_step { at == to_go && !may_clear && may_clear_aside -> touch(); aside = false }
 
@@ -983,7 +1098,7 @@ inline work() {
        }
 #endif
 #if CONTEXT
-    :: d_step { is_tidy && !completes && to_confirm -> touch(); applied = true; to_confirm = false }
+    :: d_step { is_tidy && !completes && !must_look && to_confirm -> touch(); applied = true; to_confirm = false }
 #endif
 
     /* try_release_ownership: the exchange succeeds */
@@ -1090,8 +1205,7 @@ inline add_own_reference() {
 
 inline take_messages() {
     empty_inbox();
-    o_closing = closing;
-    o_orphaned = orphaned;
+    read_gate();
     apply_all();
     at = in_loop;
 #ifdef MOST_GRANTS
@@ -1110,8 +1224,7 @@ inline leave() {
     fi;
     owned = false;
     dirty = false;
-    o_closing = false;
-    o_orphaned = false
+    forget_gate()
 }
 
 inline hand_on() {
@@ -1121,8 +1234,7 @@ inline hand_on() {
     :: else
     fi;
     owned = false;
-    o_closing = false;
-    o_orphaned = false;
+    forget_gate();
 #ifdef MOST_GRANTS
     more = false
 #endif
@@ -1179,7 +1291,7 @@ inline try_take(when, n, counts) {
 #ifdef MUTATION_NO_LOOK
         got = true;
 #else
-        got = (messages == 0 && !closing && !orphaned);
+        got = (messages == 0 && !shut && !orphaned);
 #endif
         ahead = (got -> ahead_of_newcomers : 0);
         begun = begun + counts
@@ -1193,6 +1305,7 @@ inline try_take(when, n, counts) {
                may_exchange && suffices(n) && !read_contended ->
                touch();
                assert((ahead & ahead_of_newcomers) == 0);
+               assert(!is_drained);
                held = held + n;
                references++;
                taken = taken + n;
@@ -1367,7 +1480,7 @@ inline wait(when, w) {
 #endif
     :: d_step { when && may_wait(w) && inbox_changed -> load_inbox() }
     :: d_step {
-           when && may_wait(w) && inbox_read && read_closing ->
+           when && may_wait(w) && inbox_read && read_shut ->
            touch_by_load();
 #ifdef MAX_WAITERS
 #ifndef MUTATION_KEEP_RESERVATION
@@ -1381,7 +1494,7 @@ inline wait(when, w) {
        };
         break
     :: d_step {
-           when && may_wait(w) && !inbox_changed && !read_closing && read_owned ->
+           when && may_wait(w) && !inbox_changed && !read_shut && read_owned ->
            touch();
            push(enqueue_message(w));
            publish(w);
@@ -1389,7 +1502,7 @@ inline wait(when, w) {
        };
         break
     :: d_step {
-           when && may_wait(w) && !inbox_changed && !read_closing && !read_owned ->
+           when && may_wait(w) && !inbox_changed && !read_shut && !read_owned ->
            touch();
            publish(w);
            if
@@ -1442,6 +1555,7 @@ inline count_caller() {
 }
 
 inline set_for_good(orphans) {
+    draining = false;
     closing = true;
     if
     :: orphans -> orphaned = true
@@ -1463,6 +1577,87 @@ inline close_or_orphan(orphans) {
            forget_inbox()
        };
         break
+    od
+}
+
+/* A drain is posted, and the gate changed, in one step. */
+inline shut_for_drain() {
+    touch();
+#ifdef DRAIN_ENDS
+    closing = true;
+    draining = false;
+#else
+    draining = !closing;
+#endif
+    users--
+}
+
+inline drain(d) {
+    do
+    :: d_step { inbox_changed -> load_inbox() }
+    :: d_step {
+           !inbox_changed && !read_owned ->
+           shut_for_drain();
+           own_with(drain_message(d));
+           forget_inbox()
+       };
+        work();
+        break
+    :: d_step { !inbox_changed && read_owned -> shut_for_drain(); push(drain_message(d)); forget_inbox() };
+        break
+    od
+}
+
+#ifdef MUTATION_REOPEN_FORGETS_WAITERS
+#define message_to_reopen reopen_message
+#else
+#define message_to_reopen (closing -> reopen_closed_message : reopen_message)
+#endif
+
+/* The message depends on what the gate was. The calling process has the variable `message`. */
+inline open_gate() {
+    touch();
+    message = message_to_reopen;
+    if
+    :: closing -> must_end = published
+    :: else
+    fi;
+    draining = false;
+    closing = false;
+#if DRAINERS > 0
+    is_drained = false;
+#endif
+    users--
+}
+
+inline reopen() {
+    do
+    :: d_step { inbox_changed -> load_inbox() }
+    :: d_step { inbox_read && !read_shut -> touch_by_load(); users--; forget_inbox() };
+        break
+#ifdef MUTATION_REOPEN_UNTOLD
+    :: d_step { !inbox_changed && read_shut -> open_gate(); message = no_message; forget_inbox() };
+        tell_owner();
+        break
+#else
+    :: d_step {
+           !inbox_changed && read_shut && !read_owned ->
+           open_gate();
+           own_with(message);
+           message = no_message;
+           forget_inbox()
+       };
+        work();
+        break
+    :: d_step {
+           !inbox_changed && read_shut && read_owned ->
+           open_gate();
+           push(message);
+           message = no_message;
+           forget_inbox()
+       };
+        break
+#endif
     od
 }
 
@@ -1669,6 +1864,21 @@ proctype closer() {
 }
 #endif
 
+#if DRAINERS > 0
+proctype drainer(byte d) {
+    LOCALS;
+    drain(d)
+}
+#endif
+
+#if REOPENERS > 0
+proctype reopener() {
+    LOCALS;
+    byte message;
+    reopen()
+}
+#endif
+
 #if RESIZERS > 0
 proctype resizer(byte limit, then) {
     LOCALS;
@@ -1732,7 +1942,10 @@ inline check_quiet() {
     assert(length == 0 || limit_ == 0 || wanted(front) <= limit_);
     assert(aside_length == 0 || (limit_ != 0 && limit_ < WEIGHT));
 #endif
-    assert(contended == (length > 0 || closing));
+    assert(contended == (length > 0 || shut));
+#if DRAINERS > 0
+    assert(drains_ == 0 || (shut && !orphaned && (held > 0 || size_ > 0)));
+#endif
     assert(aside == (aside_length > 0));
     assert(!closing || length + aside_length == 0);
     assert(length + aside_length == size_);
@@ -1767,7 +1980,7 @@ init {
         taken = held;
         assert(held == RELEASERS * RELEASE);
         references = 1 + ABANDONERS;
-        users = WAITERS + NEWCOMERS + CANCEL_ALLS + CLOSERS + RESIZERS;
+        users = WAITERS + NEWCOMERS + CANCEL_ALLS + CLOSERS + DRAINERS + REOPENERS + RESIZERS;
 #ifdef BARE
         users = users + RELEASERS;
 #else
@@ -1805,6 +2018,18 @@ init {
 #if CLOSERS > 0
         run closer();
 #endif
+#if DRAINERS > 0
+        run drainer(0);
+#endif
+#if DRAINERS > 1
+        run drainer(1);
+#endif
+#if REOPENERS > 0
+        run reopener();
+#endif
+#if REOPENERS > 1
+        run reopener();
+#endif
 #if RESIZERS > 0
         run resizer(LOW, HIGH);
 #endif
@@ -1828,6 +2053,14 @@ init {
 #ifndef ORPHAN
     orphan();
 #endif
-    atomic { timeout -> check_quiet(); assert(completed == everybody && taken == 0 && destroyed) }
+    atomic {
+        timeout ->
+        check_quiet();
+        assert(completed == everybody && taken == 0 && destroyed);
+#if DRAINERS > 0
+        assert(ended_drains == mask(DRAINERS) - 1);
+#endif
+        skip
+    }
 #endif
 }

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_ASIO_OWN_EXECUTOR_HPP
 #define FLOWGUARD_DETAIL_ASIO_OWN_EXECUTOR_HPP
 
+#include <stdexcept>
 #include <type_traits>
 
 #include "flowguard/detail/asio/asio.hpp"
@@ -19,6 +20,15 @@ struct executor_of_operation {};
 template <class Handler>
 inline constexpr bool has_own_executor =
     !std::is_same_v<asio::associated_executor_t<Handler, executor_of_operation>, executor_of_operation>;
+
+// Rejects a handler that no executor would call: neither the handler nor its guard has one.
+template <class Handler>
+void check_executor_of_handler(bool guard_has_one) {
+    if constexpr (!has_own_executor<std::decay_t<Handler>>)
+        if (!guard_has_one)
+            throw std::invalid_argument("flowguard: a handler without an associated executor needs a guard that was "
+                                        "made with an executor");
+}
 
 } // namespace flowguard::detail
 

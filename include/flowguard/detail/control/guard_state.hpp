@@ -107,7 +107,7 @@ public:
         if (is_closed())
             return wait_result::closed;
         if (!long_lived_.try_enter())
-            return wait_result::no_permit;
+            return is_closed() ? wait_result::closed : wait_result::no_permit; // closed meanwhile
         if (with_reference)
             add_reference();
         return wait_result::granted;
@@ -124,7 +124,8 @@ public:
     // place to return. May destroy *this.
     void finish(const membership& m, outcome how) noexcept {
         if (m.partition == no_partition) {
-            long_lived_.leave();
+            if (long_lived_.leave())
+                tell_owner();
             drop_references(1);
             return;
         }
@@ -203,6 +204,10 @@ private:
     static constexpr std::uint8_t no_partition = lane_number::most_partitions;
 
     void has_abandoned(const asio::execution_context& context) noexcept override { loop_.leave(context); }
+
+    // A drain waits for long-lived calls, too.
+    bool is_idle_beside() noexcept override { return long_lived_.seal(); }
+    void has_reopened() noexcept override { long_lived_.unseal(); }
 
     const duration max_wait_;
     const duration timeout_;

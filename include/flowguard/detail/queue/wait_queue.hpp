@@ -50,12 +50,15 @@ inline std::optional<rejection> rejection_of(wait_result result) noexcept {
 // of calls here, which a test can write down.
 //
 // The queue only decides. It puts each waiter that it has decided on into `done`, exactly once, and the owner completes
-// the waiters there.
+// the waiters there. Drains are the exception: see end_drain().
 //
 // *Aside.* A waiter that wants more than the limit cannot be served, and must not block the others. It leaves the line,
 // and waits *aside* until the limit, or permits that were released beyond it, suffice. Then it comes back to the front
 // of the line, and has its turn. (Go's golang.org/x/sync/semaphore does this, too; its limit is fixed, so such a waiter
 // is never served.) If the limit is 0, permits come from releases alone, and any waiter may be served one day.
+//
+// *Drains* are waiters that want no permit. They wait beside the line until the semaphore is idle: the owner tells
+// when.
 class wait_queue {
 public:
     // Only `rejected` keeps the observer, because it can destroy the observer early.
@@ -83,8 +86,11 @@ public:
     partitions& shares() noexcept { return lanes_.shares(); }
     const partitions& shares() const noexcept { return lanes_.shares(); }
 
-    // How many waiters are not decided on: in line, aside, or claimed by a cancellation whose message has not arrived
-    // yet.
+    // Whether there is a drain that is not decided on.
+    bool has_drains() const noexcept { return !drains_.empty(); }
+
+    // How many waiters, without drains, are not decided on: in line, aside, or claimed by a cancellation whose message
+    // has not arrived yet.
     std::size_t size() const noexcept { return size_; }
 
     // Applies a stack of messages, the oldest first, so that a waiter's enqueue comes before its cancel.
@@ -111,9 +117,18 @@ public:
             ++size_;
             break;
         }
+        case queue_message::kind::drain: {
+            auto& w = static_cast<waiter&>(static_cast<enqueue_message&>(message));
+            drains_.push_back(w);
+            w.where = waiter::position::draining;
+            break;
+        }
         case queue_message::kind::cancel: {
             auto& w = static_cast<waiter&>(static_cast<cancel_message&>(message));
-            decide(w, w.result, done); // the thread that claimed it has set the result
+            if (w.is_drain())
+                end_drain(w, w.result);
+            else
+                decide(w, w.result, done); // the thread that claimed it has set the result
             break;
         }
         case queue_message::kind::cancel_all:
@@ -125,6 +140,15 @@ public:
             end_those_of(abandon.context, abandon.abandoned);
             abandon.older = unconfirmed_;
             unconfirmed_ = &abandon;
+            break;
+        }
+        case queue_message::kind::reopen: {
+            auto& reopen = static_cast<reopen_message&>(message);
+            if (reopen.ends_waiters) // unless the owner saw the semaphore closed, and has ended them
+                end_all(wait_result::closed, done);
+            end_drains(wait_result::aborted);
+            reopen.applied();
+            delete &reopen;
             break;
         }
         }
@@ -188,11 +212,19 @@ public:
             reject_waiter(*lanes_.least(), wait_result::shed, done);
     }
 
-    // Ends all waiters, except those whose cancellation is on its way already.
+    // Ends all waiters but drains, except those whose cancellation is on its way already.
     void end_all(wait_result result, waiter_list& done) noexcept {
         for_each([&](waiter& w) {
             if (w.claim())
                 decide(w, result, done);
+        });
+    }
+
+    // The same for drains.
+    void end_drains(wait_result result) noexcept {
+        for_each_of(drains_, [&](waiter& w) {
+            if (w.claim())
+                end_drain(w, result);
         });
     }
 
@@ -203,13 +235,32 @@ private:
             if (w.context() == &context && w.claim())
                 decide(w, wait_result::abandoned, abandoned);
         });
+        for_each_of(drains_, [&](waiter& w) {
+            if (w.context() == &context && w.claim()) {
+                drains_.remove(w);
+                w.result = wait_result::abandoned;
+                abandoned.push_back(w);
+            }
+        });
+    }
+
+    // A drain is completed at once: no reservation is freed for it, and no observer is told.
+    void end_drain(waiter& w, wait_result result) noexcept {
+        drains_.remove(w);
+        w.result = result;
+        w.complete();
     }
 
     // `visit(w)` may remove w, and no other waiter.
     template <class F>
     void for_each(F visit) {
         lanes_.for_each(visit);
-        for (waiter* w = aside_.front(); w != nullptr;) {
+        for_each_of(aside_, visit);
+    }
+
+    template <class F>
+    static void for_each_of(const waiter_list& list, F visit) {
+        for (waiter* w = list.front(); w != nullptr;) {
             waiter* const next = w->next;
             visit(*w);
             w = next;
@@ -270,6 +321,7 @@ private:
         case waiter::position::aside:
             aside_.remove(w);
             break;
+        case waiter::position::draining: // no: see end_drain()
         case waiter::position::nowhere:
             break;
         }
@@ -282,6 +334,7 @@ private:
 
     waiting_lanes lanes_;
     waiter_list aside_;
+    waiter_list drains_;
     std::uint32_t least_aside_ = 0; // no waiter aside wants less
     std::size_t size_ = 0;
     queue_message* unconfirmed_ = nullptr; // abandon messages

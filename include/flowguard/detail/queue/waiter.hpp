@@ -20,7 +20,7 @@ class waiter;
 
 // A message to the owner of the queue. Aligned so that the low bits of its address are free for the inbox's flags.
 struct alignas(16) queue_message {
-    enum class kind : std::uint8_t { enqueue, cancel, cancel_all, abandon };
+    enum class kind : std::uint8_t { enqueue, drain, cancel, cancel_all, abandon, reopen };
 
     explicit queue_message(kind message) noexcept : what(message) {}
 
@@ -29,7 +29,8 @@ struct alignas(16) queue_message {
 };
 
 struct enqueue_message : queue_message {
-    enqueue_message() noexcept : queue_message(kind::enqueue) {}
+    // `message` is kind::enqueue or kind::drain.
+    explicit enqueue_message(kind message) noexcept : queue_message(message) {}
 
     lane_number lane; // the waiter's; here, where alignment leaves room
 };
@@ -80,7 +81,8 @@ class waiter : public waiter_end, public enqueue_message, public cancel_message 
     std::atomic<claim_state> claim_{claim_state::owners}; // declared first, to fit behind the messages
 
 public:
-    explicit waiter(std::size_t permits) noexcept : wanted(static_cast<std::uint32_t>(permits)) {}
+    explicit waiter(std::size_t permits, queue_message::kind arrival = queue_message::kind::enqueue) noexcept
+        : enqueue_message(arrival), wanted(static_cast<std::uint32_t>(permits)) {}
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
 
@@ -102,8 +104,11 @@ public:
     }
 
     wait_result result = wait_result::aborted;
-    enum class position : std::uint8_t { nowhere, in_line, aside, back_in_line };
+    enum class position : std::uint8_t { nowhere, in_line, aside, back_in_line, draining };
     position where = position::nowhere; // as the queue's owner knows it
+
+    // Whether this is a drain: it waits until the semaphore is idle, and wants no permit. For the queue's owner.
+    bool is_drain() const noexcept { return where == position::draining; }
 
     const std::uint32_t wanted; // permits, all at once
     std::chrono::nanoseconds enqueued_at{}; // set only if the queue's order depends on it
@@ -169,6 +174,17 @@ struct abandon_message : queue_message {
     const asio::execution_context& context;
     waiter_list abandoned; // written by the owner
     std::atomic<bool> applied{false}; // set by the owner, with release, once it has completed all that it decided on
+};
+
+// Tells the owner that the semaphore was opened again. The owner destroys it.
+struct reopen_message : queue_message {
+    reopen_message() noexcept : queue_message(kind::reopen) {}
+    virtual ~reopen_message() = default;
+
+    // Called by the owner when it has ended what the message ends.
+    virtual void applied() noexcept = 0;
+
+    bool ends_waiters = false; // the semaphore was closed before, and not only draining
 };
 
 } // namespace flowguard::detail

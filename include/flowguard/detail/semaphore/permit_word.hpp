@@ -185,6 +185,10 @@ public:
         return static_cast<std::size_t>(std::max<std::int64_t>(held(word_.load(std::memory_order_relaxed)), 0));
     }
 
+    // Whether no permit is held, for a drain. Acquire: the drain sees what the permits' last holders did, as a thread
+    // does that takes a permit.
+    bool is_idle() const noexcept { return held(word_.load(std::memory_order_acquire)) <= 0; }
+
     // The limit minus what is held. Negative in debt, and while the word is barred.
     std::int64_t balance() const noexcept { return balance(word_.load(std::memory_order_relaxed)); }
 

@@ -9,11 +9,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
 #include "flowguard/detail/queue/wait_queue.hpp"
@@ -45,9 +47,12 @@ enum class wait_start : std::uint8_t {
 //   address   of the newest message, the top of a stack; the stack is only emptied as a whole, so there is no ABA
 //   owned     some thread is the owner
 //   dirty     permits were released, or the limit was changed, since the owner last looked
-//   closing   set for good: no caller is queued any more
-//   orphaned  set for good: the handle was destroyed; the first owner that ends its ownership with no waiter left drops
-//             the handle's reference
+//   gate      two bits, one of four states. Unless it is open, no caller is queued, and none takes a permit:
+//               open
+//               draining  those who wait are served
+//               closed    the owner ends those who wait
+//               orphaned  for good: the handle was destroyed. The first owner that ends its ownership with no waiter
+//                         left drops the handle's reference.
 //
 // *What the owner does.* It works in rounds of bounded length. In each round it grants permits, decides which waiters
 // are shed, and completes all waiters that it has decided on. To complete a waiter is to post it to its executor: no
@@ -65,6 +70,11 @@ enum class wait_start : std::uint8_t {
 // ownership. A former owner touches the state only with a reference of its own. A thread that releases permits holds a
 // reference, too, from when other threads can see the permits until it has told the owner.
 //
+// *Drains.* A drain is a waiter that wants no permit; it is posted and changes the gate in one step. While the gate is
+// not open, `contended` is set, so that each release goes through the owner. So the owner sees the last permit come
+// back, and then completes the drains. Before the gate is closed, nothing of this costs anything. To open the gate
+// again, a thread clears it, and posts a message that ends the drains posted before, in one step.
+//
 // tests/model/semaphore.pml checks all of this exhaustively, except for memory orders, contexts, and bar(), which acts
 // as a limit below what is held. tests/memory_model checks the memory orders.
 //
@@ -78,7 +88,7 @@ public:
     semaphore_state& operator=(const semaphore_state&) = delete;
 
     // Takes permits; with one reference, if they may outlive the handle. Fails if too few are available,
-    // if a caller waits, or after close(). Lock-free.
+    // if a caller waits, or if the gate is not open. Lock-free.
     bool try_take(std::size_t permits, bool with_reference) noexcept {
         // A waiter whose message is still in the inbox comes before this caller. Acquire: if the owner has taken the
         // messages, this thread also sees that `contended` was set before.
@@ -130,17 +140,27 @@ public:
             return not_queued(w, wait_start::full);
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
         for (;;) {
-            if ((inbox & closing) != 0) {
+            if ((inbox & gate) != open) {
                 free_reservations(1);
                 return not_queued(w, wait_start::closed);
             }
             enqueue_message& message = w;
-            if (try_post(inbox, &message, 0)) {
+            if (try_post(inbox, &message)) {
                 if ((inbox & owned) == 0)
                     run_as_owner(0, in_hand(inbox, &message));
                 return wait_start::queued;
             }
         }
+    }
+
+    // Puts a drain beside the line, and closes the gate: for newcomers alone, or also for those who wait. The drain is
+    // then completed exactly once, as a waiter is: with `granted` when no caller waits and no permit is held any more.
+    void drain(waiter& w, bool ends_waiters) noexcept {
+        enqueue_message& message = w;
+        if (ends_waiters)
+            post_or_own(&message, at_least<closed>{});
+        else
+            post_or_own(&message, at_least<draining>{});
     }
 
     // What wait() would return now for a waiter in that lane. This only looks, so that a rejected call costs little.
@@ -156,29 +176,47 @@ public:
     void cancel_claimed(waiter& w, wait_result why) noexcept {
         w.result = why;
         cancel_message& message = w;
-        post_or_own(&message, 0);
+        post_or_own(&message);
     }
 
     // Takes all present waiters out of line. Throws if there is no memory for the message.
-    void cancel_all() { post_or_own(new queue_message(queue_message::kind::cancel_all), 0); }
+    void cancel_all() { post_or_own(new queue_message(queue_message::kind::cancel_all)); }
 
-    // Takes all waiters out of line, and queues no other from now on. Idempotent.
-    void close() noexcept { post_or_own(nullptr, closing); }
+    // Takes all waiters out of line, and queues no other until reopen(). Idempotent.
+    void close() noexcept { post_or_own(nullptr, at_least<closed>{}); }
+
+    // Opens the gate, and ends the present drains with `aborted`. Has no effect if the gate is open. Throws if there is
+    // no memory for the message; nothing has changed then.
+    void reopen() {
+        std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
+        if (!may_reopen(inbox))
+            return;
+        auto message = std::make_unique<reopening>(*this);
+        do {
+            if (!may_reopen(inbox))
+                return;
+            message->ends_waiters = (inbox & gate) == closed;
+        } while (!try_post(inbox, message.get(), [](std::uintptr_t found) { return found & ~gate; }));
+        queue_message* const posted = message.release();
+        if ((inbox & owned) == 0)
+            run_as_owner(0, in_hand(inbox, posted));
+    }
 
     // Called when the handle is destroyed: ends all waits, and retires the observer. *this is destroyed with its last
     // reference.
     void orphan() noexcept {
         add_reference();
-        post_or_own(nullptr, closing | orphaned);
+        post_or_own(nullptr, at_least<orphaned>{});
         rejected().retire();
         drop_references(1);
     }
 
-    bool is_closed() const noexcept { return (inbox_.load(std::memory_order_relaxed) & closing) != 0; }
+    // Whether newcomers are rejected: the gate is not open.
+    bool is_closed() const noexcept { return (inbox_.load(std::memory_order_relaxed) & gate) != open; }
 
     // Whether the handle was destroyed. Relaxed: a caller does not go on to read what the thread that destroyed the
     // handle wrote.
-    bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_relaxed) & orphaned) != 0; }
+    bool is_orphaned() const noexcept { return (inbox_.load(std::memory_order_relaxed) & gate) == orphaned; }
 
     // Waiters that a higher limit admits are granted their permits at once; nothing is taken from a holder.
     void set_limit(std::size_t limit) noexcept { finish_change(begin_limit(limit)); }
@@ -264,11 +302,12 @@ public:
     // all other functions, this one waits for the owner, if there is one, for two rounds at most.
     void abandon(const asio::execution_context& context) noexcept {
         abandon_message message(context);
-        post_or_own(&message, 0);
+        post_or_own(&message);
         while (!message.applied.load(std::memory_order_acquire)) // the owner has written the list
             std::this_thread::yield();
         while (waiter* w = message.abandoned.pop_front()) {
-            free_reservations(1);
+            if (!w->is_drain())
+                free_reservations(1);
             w->destroy();
         }
         has_abandoned(context);
@@ -292,14 +331,50 @@ protected:
     // what else it has in that context.
     virtual void has_abandoned(const asio::execution_context&) noexcept {}
 
+    // Called by the owner during a drain, when no caller waits and no permit is held. Returns whether nothing else is
+    // in flight either. If it returns false, the derived class calls tell_owner() when that has changed. If it returns
+    // true, it must stay true until has_reopened().
+    virtual bool is_idle_beside() noexcept { return true; }
+
+    // Called by the owner when the gate was opened again.
+    virtual void has_reopened() noexcept {}
+
+    void tell_owner() noexcept { post_or_own(nullptr); }
+
 private:
     static constexpr std::uintptr_t owned = 1;
     static constexpr std::uintptr_t dirty = 2;
-    static constexpr std::uintptr_t closing = 4;
-    static constexpr std::uintptr_t orphaned = 8;
-    static constexpr std::uintptr_t for_good = closing | orphaned;
-    static constexpr std::uintptr_t flags = owned | dirty | for_good;
+    static constexpr std::uintptr_t gate = 4 | 8; // the states, in an order:
+    static constexpr std::uintptr_t open = 0;
+    static constexpr std::uintptr_t draining = 4;
+    static constexpr std::uintptr_t closed = 8;
+    static constexpr std::uintptr_t orphaned = 4 | 8;
+    static constexpr std::uintptr_t flags = owned | dirty | gate;
     static_assert(alignof(queue_message) > flags);
+
+    // Changes of the gate, as functions of the inbox: none, and to a later state.
+    struct as_it_is {
+        std::uintptr_t operator()(std::uintptr_t inbox) const noexcept { return inbox; }
+    };
+    template <std::uintptr_t State>
+    struct at_least {
+        std::uintptr_t operator()(std::uintptr_t inbox) const noexcept {
+            return (inbox & ~gate) | std::max(inbox & gate, State);
+        }
+    };
+
+    static bool may_reopen(std::uintptr_t inbox) noexcept {
+        return (inbox & gate) != open && (inbox & gate) != orphaned;
+    }
+
+    class reopening final : public reopen_message {
+    public:
+        explicit reopening(semaphore_state& state) noexcept : state_(state) {}
+        void applied() noexcept override { state_.has_reopened(); }
+
+    private:
+        semaphore_state& state_;
+    };
 
     static queue_message* newest(std::uintptr_t inbox) noexcept {
         return reinterpret_cast<queue_message*>(inbox & ~flags); // NOLINT(performance-no-int-to-ptr)
@@ -334,8 +409,9 @@ private:
     // turn: see in_hand(). Afterwards `inbox` is the value that was found. Acquire: a new owner must see what the last
     // one did. Release: the owner must see what this thread did before. Write `dirty` even if it is set already: the
     // owner must synchronize with this write, not with an earlier one.
-    bool try_post(std::uintptr_t& inbox, queue_message* message, std::uintptr_t sticky) noexcept {
-        std::uintptr_t desired = inbox | sticky | owned;
+    template <class Change = as_it_is>
+    bool try_post(std::uintptr_t& inbox, queue_message* message, Change changed = {}) noexcept {
+        std::uintptr_t desired = changed(inbox) | owned;
         if (message != nullptr && !is_idle(inbox)) {
             message->older = newest(inbox);
             desired = reinterpret_cast<std::uintptr_t>(message) | (desired & flags);
@@ -357,20 +433,19 @@ private:
 
     // The calling thread becomes the owner and does the work, or else tells the owner, and does not touch *this
     // afterwards.
-    void post_or_own(queue_message* message, std::uintptr_t sticky) noexcept {
+    template <class Change = as_it_is>
+    void post_or_own(queue_message* message, Change changed = {}) noexcept {
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
-        while (!try_post(inbox, message, sticky)) {
+        while (!try_post(inbox, message, changed)) {
         }
         if ((inbox & owned) == 0)
             run_as_owner(0, in_hand(inbox, message));
     }
 
-    void tell_owner() noexcept { post_or_own(nullptr, 0); }
-
     [[nodiscard]] bool try_own() noexcept {
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
         while ((inbox & owned) == 0)
-            if (try_post(inbox, nullptr, 0))
+            if (try_post(inbox, nullptr))
                 return true;
         return false;
     }
@@ -378,8 +453,8 @@ private:
     // The same, but only if the last owner has left work.
     [[nodiscard]] bool try_own_leftovers() noexcept {
         std::uintptr_t inbox = inbox_.load(std::memory_order_relaxed);
-        while ((inbox & owned) == 0 && (inbox & ~for_good) != 0)
-            if (try_post(inbox, nullptr, 0))
+        while ((inbox & owned) == 0 && (inbox & ~gate) != 0)
+            if (try_post(inbox, nullptr))
                 return true;
         return false;
     }
@@ -455,30 +530,57 @@ private:
             drop_references(o.references);
     }
 
-    // Returns false if there is more to do, even if no message arrives.
+    // Returns false if there is more to do, even if no message arrives. Afterwards, until the next round, `contended`
+    // is set exactly if a waiter is in line, or the gate is not open.
     bool do_round(ownership& o) noexcept {
-        bool more = false;
-        if ((o.inbox & closing) != 0) {
-            word_.set_contended(); // no caller bypasses the queue any more
-            queue_.end_all((o.inbox & orphaned) != 0 ? wait_result::aborted : wait_result::closed, o.done);
-        } else {
-            more = queue_.serve(o, o.done, owner_rounds::most_grants);
-            queue_.shed(o.done);
-        }
-        o.put_back();
-        // From here until the next round, `contended` is set exactly if a waiter is in line, or the semaphore is
-        // closed.
-        const bool contends = !queue_.empty() || (o.inbox & closing) != 0;
-        if (contends != word_.contended())
+        if ((o.inbox & gate) != open) [[unlikely]]
+            return do_shut_round(o);
+        const bool more = serve(o);
+        if (const bool contends = !queue_.empty(); contends != word_.contended())
             contends ? word_.set_contended() : word_.clear_contended();
+        complete_round(o);
+        queue_.confirm_abandoned();
+        return !more;
+    }
+
+    // The same if the gate is not open. Ends the waiters, unless they are served, and the drains, if their time has
+    // come.
+    FLOWGUARD_DETAIL_RARE bool do_shut_round(ownership& o) noexcept {
+        const std::uintptr_t state = o.inbox & gate;
+        bool more = false;
+        if (state == draining) {
+            more = serve(o);
+            word_.set_contended(); // the grant to an only waiter has cleared it
+        } else {
+            word_.set_contended();
+            queue_.end_all(state == orphaned ? wait_result::aborted : wait_result::closed, o.done);
+            o.put_back();
+        }
+        complete_round(o);
+        // `contended` is set: no caller bypasses the queue any more, and each permit that is held comes back through
+        // the owner. So if none is held now, the semaphore is idle; else the owner looks again when one comes back.
+        if (state == orphaned)
+            queue_.end_drains(wait_result::aborted);
+        else if (queue_.has_drains() && queue_.size() == 0 && word_.is_idle() && is_idle_beside())
+            queue_.end_drains(wait_result::granted);
+        queue_.confirm_abandoned();
+        return !more;
+    }
+
+    FLOWGUARD_DETAIL_EACH_CALL bool serve(ownership& o) noexcept {
+        const bool more = queue_.serve(o, o.done, owner_rounds::most_grants);
+        queue_.shed(o.done);
+        o.put_back();
+        return more;
+    }
+
+    FLOWGUARD_DETAIL_EACH_CALL void complete_round(ownership& o) noexcept {
         if (!queue_.has_aside() && word_.has_aside())
             word_.clear_aside();
         waiting_.store(queue_.size(), std::memory_order_relaxed);
         if (wants_watch_.load(std::memory_order_relaxed))
             ask_for_watch();
         complete(o);
-        queue_.confirm_abandoned();
-        return !more;
     }
 
     void ask_for_watch() noexcept {
@@ -515,8 +617,9 @@ private:
     // Ends the ownership and returns true, unless a message or `dirty` has arrived meanwhile.
     bool try_release_ownership(ownership& o) noexcept {
         // The handle's reference is dropped once: by the first owner that finds the handle gone and no waiter left.
-        const bool last = (o.inbox & orphaned) != 0 && !handle_dropped_ && waiting() == 0;
-        std::uintptr_t idle = (o.inbox & for_good) | owned;
+        const bool last = (o.inbox & closed) != 0 && (o.inbox & gate) == orphaned && !handle_dropped_ &&
+                          waiting() == 0 && !queue_.has_drains();
+        std::uintptr_t idle = (o.inbox & gate) | owned;
         if (last)
             handle_dropped_ = true;
         // Release: the next owner must see the queue as this one leaves it.
@@ -536,11 +639,11 @@ private:
         // message, one may arrive before the exchange; the exchange then fails.
         std::uintptr_t taken = inbox_.load(std::memory_order_relaxed);
         if (newest(taken) != nullptr ||
-            !inbox_.compare_exchange_strong(taken, taken & (for_good | owned), std::memory_order_acq_rel,
+            !inbox_.compare_exchange_strong(taken, taken & (gate | owned), std::memory_order_acq_rel,
                                             std::memory_order_relaxed)) {
             if (!word_.contended())
                 word_.set_contended();
-            taken = inbox_.fetch_and(for_good | owned, std::memory_order_acq_rel);
+            taken = inbox_.fetch_and(gate | owned, std::memory_order_acq_rel);
         }
         o.inbox = taken & flags;
         queue_.apply_all(newest(taken), o.done);

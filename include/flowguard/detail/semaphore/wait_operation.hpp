@@ -93,6 +93,8 @@ private:
 // - `take(n)`: takes permits at once, with their reference. `release(n)`: returns permits, with their reference.
 // - `deliver(handler, error, permits)`: calls the handler, and passes the permits on to it, with their reference, in
 //   whatever form; if there is an error, there are no permits.
+// - `wait(w)`: puts the waiter in line, if that is not what semaphore_state::wait() does. The waiter is then a drain. A
+//   Delivery may lack it.
 // - `watch(executor)`: keeps a timer for the semaphore. `prepare_watch(executor)`: prepares the executor's context for
 //   that. `watch_in_vain()`: called in place of `watch()` if no timer can be had. A Delivery may lack these three.
 //
@@ -165,6 +167,7 @@ public:
 private:
     static constexpr bool has_deadline = !std::is_same_v<Timing, without_deadline>;
     static constexpr bool watches = requires(const Delivery& d) { d.watch_in_vain(); };
+    static constexpr bool is_a_drain = requires(const Delivery& d, waiter& w) { d.wait(w); };
 
     using handler_executor = asio::associated_executor_t<Handler, Executor>;
 
@@ -273,7 +276,7 @@ private:
 
     wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
                    const Timing& timing)
-        : waiter(permits),
+        : waiter(permits, is_a_drain ? queue_message::kind::drain : queue_message::kind::enqueue),
           delivery_(delivery),
           executor_(asio::get_associated_executor(handler, default_executor)),
           deadline_(timing, timer_executor_for(handler, default_executor)),
@@ -362,7 +365,7 @@ private:
         // From here on another thread may complete and destroy the operation, so it is not touched any more. An
         // operation with a deadline exists until start_through().
         wait_operation* published = op.release();
-        const wait_start started = state.wait(*published);
+        const wait_start started = put_in_line(*published, state);
         if constexpr (has_deadline) {
             std::optional<keep_alive> kept; // not if it is queued: then the state may be gone
             if (started != wait_start::queued) {
@@ -378,6 +381,13 @@ private:
         } else if (started != wait_start::queued) {
             reject(pointer{published}, default_executor, result_of(started));
         }
+    }
+
+    static wait_start put_in_line(wait_operation& op, semaphore_state& state) noexcept {
+        if constexpr (is_a_drain)
+            return op.delivery_.wait(op);
+        else
+            return state.wait(op);
     }
 
     // Makes the context known to the semaphore, and prepares the context for timers if one may be needed there.
