@@ -28,14 +28,17 @@
 #include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/base/retirable.hpp"
 #include "flowguard/detail/control/decision_trace.hpp"
+#include "flowguard/detail/control/guard_policy.hpp"
 #include "flowguard/detail/control/kind_rtts.hpp"
 #include "flowguard/detail/control/limit_override.hpp"
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
+#include "flowguard/detail/control/standing_scale.hpp"
 #include "flowguard/detail/control/turns.hpp"
 #include "flowguard/detail/control/window_size.hpp"
 #include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/guard_stats.hpp"
@@ -109,6 +112,7 @@ public:
         : semaphore_(semaphore),
           turns_(semaphore),
           override_(semaphore, turns_),
+          scale_(standing_scale_of(options)),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
           control_(std::in_place, std::move(strategy), check_range("guard_options::trace", options.trace, 0, 1'000'000),
                    std::move(options.on_decision)) {
@@ -231,6 +235,14 @@ public:
     void leave(const asio::execution_context& context) noexcept {
         if (watch_.leave(context))
             look_or_watch();
+    }
+
+    // The times of the queue before the first window is closed, from the calls that have ended already: a burst of long
+    // calls at the start must not look like a queue that stands. Called by the queue's owner.
+    standing_times estimate_times() const noexcept {
+        return scale_.times({.mean_rtt = current_.load(std::memory_order_acquire)->mean_so_far(),
+                             .limit = semaphore_.limit(),
+                             .spacing = turns_.spacing()});
     }
 
     std::vector<limit_decision> trace() const {
@@ -415,6 +427,8 @@ private:
         rtt_mean_.store(w.all.mean.count(), std::memory_order_relaxed);
         rtt_p50_.store(w.all.quantile(0.5).count(), std::memory_order_relaxed);
         rtt_p99_.store(w.all.quantile(0.99).count(), std::memory_order_relaxed);
+        if (w.all.samples > 0)
+            expected_rtt_ = w.all.mean;
         const limit_override::state found = override_.look();
         if (found.pinned != 0 || found.epoch != closed.epoch())
             return begin_again(*c, closed, at);
@@ -580,8 +594,6 @@ private:
 
     // Notes what later windows need of one that was closed, and of the plan that follows it.
     void remember(const window& closed, const plan& next) noexcept {
-        if (closed.all.samples > 0)
-            expected_rtt_ = closed.all.mean;
         kinds_.see(closed.all);
         turns_.stir(closed.all.mean.count());
         ignored_times_ = static_cast<double>(closed.admitted) /
@@ -598,8 +610,21 @@ private:
         if (closed.limit_after() != 0)
             watch_.cancel();
         open(unused_window(closed), next, epoch, at);
+        if (scale_.adjusts())
+            set_times(next);
         if (next.then != 0 || turns_.is_pending())
             semaphore_.want_watch();
+    }
+
+    // Fits the queue to the service, and to the limit of a plan. Relaxed: a baseline is a fact of its own.
+    void set_times(const plan& p) noexcept {
+        if (expected_rtt_ <= duration{})
+            return;
+        const limit_setting ordinary = override_.bounded(after_of(p));
+        semaphore_.set_times(scale_.times({.baseline = duration{baseline_.load(std::memory_order_relaxed)},
+                                           .mean_rtt = expected_rtt_,
+                                           .limit = ordinary.limit,
+                                           .spacing = ordinary.spacing}));
     }
 
     // The plan was put in force in that epoch, and made at that time.
@@ -667,6 +692,7 @@ private:
     turns turns_;
     limit_override override_;
     plan first_{1}; // constant after construction
+    const standing_scale scale_;
     const std::size_t min_window_;
     mutable retirable<control> control_;
     std::array<sample_window, pool> windows_;

@@ -16,6 +16,7 @@
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "flowguard/detail/queue/wait_queue.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/context_links.hpp"
@@ -238,6 +239,9 @@ public:
 
     const rejections& rejected() const noexcept { return queue_.rejected; }
 
+    // Any thread may call it: see waiting_lanes::set_times().
+    void set_times(const standing_times& t) noexcept { queue_.set_times(t); }
+
     partitions& shares() noexcept { return queue_.shares(); }
     const partitions& shares() const noexcept { return queue_.shares(); }
 
@@ -282,6 +286,9 @@ protected:
     // Called when a context is being destroyed, and no waiter here belongs to it any more. A derived class then ends
     // what else it has in that context.
     virtual void has_abandoned(const asio::execution_context&) noexcept {}
+
+    // Called by the owner, if the policy wants set_times() and nobody has called it yet: see waiting_lanes::look().
+    virtual standing_times estimate_times() const noexcept { return {}; }
 
 private:
     static constexpr std::uintptr_t owned = 1;
@@ -378,9 +385,11 @@ private:
     // What a thread holds while it is the owner.
     class ownership {
     public:
-        ownership(permit_word& word, std::size_t permits) noexcept : word_(word), permits_(permits) {}
+        ownership(semaphore_state& state, std::size_t permits) noexcept
+            : state_(state), word_(state.word_), permits_(permits) {}
 
-        // The next four are called by wait_queue::serve().
+        // The next five are called by wait_queue::serve().
+        standing_times estimate_times() const noexcept { return state_.estimate_times(); }
         bool take(std::size_t permits, bool last_in_line) noexcept {
             if (permits_ == permits)
                 return true;
@@ -414,6 +423,7 @@ private:
         std::uintptr_t inbox = 0; // its flags, when the owner last saw them
 
     private:
+        semaphore_state& state_;
         permit_word& word_;
         std::size_t permits_; // with one reference, unless 0
     };
@@ -421,7 +431,7 @@ private:
     // The owner's work. The calling thread has just become the owner. It brings permits with one reference, or a
     // message, or neither.
     void run_as_owner(std::size_t permits, queue_message* message = nullptr) noexcept {
-        ownership o(word_, permits);
+        ownership o(*this, permits);
         if (permits != 0 && word_.balance() < 0)
             o.put_back(); // they pay off debt first
         if (message != nullptr)
