@@ -20,7 +20,7 @@ asio::awaitable<int> query_database() { // stands for anything that takes a whil
 }
 
 asio::awaitable<void> handle_request(flowguard::flow_guard<>& guard, int& rows) {
-    rows += co_await guard.run(query_database()); // waits while as many are in flight as the limit allows
+    rows += co_await guard.run(query_database()); // waits while the limit is reached; if overloaded, throws error::shed
 }
 
 int main() {

@@ -92,6 +92,11 @@ asio::awaitable<void> bounded() {
     }
 }
 
+asio::awaitable<void> in_a_batch() {
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}, flowguard::guard_options::for_batch()};
+    co_await guard.run(query_database()); // waits for as long as it takes
+}
+
 asio::awaitable<void> with_timeout() {
     flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.timeout = 30ms}};
     auto [error, rows] = co_await guard.run_as_tuple(query_database());

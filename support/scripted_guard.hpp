@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "flowguard/flow_guard.hpp"
+#include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 #include "support/guard_tests.hpp"
 #include "support/manual_clock.hpp"
@@ -23,14 +24,15 @@
 
 namespace support {
 
-// A guard with a limit of 10 whose first window, of 15 members, is closed at 9 h. So the first plan is in force.
+// A guard that serves waiters in turn, with a limit of 10, whose first window, of 15 members, is
+// closed at 9 h. So the first plan is in force.
 struct scripted_guard {
     using guard_type = flowguard::flow_guard<scripted_strategy, manual_clock>;
     using ticket = guard_type::ticket;
 
     explicit scripted_guard(std::deque<flowguard::plan> plans) : strategy(10, std::move(plans)) {
         manual_clock::at = std::chrono::hours(9);
-        guard.emplace(strategy, flowguard::guard_options{.min_window = 1});
+        guard.emplace(strategy, flowguard::guard_options{.min_window = 1, .order = flowguard::wait_order::fifo});
         call(15);
         REQUIRE(asked() == 1);
     }

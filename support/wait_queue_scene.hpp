@@ -44,6 +44,8 @@ struct permits {
     std::size_t in_hand = 0;
     std::size_t limit = 1'000'000;
     int aside_noted = 0;
+    flowguard::detail::standing_times estimate; // for a queue whose times are not known yet
+    int estimates = 0;
     std::string asked; // what take() was asked for: "2", or "2!" for the only waiter in line
 
     bool take(std::size_t n, bool last) {
@@ -57,6 +59,10 @@ struct permits {
         return true;
     }
     void grant() { in_hand = 0; }
+    flowguard::detail::standing_times estimate_times() {
+        ++estimates;
+        return estimate;
+    }
     std::size_t reach() const { return std::max(limit, free + in_hand); }
     void note_aside() { ++aside_noted; }
 };
@@ -132,8 +138,7 @@ struct adaptive_scene : scene {
     explicit adaptive_scene(std::size_t max_waiters = 100)
         : scene({.max_waiters = max_waiters,
                  .order = flowguard::wait_order::adaptive,
-                 .target = std::chrono::milliseconds(5),
-                 .interval = std::chrono::milliseconds(100),
+                 .times = {.target = std::chrono::milliseconds(5), .interval = std::chrono::milliseconds(100)},
                  .now = manual_time}) {
         at(0);
     }

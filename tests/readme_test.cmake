@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 
-# Checks that each ```cpp block of README.md and docs/using.md is, word for word, in a file of examples/, which is
-# compiled and run. The blocks of the other documents must be in the files of tests/ that are named below. The command
-# that README gives for the tests must be the command that CI runs.
+# Checks that each ```cpp block of README.md, docs/using.md and docs/admission.md is, word for word, in a file of
+# examples/, which is compiled and run. The blocks of the other documents must be in the files of tests/ that are named
+# below. The command that README gives for the tests must be the command that CI runs.
 #
 # With -D DOCUMENT=... -D COMPILED=..., only checks that document against that file.
 cmake_minimum_required(VERSION 3.23)
@@ -64,6 +64,7 @@ endif()
 file(GLOB_RECURSE examples "${SOURCE}/examples/*.cpp" "${SOURCE}/examples/*.hpp")
 check_blocks("${SOURCE}/README.md" ${examples})
 check_blocks("${SOURCE}/docs/using.md" ${examples})
+check_blocks("${SOURCE}/docs/admission.md" ${examples})
 check_blocks("${SOURCE}/docs/cancellation.md" "${SOURCE}/tests/unit/cancellation_idioms_test.cpp")
 check_blocks("${SOURCE}/docs/migration.md" "${SOURCE}/tests/unit/migration_test.cpp")
 check_blocks("${SOURCE}/docs/timeouts.md" "${SOURCE}/tests/unit/timeout_idioms_test.cpp")

@@ -4,6 +4,7 @@
 
 // Measures how many answers the callers of a service get in time, for several orders in which waiting calls are served.
 
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using admission::setup;
 using flowguard::guard_options;
 using flowguard::wait_order;
@@ -35,7 +37,7 @@ void print_row(const char* name, setup s, const guard_options& options, bool cli
     std::printf("\n");
 }
 
-void print_service(const setup& s) {
+void print_service(setup s) {
     std::printf("%zu workers, tasks of %g ms, clients with a timeout of %g ms\n", s.workers, 1000 * s.service,
                 1000 * s.timeout);
     std::printf("  %-32s", "");
@@ -44,14 +46,17 @@ void print_service(const setup& s) {
     std::printf("\n");
 
     const flowguard::duration rtt = lab::seconds(s.service);
-    const guard_options scaled{.order = wait_order::adaptive, .target = rtt / 2, .interval = 10 * rtt};
-    print_row("fifo", s, {});
-    print_row("fifo, clients cancel", s, {}, true);
-    print_row("fifo, at most 10 wait", s, {.max_waiters = 10});
-    print_row("fifo, at most 100 wait", s, {.max_waiters = 100});
-    print_row("adaptive", s, {.order = wait_order::adaptive});
-    print_row("adaptive, clients cancel", s, {.order = wait_order::adaptive}, true);
+    const guard_options by_hand{.target = 5ms, .interval = 100ms};
+    const guard_options scaled{.target = rtt / 2, .interval = 10 * rtt};
+    print_row("fifo", s, guard_options::for_batch());
+    print_row("fifo, clients cancel", s, guard_options::for_batch(), true);
+    print_row("fifo, at most 10 wait", s, {.max_waiters = 10, .order = wait_order::fifo});
+    print_row("fifo, at most 100 wait", s, {.max_waiters = 100, .order = wait_order::fifo});
+    print_row("adaptive, 5 ms, 100 ms", s, by_hand);
     print_row("adaptive, half an RTT, ten RTTs", s, scaled);
+    print_row("default", s, {});
+    s.initial_limit = 10;
+    print_row("default, finds its limit", s, {});
 }
 
 } // namespace
@@ -59,9 +64,12 @@ void print_service(const setup& s) {
 int main() {
     std::printf("Answers in time, over the capacity, by load; and, at 2 x, the mean time until a shed caller is told.\n"
                 "A client that gives up does not tell the guard, except in the rows \"clients cancel\".\n\n");
+    print_service({.service = 0.001, .timeout = 0.01, .length = 20});
     print_service({});
     print_service({.timeout = 0.03});
     print_service({.workers = 100, .service = 0.1, .timeout = 1});
     print_service({.workers = 2, .service = 1, .timeout = 5, .length = 6000});
+    print_service({.workers = 2, .service = 2, .timeout = 20, .length = 12000});
+    print_service({.service = 2, .timeout = 20, .length = 6000});
     return 0;
 }

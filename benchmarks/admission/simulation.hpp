@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -24,9 +25,10 @@ using lab::time_point;
 using lab::virtual_clock;
 
 /// A service with workers, its guard, and its clients. The clients arrive at random; their rate does not depend on the
-/// answers.
+/// answers. What is admitted beyond the number of workers waits for a worker, first come, first served.
 struct setup {
     flowguard::guard_options options{};
+    std::size_t initial_limit = 0; ///< of a guard that finds its limit; 0: the limit is the number of workers
     std::size_t workers = 10;
     double service = 0.010;      ///< mean of a task's time, which is exponential; seconds
     double load = 2;             ///< the offered load, divided by the capacity
@@ -54,7 +56,7 @@ struct outcome {
 class simulation {
 public:
     explicit simulation(const setup& s)
-        : setup_(s), random_(s.seed), guard_(flowguard::fixed_limit{s.workers}, s.options) {}
+        : setup_(s), random_(s.seed), guard_(strategy_of(s), s.options), idle_workers_(s.workers) {}
 
     outcome run() {
         virtual_clock::set({});
@@ -73,13 +75,25 @@ public:
     }
 
 private:
-    using guard_type = flowguard::flow_guard<flowguard::fixed_limit, virtual_clock>;
+    using guard_type = flowguard::flow_guard<flowguard::any_strategy, virtual_clock>;
     using ticket = guard_type::ticket;
 
     struct request {
         time_point enqueued_at = virtual_clock::now();
         asio::cancellation_signal gives_up;
     };
+
+    struct work {
+        std::shared_ptr<request> of;
+        std::shared_ptr<ticket> held;
+        duration time;
+    };
+
+    static flowguard::any_strategy strategy_of(const setup& s) {
+        if (s.initial_limit == 0)
+            return flowguard::fixed_limit{s.workers};
+        return flowguard::vegas_strategy{s.initial_limit};
+    }
 
     void schedule(duration after, std::function<void()> happen) {
         events_.plan(virtual_clock::now() + after, std::move(happen));
@@ -105,11 +119,23 @@ private:
     }
 
     void serve(const std::shared_ptr<request>& r, ticket t) {
-        auto held = std::make_shared<ticket>(std::move(t));
-        schedule(lab::seconds(setup_.service * random_.exponential()), [this, r, held] {
-            held->success();
-            ++(time_of(*r) <= setup_.timeout ? result_.in_time : result_.late);
-        });
+        admitted_.push_back(
+            {r, std::make_shared<ticket>(std::move(t)), lab::seconds(setup_.service * random_.exponential())});
+        occupy_workers();
+    }
+
+    void occupy_workers() {
+        while (idle_workers_ > 0 && !admitted_.empty()) {
+            --idle_workers_;
+            const work w = std::move(admitted_.front());
+            admitted_.pop_front();
+            schedule(w.time, [this, w] {
+                ++idle_workers_;
+                w.held->success();
+                ++(time_of(*w.of) <= setup_.timeout ? result_.in_time : result_.late);
+                occupy_workers();
+            });
+        }
     }
 
     void reject(const request& r, flowguard::error_code why) {
@@ -127,6 +153,8 @@ private:
     support::random_numbers random_;
     asio::io_context context_{1};
     guard_type guard_;
+    std::size_t idle_workers_;
+    std::deque<work> admitted_; // waits for a worker
     support::event_queue<std::function<void()>, time_point> events_;
     outcome result_;
 };

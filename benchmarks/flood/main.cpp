@@ -57,7 +57,7 @@ void spin(clock_type::duration length) {
 class service {
 public:
     service(std::chrono::nanoseconds cost_of_rejection, double seconds) : length_(seconds) {
-        flowguard::guard_options options{.max_waiters = 10};
+        flowguard::guard_options options{.max_waiters = 10, .order = flowguard::wait_order::fifo};
         if (cost_of_rejection > 0ns)
             options.on_rejection = [cost_of_rejection](flowguard::rejection) { spin(cost_of_rejection); };
         guard_.emplace(context_.get_executor(), flowguard::fixed_limit{10}, options);

@@ -59,7 +59,8 @@ using limiter_factory = std::function<std::unique_ptr<limiter>(std::size_t initi
 template <flowguard::limit_strategy Strategy>
 class guard_limiter final : public limiter {
 public:
-    explicit guard_limiter(Strategy strategy) : guard_(std::move(strategy)) {}
+    // No caller waits in the guard: the simulation has a queue of its own.
+    explicit guard_limiter(Strategy strategy) : guard_(std::move(strategy), {.order = flowguard::wait_order::fifo}) {}
 
     std::optional<std::size_t> try_acquire() override {
         if (auto ticket = guard_.try_acquire({.kind = kind_}))

@@ -90,7 +90,7 @@ public:
 
     bool run_with_guard() {
         retry_budget budget(budget_share, budget_minimum, budget_saved);
-        flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.order = flowguard::wait_order::adaptive}};
+        flowguard::flow_guard guard{flowguard::vegas_strategy{}};
         return run(
             "guard, jitter and budget", guard, {.budget = &budget}, [&] { return guard.current_limit(); },
             [&](audit& a, const client_counters& c) { check_guard(a, guard, c); });

@@ -167,7 +167,9 @@ private:
     asio::io_context& context_;
     simulated_service service_;
     flowguard::flow_guard<> guard_{flowguard::vegas_strategy{},
-                                   {.max_waiters = most_waiting, .max_wait = longest_wait}};
+                                   {.max_waiters = most_waiting,
+                                    .max_wait = longest_wait,
+                                    .order = flowguard::wait_order::fifo}}; // no need to adapt: the queue is short
     decltype(guarded_handler(guard_, service_)) guarded_ = guarded_handler(guard_, service_);
     made_up_load load_;
     counters counters_;

@@ -98,9 +98,11 @@ void demonstrate(const options& chosen) {
     const std::size_t too_few = workers / 4;
 
     support::no_guard nothing;
-    flowguard::flow_guard high{flowguard::fixed_limit{too_many}};
-    flowguard::flow_guard low{flowguard::fixed_limit{too_few}};
-    flowguard::flow_guard adaptive{flowguard::vegas_strategy{10}};
+    // The service bounds the queue, first come, first served, in each run. So the runs differ in the limit alone.
+    const flowguard::guard_options in_turn{.order = flowguard::wait_order::fifo};
+    flowguard::flow_guard high{flowguard::fixed_limit{too_many}, in_turn};
+    flowguard::flow_guard low{flowguard::fixed_limit{too_few}, in_turn};
+    flowguard::flow_guard adaptive{flowguard::vegas_strategy{10}, in_turn};
 
     live_report live;
     std::vector<recorder> runs;

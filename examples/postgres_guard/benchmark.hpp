@@ -42,7 +42,8 @@ inline flowguard::vegas_strategy strategy_from(std::size_t first_limit) {
 /// A pool of connections that finds its size. It keeps what it has found from one measurement to the next.
 struct adaptive_pool {
     adaptive_pool(const std::string& where, std::size_t first_limit)
-        : guard(strategy_from(first_limit), {.trace = 10'000}), connections(where, guard) {}
+        : guard(strategy_from(first_limit), {.order = flowguard::wait_order::fifo, .trace = 10'000}),
+          connections(where, guard) {}
 
     adaptive_guard guard;
     pool<adaptive_guard> connections;
@@ -220,7 +221,8 @@ inline void run_benchmark(asio::io_context& context, const server& postgres, con
     quiet_measurements measured(context, postgres, work, chosen);
     for (int round = 0; round < chosen.rounds; ++round) {
         for (std::size_t i = 0; i < static_limits.size(); ++i) {
-            flowguard::flow_guard guard{flowguard::fixed_limit{static_limits[i]}};
+            flowguard::flow_guard guard{flowguard::fixed_limit{static_limits[i]},
+                                        flowguard::guard_options::for_batch()};
             pool connections(postgres.where(), guard);
             fixed[i].add(measured(connections));
             require_order(guard);

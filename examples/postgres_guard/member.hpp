@@ -115,7 +115,7 @@ int live_as_member(Strategy strategy, const std::string& where, const workload& 
                    const descriptor& to) noexcept {
     try {
         asio::io_context context(1);
-        flowguard::flow_guard guard{strategy};
+        flowguard::flow_guard guard{strategy, flowguard::guard_options::for_batch()};
         member self(context, guard, where, work, start, to);
         context.run();
         self.end();

@@ -105,11 +105,12 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 ///     flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
 ///
 ///     asio::awaitable<void> handle(request r) {
-///         auto rows = co_await guard.run(query_database(r)); // waits while too many are in flight
+///         auto rows = co_await guard.run(query_database(r)); // waits, or is shed, while too many are in flight
 ///         co_await reply(r, rows);
 ///     }
 ///
-/// A call is admitted when a permit is free; waiting calls are served first come, first served. The guard times each
+/// A call is admitted when a permit is free. A burst of calls waits, and is served first come, first served. In an
+/// overload, calls that have waited too long are shed: see wait_order. The guard times each
 /// call from its admission to its end. A *window* of such samples goes to the strategy, which answers with a new limit.
 /// All of this happens inside the calls. The guard has no thread, and an idle guard costs nothing. It has at most one
 /// timer, on the executor of a caller that waits, and only while a strategy has lowered the limit for a bounded time,
@@ -137,11 +138,12 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// associated executor is called through the guard's. If the guard was made without one, such a handler is rejected: it
 /// would run on a thread of the system, at the same time as the rest of a program that has only one thread.
 ///
-/// *Waiting* can be bounded in number and in time. Its order can follow priorities and shares, and can adapt to
-/// overload: see guard_options, and run_options for one call. If a permit is free and no caller waits, any call gets
-/// it. A call that finds the queue full is rejected before it enters the queue: so a flood of calls costs the threads
-/// that make them, and delays no other caller. Time-outs are kept by timers in the waiters' own operations, as for
-/// dynamic_semaphore.
+/// *Waiting* can be bounded in number and in time. Its order adapts to overload, unless it is told not to, and can
+/// follow priorities and shares: see guard_options, and run_options for one call. A program whose callers must wait for
+/// as long as it takes uses guard_options::for_batch(). If a permit is free and no caller waits, any call gets it. A
+/// call that finds the queue full is rejected before it enters the queue, unless it may evict a waiter: so a flood of
+/// calls costs the threads that make them, and delays no other caller. Time-outs are kept by timers in the waiters' own
+/// operations, as for dynamic_semaphore.
 ///
 /// *Cancellation.* While a call waits for a permit, it supports all types of cancellation. It then ends with
 /// `asio::error::operation_aborted`, and its task is not started. After admission, the cancellation reaches the task,

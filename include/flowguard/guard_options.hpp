@@ -5,10 +5,10 @@
 #ifndef FLOWGUARD_GUARD_OPTIONS_HPP
 #define FLOWGUARD_GUARD_OPTIONS_HPP
 
-#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "flowguard/limit_decision.hpp"
@@ -28,11 +28,11 @@ struct guard_options {
     /// How many callers may wait for a permit. A call beyond that is rejected with `error::shed` before it enters the
     /// queue, unless it may evict another waiter: one of lower priority, of a partition that is further beyond its
     /// share, or of a lane that stands (see wait_order). At most 64 such calls are on their way at a time. With 0, no
-    /// caller waits. By default, any number may wait.
+    /// caller waits. By default, there is no bound: the order keeps the queue short in an overload.
     std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
 
     /// How long a caller may wait for a permit. Then its call ends with `error::wait_timeout`. At least 0. By default,
-    /// a caller may wait for any length of time.
+    /// there is no bound, but the order sheds callers that have waited too long in an overload.
     duration max_wait = duration::max();
 
     /// How long a task may take, from its admission, unless run_options::timeout says otherwise. After that time the
@@ -46,9 +46,13 @@ struct guard_options {
     /// its own: see flow_guard.
     duration timeout = duration::max();
 
-    wait_order order = wait_order::fifo;
-    duration target = std::chrono::milliseconds(5); ///< for wait_order::adaptive; at least 0
-    duration interval = std::chrono::milliseconds(100); ///< for wait_order::adaptive; at least 0
+    /// In which order waiters of the same priority and partition are served. By default, an overload is shed, while a
+    /// burst waits. A caller that must not be shed, however long it waits, needs wait_order::fifo: see for_batch().
+    wait_order order = wait_order::adaptive;
+    /// These two are for wait_order::adaptive, and at least 0. By default, the guard finds them from the RTTs that it
+    /// measures: see wait_order.
+    std::optional<duration> target{};
+    std::optional<duration> interval{};
 
     /// The guard serves waiters of higher priority first: see run_options::priority. A waiter counts as one priority
     /// higher for each `ageing` that it has waited, so that no priority is starved for ever. At least 1 ns. By default,
@@ -87,6 +91,12 @@ struct guard_options {
     /// coroutine that is rejected before it waits, it is called before they return. Several threads may call it at a
     /// time.
     std::function<void(rejection)> on_rejection{};
+
+    /// The options for a program that has all its work at the start, and wants all of it to be done: a caller waits
+    /// for as long as it takes, and callers are served first come, first served. No call is shed.
+    ///
+    ///     flow_guard guard{vegas_strategy{}, guard_options::for_batch()};
+    static guard_options for_batch() { return {.order = wait_order::fifo}; }
 };
 
 } // namespace flowguard

@@ -119,6 +119,7 @@ private:
         signal_ = std::make_unique<asio::cancellation_signal>();
         flowguard::guard_options options;
         options.min_window = 1;
+        options.order = flowguard::wait_order::fifo;
         first_ = std::make_unique<guard>(context_->get_executor(), one_permit(), options);
         second_ = std::make_unique<guard>(context_->get_executor(), one_permit());
         held_ = std::make_unique<guard::ticket>(first_->try_acquire());

@@ -38,8 +38,7 @@ wait_policy make_policy() {
         break;
     case 2:
         policy.order = flowguard::wait_order::adaptive;
-        policy.target = std::chrono::nanoseconds(1);
-        policy.interval = std::chrono::nanoseconds(2);
+        policy.times = {.target = std::chrono::nanoseconds(1), .interval = std::chrono::nanoseconds(2)};
         break;
     case 3:
         policy.shares = {0.5, 0.5};

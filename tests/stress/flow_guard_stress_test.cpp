@@ -268,7 +268,7 @@ asio::awaitable<void> client(guard_type& guard, counts& seen, strand s, std::uin
 } // namespace
 
 TEST_CASE("Outcomes and permits add up after calls of every kind on many threads") {
-    guard_options options{.min_window = 10};
+    guard_options options{.min_window = 10, .order = flowguard::wait_order::fifo};
     SECTION("any number of callers may wait, for any time") {}
     SECTION("few callers may wait") {
         options.max_waiters = 12;
@@ -285,6 +285,9 @@ TEST_CASE("Outcomes and permits add up after calls of every kind on many threads
         options.order = flowguard::wait_order::adaptive;
         options.target = 5ms;
         options.interval = 10ms;
+    }
+    SECTION("the order of the waiting callers adapts to the RTT") {
+        options.order = flowguard::wait_order::adaptive;
     }
     SECTION("waiting callers age, and each partition has its share") {
         options.max_waiters = 30;
@@ -539,7 +542,8 @@ TEST_CASE("A guard may be destroyed while its calls wait and run on other thread
     for (std::uint32_t round = 0; round < rounds; ++round) {
         asio::thread_pool pool{threads};
         std::optional<guard_type> guard;
-        guard.emplace(random_strategy{found, round, 6, 5}, guard_options{.min_window = 1});
+        guard.emplace(random_strategy{found, round, 6, 5},
+                      guard_options{.min_window = 1, .order = flowguard::wait_order::fifo});
         std::atomic<bool> go{false};
         auto task = [&]() -> asio::awaitable<int> {
             while (!go)

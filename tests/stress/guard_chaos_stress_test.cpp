@@ -584,7 +584,9 @@ TEST_CASE("A guard goes on serving, and loses nothing, whatever goes wrong at on
     guard_options options;
     bool contexts_go = true;
     bool closes = false;
-    SECTION("first come, first served") {}
+    SECTION("first come, first served") {
+        options.order = flowguard::wait_order::fifo;
+    }
     SECTION("with an order that adapts, partitions, and a bound on waits") {
         options.order = flowguard::wait_order::adaptive;
         options.target = 1ms;
@@ -593,6 +595,7 @@ TEST_CASE("A guard goes on serving, and loses nothing, whatever goes wrong at on
         options.partitions = {0.5, 0.3, 0.2, 0};
         options.max_wait = 30ms;
     }
+    SECTION("with the default options") {}
     SECTION("closed in the end, contexts staying") {
         contexts_go = false;
         closes = true;

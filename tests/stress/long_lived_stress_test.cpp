@@ -19,6 +19,7 @@
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
+#include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 
 namespace {
@@ -112,7 +113,7 @@ asio::awaitable<void> client(guard_type& guard, counts& seen, int calls) {
 
 TEST_CASE("No more long-lived calls run than the bound lets, and each place comes back, on many threads") {
     counts seen{3};
-    guard_type guard{flowguard::fixed_limit{2}, {.max_long_lived = seen.most}};
+    guard_type guard{flowguard::fixed_limit{2}, {.order = flowguard::wait_order::fifo, .max_long_lived = seen.most}};
     asio::thread_pool pool{threads};
     constexpr int clients = 12;
     constexpr int calls = 600;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "flowguard/flow_guard.hpp"
+#include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 
 namespace {
@@ -114,7 +115,7 @@ private:
 TEST_CASE("No window that is closed meanwhile sets a limit over a pinned one") {
     random_plans plans;
     const auto errors = plans.errors;
-    guard_type guard{std::move(plans), {.min_window = 1}};
+    guard_type guard{std::move(plans), {.min_window = 1, .order = flowguard::wait_order::fifo}};
     crew callers(guard);
     int others = 0;
     int unpinned_over = 0;
@@ -142,7 +143,7 @@ TEST_CASE("No window that is closed meanwhile sets a limit over a pinned one") {
 TEST_CASE("Changes by hand on several threads leave the last one in force, and lose no call") {
     random_plans plans;
     const auto errors = plans.errors;
-    guard_type guard{std::move(plans), {.min_window = 1}};
+    guard_type guard{std::move(plans), {.min_window = 1, .order = flowguard::wait_order::fifo}};
     crew callers(guard);
     std::vector<std::thread> operators;
     for (std::size_t thread = 0; thread < 3; ++thread)

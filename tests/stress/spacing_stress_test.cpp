@@ -19,6 +19,7 @@
 
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
+#include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 
 namespace {
@@ -132,7 +133,7 @@ TEST_CASE("All calls end, and no permit is lost, under plans with spacings and s
     constexpr int calls = 300;
     random_plans plans;
     const auto errors = plans.errors;
-    guard_type guard{std::move(plans), {.min_window = 1}};
+    guard_type guard{std::move(plans), {.min_window = 1, .order = flowguard::wait_order::fifo}};
     counts seen;
     std::vector<std::thread> crew;
     for (std::size_t i = 0; i < threads; ++i)
@@ -161,7 +162,7 @@ TEST_CASE("All calls end, and no permit is lost, under plans with spacings and s
 
 TEST_CASE("If only waiting callers are left, each has its turn, and contexts may be destroyed meanwhile") {
     for (int round = 0; round < 30; ++round) {
-        guard_type guard{random_plans{}, {.min_window = 1}};
+        guard_type guard{random_plans{}, {.min_window = 1, .order = flowguard::wait_order::fifo}};
         std::atomic<int> ended{0};
         std::vector<std::thread> crew;
         for (std::size_t i = 0; i < threads; ++i)

@@ -12,6 +12,7 @@
 
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/queue/standing_queue.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "support/manual_clock.hpp"
 
 namespace {
@@ -23,6 +24,8 @@ using namespace flowguard::detail;
 using ticks_of_100ns = std::chrono::duration<std::int64_t, std::ratio<1, 10'000'000>>;
 using short_seconds = std::chrono::duration<std::int16_t>;
 using real_seconds = std::chrono::duration<double>;
+
+constexpr standing_times times{.target = 5ms, .interval = 100ms};
 
 TEST_CASE("Sums and differences of times stay within their type") {
     constexpr nanoseconds most = nanoseconds::max();
@@ -91,9 +94,9 @@ TEST_CASE("A deadline after some time stays within its clock") {
 
 TEST_CASE("A queue stands after an interval of waits that are too long, whatever time the clock shows") {
     const nanoseconds start = GENERATE(as<nanoseconds>{}, 9h, -9h, nanoseconds::min(), nanoseconds::max() - 300ms);
-    standing_queue queue{5ms, 100ms};
+    standing_queue queue;
     const auto stands = [&](nanoseconds waited, nanoseconds now) {
-        queue.look(waited, now);
+        queue.look(waited, now, times);
         return queue.stands();
     };
     CHECK_FALSE(stands(1ms, start));
@@ -104,30 +107,30 @@ TEST_CASE("A queue stands after an interval of waits that are too long, whatever
 }
 
 TEST_CASE("A queue does not stand at the first look") {
-    standing_queue queue{5ms, 100ms};
-    queue.look(6ms, 9h);
+    standing_queue queue;
+    queue.look(6ms, 9h, times);
     CHECK_FALSE(queue.stands());
-    queue.look(6ms, 9h + 100ms);
+    queue.look(6ms, 9h + 100ms, times);
     CHECK(queue.stands());
 }
 
 TEST_CASE("A clock set back delays the end of a standing queue by at most one interval") {
-    standing_queue queue{5ms, 100ms};
-    queue.look(1ms, 9h);
-    queue.look(6ms, 9h + 100ms);
+    standing_queue queue;
+    queue.look(1ms, 9h, times);
+    queue.look(6ms, 9h + 100ms, times);
     REQUIRE(queue.stands());
-    queue.look(1ms, 8h);
+    queue.look(1ms, 8h, times);
     CHECK(queue.stands());
-    queue.look(1ms, 8h + 99ms);
+    queue.look(1ms, 8h + 99ms, times);
     CHECK(queue.stands());
-    queue.look(1ms, 8h + 100ms);
+    queue.look(1ms, 8h + 100ms, times);
     CHECK_FALSE(queue.stands());
 }
 
 TEST_CASE("A clock set forward by years makes a queue stand at the second look with a long wait, not earlier") {
-    standing_queue queue{5ms, 100ms};
-    queue.look(1ms, nanoseconds::min());
-    queue.look(1ms, nanoseconds::max());
+    standing_queue queue;
+    queue.look(1ms, nanoseconds::min(), times);
+    queue.look(1ms, nanoseconds::max(), times);
     CHECK_FALSE(queue.stands());
 }
 

@@ -105,7 +105,7 @@ TEST_CASE("A closed guard rejects callers although a permit is free") {
 TEST_CASE("A caller that is cancelled while it waits ends with operation_aborted, and its task is not made") {
     asio::io_context context;
     gate g{context};
-    flow_guard guard{fixed_limit{1}};
+    flow_guard guard{fixed_limit{1}, guard_options::for_batch()};
     asio::cancellation_signal signal;
     int made = 0;
     const auto holder = start(context, guard.run(held(g)));

@@ -27,6 +27,7 @@ namespace {
 using namespace std::chrono_literals;
 using flowguard::fixed_limit;
 using flowguard::flow_guard;
+using flowguard::guard_options;
 using flowguard::guard_stats;
 using flowguard::plan;
 using flowguard::window;
@@ -51,7 +52,7 @@ using ticket = scripted_guard::ticket;
 TEST_CASE("Callers are admitted first come, first served") {
     asio::io_context context;
     gate g{context};
-    flow_guard guard{fixed_limit{1}};
+    flow_guard guard{fixed_limit{1}, guard_options::for_batch()};
     std::vector<int> order;
     std::vector<int> expected;
     for (int i = 0; i < 20; ++i) {
@@ -92,7 +93,7 @@ TEST_CASE("A guard counts 200 runs one after the other") {
 
 TEST_CASE("A guard with a limit of 2 runs 10000 tasks, and never more than 2 at once") {
     asio::io_context context;
-    flow_guard guard{fixed_limit{2}};
+    flow_guard guard{fixed_limit{2}, guard_options::for_batch()};
     int running = 0;
     int most = 0;
     auto task = [&]() -> asio::awaitable<void> {

@@ -42,7 +42,8 @@ plan spaced(duration spacing, std::size_t admissions) {
 
 // A guard whose first window is closed, so that its first plan is in force. The first window has one member.
 struct scene {
-    explicit scene(std::deque<plan> plans, const guard_options& options = {.min_window = 1})
+    explicit scene(std::deque<plan> plans,
+                   const guard_options& options = {.min_window = 1, .order = flowguard::wait_order::fifo})
         : strategy(1, std::move(plans)) {
         manual_clock::at = 9h;
         guard.emplace(strategy, options);

@@ -68,7 +68,7 @@ void run_all(asio::io_context& context) {
 
 TEST_CASE("A full queue rejects callers while a thread owns it, and they are told at once") {
     asio::io_context context;
-    guard g{context.get_executor(), fixed_limit{1}, {.max_waiters = 2}};
+    guard g{context.get_executor(), fixed_limit{1}, {.max_waiters = 2, .order = flowguard::wait_order::fifo}};
     int told = 0;
     int admitted = 0;
     bool flooded = false;

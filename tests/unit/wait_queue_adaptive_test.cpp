@@ -132,8 +132,7 @@ TEST_CASE("A standing lane does not age: it serves its last waiter first, and sh
     caller a{'a', priority::sheddable}, b{'b', priority::sheddable}, c{'c', priority::sheddable};
     caller high{'h', priority::critical};
     scene s{{.order = flowguard::wait_order::adaptive,
-             .target = 40ms,
-             .interval = 50ms,
+             .times = {.target = 40ms, .interval = 50ms},
              .ageing = 20ms,
              .now = manual_time}};
     manual_clock::at = 0ms;

@@ -8,16 +8,19 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "support/asio.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using flowguard::detail::lane_number;
+using flowguard::detail::standing_times;
 using flowguard::detail::wait_policy;
 using flowguard::detail::waiter;
 using flowguard::detail::waiting_lanes;
@@ -25,6 +28,10 @@ using flowguard::priority;
 using flowguard::wait_order;
 
 std::chrono::nanoseconds now{};
+
+void look(waiting_lanes& lanes) {
+    lanes.look([]() -> standing_times { throw std::logic_error("the times are known"); });
+}
 
 class caller final : public waiter {
 public:
@@ -52,7 +59,7 @@ public:
         for (const arrival& a : arrivals) {
             now = a.at;
             lanes_.push_back(callers_.emplace_back(a.name, lane_number(a.partition, a.of)));
-            lanes_.look();
+            look(lanes_);
         }
     }
 
@@ -61,7 +68,7 @@ public:
         now = time;
         std::string names;
         while (!lanes_.empty()) {
-            lanes_.look();
+            look(lanes_);
             waiter* const w = lanes_.next();
             lanes_.count_turn(*w);
             lanes_.remove(*w);
@@ -114,7 +121,7 @@ TEST_CASE("The waiter to serve next, and the waiter to evict, for each policy") 
     };
     const wait_policy plain;
     const wait_policy ageing{.ageing = 10ms};
-    const wait_policy adaptive{.order = wait_order::adaptive, .target = 5ms, .interval = 20ms};
+    const wait_policy adaptive{.order = wait_order::adaptive, .times = {.target = 5ms, .interval = 20ms}};
     const wait_policy halves{.shares = {0.5, 0.5}};
     for (const row& r : {
              row{"one lane: the first comes first, the last is evicted, and the next is kept to the end",
@@ -188,12 +195,12 @@ TEST_CASE("A bound leaves room for callers on their way if they may evict a wait
 }
 
 TEST_CASE("A waiter is overdue after the target in a lane that stands, unless it is the next one") {
-    lanes_with l({.order = wait_order::adaptive, .target = 5ms, .interval = 20ms},
+    lanes_with l({.order = wait_order::adaptive, .times = {.target = 5ms, .interval = 20ms}},
                  {{0ms, 'a'}, {1ms, 'b'}, {20ms, 'c'}});
     now = 20ms;
     CHECK(lanes_with::name_of((*l).overdue()) == "nobody"); // the lane does not stand yet
     now = 26ms;
-    (*l).look();
+    look(*l);
     for (const char* overdue : {"a", "b"}) {
         waiter* const w = (*l).overdue();
         CHECK(lanes_with::name_of(w) == overdue);

@@ -8,10 +8,15 @@
 #include <chrono>
 #include <vector>
 
+#include "flowguard/detail/queue/standing_times.hpp"
+
 namespace {
 
 using namespace std::chrono_literals;
 using flowguard::detail::standing_queue;
+using flowguard::detail::standing_times;
+
+constexpr standing_times times{.target = 5ms, .interval = 100ms};
 
 // One look at the queue: its time, how long the first waiter has waited, and whether the queue stands afterwards.
 struct look {
@@ -21,10 +26,10 @@ struct look {
 };
 
 void check(const std::vector<look>& looks) {
-    standing_queue queue(5ms, 100ms); // target, interval
+    standing_queue queue;
     for (const look& l : looks) {
         INFO("at " << l.at.count() << " ns");
-        queue.look(l.waited, l.at);
+        queue.look(l.waited, l.at, times);
         CHECK(queue.stands() == l.stands);
     }
 }
@@ -35,9 +40,7 @@ TEST_CASE("A queue stands after a whole interval of waits that are too long") {
 
 TEST_CASE("A wait of exactly the target is not too long") {
     check({{0ms, 5ms, false}, {200ms, 5ms, false}, {400ms, 5ms, false}});
-    const standing_queue queue(5ms, 100ms);
-    CHECK_FALSE(queue.is_too_long(5ms));
-    CHECK(queue.is_too_long(5ms + 1ns));
+    check({{0ms, 5ms + 1ns, false}, {200ms, 5ms + 1ns, true}});
 }
 
 TEST_CASE("One short wait restarts the interval, so that a burst does not make a queue stand") {
@@ -64,10 +67,21 @@ TEST_CASE("A clock that is set back restarts the interval") {
 }
 
 TEST_CASE("Without an interval, each look decides") {
-    standing_queue queue(5ms, 0ms);
-    queue.look(6ms, 0ms);
+    standing_queue queue;
+    queue.look(6ms, 0ms, {.target = 5ms});
     CHECK(queue.stands());
-    queue.look(5ms, 0ms);
+    queue.look(5ms, 0ms, {.target = 5ms});
+    CHECK_FALSE(queue.stands());
+}
+
+TEST_CASE("Each look counts by the times that hold then") {
+    standing_queue queue;
+    queue.look(6ms, 0ms, times);
+    queue.look(6ms, 60ms, {.target = 5ms, .interval = 60ms}); // the interval has become shorter
+    CHECK(queue.stands());
+    queue.look(6ms, 70ms, {.target = 6ms, .interval = 60ms}); // the target has become longer
+    CHECK(queue.stands());
+    queue.look(6ms, 120ms, {.target = 6ms, .interval = 60ms});
     CHECK_FALSE(queue.stands());
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/control/standing_scale.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/waiting_lanes.hpp"
 #include "flowguard/guard_options.hpp"
@@ -26,13 +27,22 @@ inline const std::vector<double>& checked_shares(const std::vector<double>& shar
     return shares;
 }
 
+inline standing_scale standing_scale_of(const guard_options& o) {
+    if (o.target)
+        check_least("guard_options::target", *o.target, 0);
+    if (o.interval)
+        check_least("guard_options::interval", *o.interval, 0);
+    return {o.target, o.interval};
+}
+
 // The part of a guard's options that concerns its queue. `now` reads the clock by which waits are measured. Throws
 // std::invalid_argument for an option that is out of range.
 inline wait_policy wait_policy_of(const guard_options& o, std::chrono::nanoseconds (*now)() noexcept) {
+    const standing_scale scale = standing_scale_of(o);
     return {.max_waiters = o.max_waiters,
             .order = o.order,
-            .target = check_least("guard_options::target", o.target, 0),
-            .interval = check_least("guard_options::interval", o.interval, 0),
+            .times = scale.times({}),
+            .adjusts_times = scale.adjusts(),
             .ageing = check_least("guard_options::ageing", o.ageing, 1),
             .shares = checked_shares(o.partitions),
             .now = now,

@@ -21,6 +21,7 @@
 #include "flowguard/detail/control/limit_loop.hpp"
 #include "flowguard/detail/control/long_lived_calls.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
@@ -204,6 +205,7 @@ private:
     static constexpr std::uint8_t no_partition = lane_number::most_partitions;
 
     void has_abandoned(const asio::execution_context& context) noexcept override { loop_.leave(context); }
+    standing_times estimate_times() const noexcept override { return loop_.estimate_times(); }
 
     // A drain waits for long-lived calls, too.
     bool is_idle_beside() noexcept override { return long_lived_.seal(); }

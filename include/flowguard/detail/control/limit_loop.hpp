@@ -28,14 +28,17 @@
 #include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/base/retirable.hpp"
 #include "flowguard/detail/control/decision_trace.hpp"
+#include "flowguard/detail/control/guard_policy.hpp"
 #include "flowguard/detail/control/kind_rtts.hpp"
 #include "flowguard/detail/control/limit_override.hpp"
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
+#include "flowguard/detail/control/standing_scale.hpp"
 #include "flowguard/detail/control/turns.hpp"
 #include "flowguard/detail/control/window_size.hpp"
 #include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/guard_options.hpp"
 #include "flowguard/guard_stats.hpp"
@@ -105,6 +108,7 @@ public:
         : semaphore_(semaphore),
           turns_(semaphore),
           override_(semaphore, turns_),
+          scale_(standing_scale_of(options)),
           min_window_(check_range("guard_options::min_window", options.min_window, 1, max_limit)),
           control_(std::in_place, std::move(strategy), check_range("guard_options::trace", options.trace, 0, 1'000'000),
                    std::move(options.on_decision)) {
@@ -226,6 +230,14 @@ public:
     void leave(const asio::execution_context& context) noexcept {
         if (watch_.leave(context))
             look_or_watch();
+    }
+
+    // The times of the queue before the first window is closed, from the calls that have ended already: a burst of long
+    // calls at the start must not look like a queue that stands. Called by the queue's owner.
+    standing_times estimate_times() const noexcept {
+        return scale_.times({.mean_rtt = current_.load(std::memory_order_acquire)->mean_so_far(),
+                             .limit = semaphore_.limit(),
+                             .spacing = turns_.spacing()});
     }
 
     std::vector<limit_decision> trace() const {
@@ -453,6 +465,8 @@ private:
         rtt_mean_.store(w.all.mean.count(), std::memory_order_relaxed);
         rtt_p50_.store(w.all.quantile(0.5).count(), std::memory_order_relaxed);
         rtt_p99_.store(w.all.quantile(0.99).count(), std::memory_order_relaxed);
+        if (w.all.samples > 0)
+            own_->expected_rtt = w.all.mean;
         const limit_override::state found = override_.look();
         if (found.pinned != 0 || found.epoch != closed.epoch())
             return begin_again(*c, closed, at);
@@ -618,8 +632,6 @@ private:
 
     // Notes what later windows need of one that was closed, and of the plan that follows it.
     void remember(const window& closed, const plan& next) noexcept {
-        if (closed.all.samples > 0)
-            own_->expected_rtt = closed.all.mean;
         kinds_.see(closed.all);
         turns_.stir(closed.all.mean.count());
         own_->ignored_times = static_cast<double>(closed.admitted) /
@@ -634,6 +646,8 @@ private:
         own_->closed_as[index_of(closed)] = ++own_->closings;
         if (closed.limit_after() != 0)
             watch_.cancel();
+        if (scale_.adjusts())
+            set_times(next);
         open_next(unused_window(closed), next, epoch, at);
     }
 
@@ -643,6 +657,17 @@ private:
         open(w, next, epoch, at);
         if (next.then != 0 || turns_.is_pending())
             semaphore_.want_watch();
+    }
+
+    // Fits the queue to the service, and to the limit of a plan. Relaxed: a baseline is a fact of its own.
+    void set_times(const plan& p) noexcept {
+        if (own_->expected_rtt <= duration{})
+            return;
+        const limit_setting ordinary = override_.bounded(after_of(p));
+        semaphore_.set_times(scale_.times({.baseline = duration{baseline_.load(std::memory_order_relaxed)},
+                                           .mean_rtt = own_->expected_rtt,
+                                           .limit = ordinary.limit,
+                                           .spacing = ordinary.spacing}));
     }
 
     // The plan was put in force in that epoch, and made at that time.
@@ -724,6 +749,7 @@ private:
     turns turns_;
     limit_override override_;
     plan first_{1}; // constant after construction
+    const standing_scale scale_;
     const std::size_t min_window_;
     const duration made_at_ = now();
     mutable retirable<control> control_;

@@ -319,6 +319,15 @@ public:
         return false;
     }
 
+    // The mean RTT of the successes until now; 0 if there is none. An estimate, for any thread: it is wrong by a few
+    // samples while members leave, and by more while another thread opens the window again.
+    time mean_so_far() const noexcept {
+        const auto left = static_cast<std::int64_t>(state_.load(std::memory_order_relaxed) & members_mask);
+        const std::int64_t others = dropped_.load(std::memory_order_relaxed) + ignored_.load(std::memory_order_relaxed);
+        const std::int64_t successes = std::max<std::int64_t>(members_at_most() - left - others, 0);
+        return mean(successes_[0].sum() + successes_[1].sum(), static_cast<std::size_t>(successes));
+    }
+
     // For the thread that opens the next window: whether every member has left this one.
     bool is_left() const noexcept { return (state_.load(std::memory_order_acquire) & members_mask) == 0; }
 

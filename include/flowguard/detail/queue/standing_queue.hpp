@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 
 namespace flowguard::detail {
 
@@ -19,25 +20,19 @@ namespace flowguard::detail {
 // overload.
 class standing_queue {
 public:
-    standing_queue(std::chrono::nanoseconds target, std::chrono::nanoseconds interval) noexcept
-        : target_(target), interval_(interval) {}
-
-    // Notes how long the first waiter has waited by now.
-    void look(std::chrono::nanoseconds waited, std::chrono::nanoseconds now) noexcept {
+    // Notes how long the first waiter has waited by now. The times may differ from those of the look before.
+    void look(std::chrono::nanoseconds waited, std::chrono::nanoseconds now, const standing_times& times) noexcept {
+        const bool is_too_long = waited > times.target;
         confirmed_at_ = std::min(confirmed_at_, now); // clocks may be set back: the interval begins anew
-        if (is_too_long(waited) != stands_ && saturated_difference(now, confirmed_at_) >= interval_)
+        if (is_too_long != stands_ && saturated_difference(now, confirmed_at_) >= times.interval)
             stands_ = !stands_;
-        if (is_too_long(waited) == stands_)
+        if (is_too_long == stands_)
             confirmed_at_ = now;
     }
 
     bool stands() const noexcept { return stands_; }
 
-    bool is_too_long(std::chrono::nanoseconds wait) const noexcept { return wait > target_; }
-
 private:
-    const std::chrono::nanoseconds target_;
-    const std::chrono::nanoseconds interval_;
     // The time of the latest look that confirmed `stands_`. The first look begins the first interval.
     std::chrono::nanoseconds confirmed_at_ = std::chrono::nanoseconds::max();
     bool stands_ = false;

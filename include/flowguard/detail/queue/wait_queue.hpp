@@ -15,6 +15,7 @@
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/queue/waiting_lanes.hpp"
 #include "flowguard/priority.hpp"
@@ -82,6 +83,9 @@ public:
     // a newcomer to that lane.
     bool is_bounded() const noexcept { return lanes_.is_bounded(); }
     std::size_t most_waiters_with(lane_number lane) const noexcept { return lanes_.most_waiters_with(lane); }
+
+    // For any thread: see waiting_lanes.
+    void set_times(const standing_times& t) noexcept { lanes_.set_times(t); }
 
     partitions& shares() noexcept { return lanes_.shares(); }
     const partitions& shares() const noexcept { return lanes_.shares(); }
@@ -173,12 +177,13 @@ public:
     //   whether that waiter is the only one in line.
     // - `hand.grant()` passes these permits on to the waiter.
     // - `hand.reach()` is how many permits a waiter may want and still be served one day.
+    // - `hand.estimate_times()` is called as by waiting_lanes::look().
     // - `hand.note_aside()` is called when the first waiter goes aside, before `reach()` is called again.
     //
     // No waiter overtakes the one whose turn it is, however many permits that one wants. So it is served in the end.
     template <class Hand>
     bool serve(Hand& hand, waiter_list& done, std::size_t most) noexcept {
-        lanes_.look();
+        lanes_.look([&hand] { return hand.estimate_times(); });
         for (;;) {
             bring_back(hand);
             waiter* const w = lanes_.next();

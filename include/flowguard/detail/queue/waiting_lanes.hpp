@@ -21,6 +21,7 @@
 #include "flowguard/detail/queue/partition_turns.hpp"
 #include "flowguard/detail/queue/partitions.hpp"
 #include "flowguard/detail/queue/standing_queue.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/priority.hpp"
 #include "flowguard/rejection.hpp"
@@ -33,8 +34,8 @@ struct wait_policy {
     std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
 
     wait_order order = wait_order::fifo;
-    std::chrono::nanoseconds target{};   // this and `interval`: for wait_order::adaptive
-    std::chrono::nanoseconds interval{};
+    standing_times times{}; // for wait_order::adaptive
+    bool adjusts_times = false; // `times` are only the first ones: see waiting_lanes::set_times()
 
     // A waiter counts as one priority higher for each `ageing` that it has waited; max: waiters do not age.
     std::chrono::nanoseconds ageing = std::chrono::nanoseconds::max();
@@ -56,9 +57,12 @@ public:
           ages_(policy_.ageing != std::chrono::nanoseconds::max()),
           plain_(!adapts_ && !ages_ && policy_.shares.empty()),
           may_shed_(adapts_ || is_bounded()),
+          estimate_(policy_.times),
+          target_(policy_.adjusts_times ? unknown : policy_.times.target.count()),
+          interval_(policy_.times.interval.count()),
           shares_(policy_.shares),
           turns_(shares_),
-          lanes_(priority_count * (shares_.enabled() ? shares_.count() : 1), lane(policy_)),
+          lanes_(priority_count * (shares_.enabled() ? shares_.count() : 1)),
           sizes_(lanes_.size()) {}
 
     bool empty() const noexcept { return occupied_ == 0; }
@@ -116,10 +120,22 @@ public:
         w.where = waiter::position::nowhere;
     }
 
-    // Decides anew which lanes stand.
-    void look() noexcept {
-        if (adapts_)
-            look_at_each();
+    // From now on, these times tell which lanes stand. Any thread may call it.
+    void set_times(const standing_times& t) noexcept {
+        interval_.store(t.interval.count(), std::memory_order_relaxed);
+        // Release: the owner that sees the first target sees its interval, too.
+        target_.store(t.target.count(), std::memory_order_release);
+    }
+
+    // Decides anew which lanes stand. `estimate()` returns standing_times. It is called while set_times() is wanted,
+    // and was not called yet.
+    template <class Estimate>
+    void look(Estimate estimate) noexcept {
+        if (!adapts_)
+            return;
+        if (target_.load(std::memory_order_relaxed) == unknown) [[unlikely]]
+            estimate_ = estimate();
+        look_at_each();
     }
 
     // The waiter to be served next; null if there is none.
@@ -170,15 +186,21 @@ public:
 
 private:
     struct lane {
-        explicit lane(const wait_policy& policy) noexcept : standing(policy.target, policy.interval) {}
-
         waiter_list waiters;
         standing_queue standing;
     };
 
     static constexpr std::uint64_t bit(std::size_t lane) noexcept { return std::uint64_t{1} << lane; }
     static constexpr std::uint64_t lanes_of_partition = 0xF; // of the first partition
+    static constexpr std::int64_t unknown = -1;
     static constexpr std::size_t most_evictions = 64; // callers on their way at a time that may evict another waiter
+
+    standing_times times() const noexcept {
+        const std::int64_t target = target_.load(std::memory_order_acquire); // pairs with set_times()
+        if (target == unknown)
+            return estimate_;
+        return {std::chrono::nanoseconds(target), std::chrono::nanoseconds(interval_.load(std::memory_order_relaxed))};
+    }
 
     std::size_t waiting_in_lane(std::size_t i) const noexcept { return sizes_[i].load(std::memory_order_relaxed); }
 
@@ -208,7 +230,7 @@ private:
             w.enqueued_at = policy_.now();
         lane& l = lanes_[w.lane.index()];
         if (adapts_ && l.waiters.empty())
-            l.standing.look(std::chrono::nanoseconds(0), w.enqueued_at);
+            l.standing.look(std::chrono::nanoseconds(0), w.enqueued_at, times());
         if (shares_.enabled() && waiting_in(w.lane.partition()) == 0)
             turns_.join(w.lane.partition());
     }
@@ -220,8 +242,9 @@ private:
 
     void look_at_each() noexcept {
         const auto now = policy_.now();
+        const standing_times t = times();
         for_each_lane(occupied_,
-                      [&](std::size_t i) { lanes_[i].standing.look(waited(*lanes_[i].waiters.front(), now), now); });
+                      [&](std::size_t i) { lanes_[i].standing.look(waited(*lanes_[i].waiters.front(), now), now, t); });
     }
 
     waiter* next_by_policy() const noexcept {
@@ -234,10 +257,11 @@ private:
     waiter* find_overdue() const noexcept {
         const waiter* const kept = next();
         const auto now = policy_.now();
+        const std::chrono::nanoseconds target = times().target;
         waiter* found = nullptr;
         for_each_lane(occupied_, [&](std::size_t i) {
             waiter* oldest = lanes_[i].waiters.front();
-            if (lanes_[i].standing.stands() && oldest != kept && lanes_[i].standing.is_too_long(waited(*oldest, now)))
+            if (lanes_[i].standing.stands() && oldest != kept && waited(*oldest, now) > target)
                 found = oldest;
         });
         return found;
@@ -319,6 +343,9 @@ private:
     const bool ages_;
     const bool plain_; // only the priority and the order of arrival matter
     const bool may_shed_;
+    standing_times estimate_; // while target_ is unknown
+    std::atomic<std::int64_t> target_; // ns
+    std::atomic<std::int64_t> interval_; // ns
     partitions shares_;
     partition_turns turns_;
     std::vector<lane> lanes_;

@@ -18,6 +18,7 @@
 #include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
+#include "flowguard/detail/queue/standing_times.hpp"
 #include "flowguard/detail/queue/wait_queue.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/context_links.hpp"
@@ -258,7 +259,7 @@ public:
     bool is_idle() const noexcept {
         // Acquire: if there is no owner, this thread sees what the last one did with the messages before. An owner may
         // have taken a message, and not counted the waiter yet.
-        if ((inbox_.load(std::memory_order_acquire) & ~for_good) != 0)
+        if ((inbox_.load(std::memory_order_acquire) & ~gate) != 0)
             return false;
         return waiting() == 0 && in_flight() == 0;
     }
@@ -284,6 +285,9 @@ public:
     }
 
     const rejections& rejected() const noexcept { return queue_.rejected; }
+
+    // Any thread may call it: see waiting_lanes::set_times().
+    void set_times(const standing_times& t) noexcept { queue_.set_times(t); }
 
     partitions& shares() noexcept { return queue_.shares(); }
     const partitions& shares() const noexcept { return queue_.shares(); }
@@ -340,6 +344,9 @@ protected:
     virtual void has_reopened() noexcept {}
 
     void tell_owner() noexcept { post_or_own(nullptr); }
+
+    // Called by the owner, if the policy wants set_times() and nobody has called it yet: see waiting_lanes::look().
+    virtual standing_times estimate_times() const noexcept { return {}; }
 
 private:
     static constexpr std::uintptr_t owned = 1;
@@ -462,31 +469,32 @@ private:
     // What a thread holds while it is the owner.
     class ownership {
     public:
-        ownership(permit_word& word, std::size_t permits) noexcept : word_(word), permits_(permits) {}
+        ownership(semaphore_state& state, std::size_t permits) noexcept : state_(state), permits_(permits) {}
 
-        // The next four are called by wait_queue::serve().
+        // The next five are called by wait_queue::serve().
+        standing_times estimate_times() const noexcept { return state_.estimate_times(); }
         bool take(std::size_t permits, bool last_in_line) noexcept {
             if (permits_ == permits)
                 return true;
             put_back();
-            if (word_.take_or_contend(permits, last_in_line))
+            if (state_.word_.take_or_contend(permits, last_in_line))
                 permits_ = permits;
             return permits_ != 0;
         }
         void grant() noexcept { permits_ = 0; } // the waiter has them, and their reference
         std::size_t reach() const noexcept {
-            const std::size_t limit = word_.limit();
+            const std::size_t limit = state_.word_.limit();
             if (limit == 0)
                 return max_limit;
-            const std::int64_t free = word_.balance() + static_cast<std::int64_t>(permits_);
+            const std::int64_t free = state_.word_.balance() + static_cast<std::int64_t>(permits_);
             return std::max(limit, static_cast<std::size_t>(std::max<std::int64_t>(free, 0)));
         }
-        void note_aside() noexcept { word_.set_aside(); }
+        void note_aside() noexcept { state_.word_.set_aside(); }
 
         void put_back() noexcept {
             if (permits_ == 0)
                 return;
-            word_.release(permits_);
+            state_.word_.release(permits_);
             permits_ = 0;
             ++references;
         }
@@ -498,14 +506,14 @@ private:
         std::uintptr_t inbox = 0; // its flags, when the owner last saw them
 
     private:
-        permit_word& word_;
+        semaphore_state& state_;
         std::size_t permits_; // with one reference, unless 0
     };
 
     // The owner's work. The calling thread has just become the owner. It brings permits with one reference, or a
     // message, or neither.
     void run_as_owner(std::size_t permits, queue_message* message = nullptr) noexcept {
-        ownership o(word_, permits);
+        ownership o(*this, permits);
         if (permits != 0 && word_.balance() < 0)
             o.put_back(); // they pay off debt first
         if (message != nullptr)
