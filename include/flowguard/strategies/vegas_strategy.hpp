@@ -23,6 +23,7 @@
 #include "flowguard/strategies/vegas/options.hpp"
 #include "flowguard/strategies/vegas/outage_memory.hpp"
 #include "flowguard/strategies/vegas/paced_limit.hpp"
+#include "flowguard/strategies/vegas/pauses.hpp"
 #include "flowguard/strategies/vegas/probe_schedule.hpp"
 #include "flowguard/strategies/vegas/suspected_rise.hpp"
 #include "flowguard/strategies/vegas/target.hpp"
@@ -156,7 +157,7 @@ private:
         if (says_nothing)
             return {next_window(), "no request was measured"};
         kinds_.meet(w.all);
-        const measurement now = kinds_.normalised(detail::vegas::measure(w), w.all, baseline_.rtt());
+        measurement now = kinds_.normalised(detail::vegas::measure(w), w.all, baseline_.rtt());
         kinds_.learn(w.all, baseline_.rtt());
         if (now.has_rtt())
             recent_rtt_ = now.success_rtt * now.cost;
@@ -177,6 +178,9 @@ private:
             cut_for_drops(now);
         if (!now.has_rtt() || drops_.excess(now) > detail::vegas::heavy_drops)
             return in_heavy_overload(now, too_many_drops ? "too many drops" : "no request succeeded");
+        pauses_.see(now, baseline_);
+        if (pauses_.are_usual())
+            now = without_pauses();
         growth_.see(now);
         if (!rise_.is_suspected() && wants_probe(now, too_many_drops))
             return probe(now);
@@ -212,19 +216,25 @@ private:
         drops_.learn(now);
     }
 
+    // What the latest windows tell of the queue, where the service pauses again and again.
+    measurement without_pauses() noexcept {
+        latest_ = pauses_.calmest();
+        queue_ = queue_in(latest_, baseline_);
+        in_flight_ = latest_.in_flight;
+        return latest_;
+    }
+
     // With a limit below one, no concurrency is low.
     //
-    // A rise is believed only if the low concurrency was one request, and the rise is significant: a third of a limit
-    // that is far too high queues as well. Otherwise the rise shows in the queue estimate, and a probe decides.
+    // A rise is not believed: a third of a limit that is far too high queues as well, and so does a single request
+    // behind those of other clients. The rise shows in the queue estimate, and a probe decides.
     void learn_from_low(const window& w) noexcept {
         if (w.spacing > duration{})
             return;
         const measurement low = kinds_.normalised(detail::vegas::measure_low(w), w.low, baseline_.rtt());
         if (low.count < detail::vegas::least_low_samples)
             return;
-        if (baseline_.is_exceeded_by(low) && (w.limit >= 6 || !is_significant(low)))
-            return;
-        if (baseline_.looks_like_foreign_queue(low))
+        if (baseline_.is_exceeded_by(low) || baseline_.looks_like_foreign_queue(low))
             return;
         baseline_.learn(low);
         baseline_.confirm();
@@ -430,7 +440,8 @@ private:
         const bool can_go_deeper = probes_.is_possible_at(concurrency(low)) && !baseline_.confirms(low);
         probes_.succeed();
         drops_.set(newest.drops);
-        if (calm_before_ >= detail::vegas::same_limit * high.limit && detail::vegas::was_paused(high, low)) {
+        if (pauses_.are_usual() ||
+            (calm_before_ >= detail::vegas::same_limit * high.limit && detail::vegas::was_paused(high, low))) {
             learn_from_probe(high, low);
             return {next_window(), "probe ended: the service had paused"};
         }
@@ -491,6 +502,7 @@ private:
     detail::vegas::baseline baseline_;
     detail::vegas::kind_weights kinds_;
     detail::vegas::wait_spread waits_;
+    detail::vegas::pauses pauses_;
     detail::vegas::growth growth_;
     detail::vegas::probe_schedule probes_;
     detail::vegas::usual_drops drops_;

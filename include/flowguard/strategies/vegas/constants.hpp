@@ -65,6 +65,16 @@ inline constexpr int believed_probes = 2; // running, to believe in a higher bas
 inline constexpr double significant_slacks = 3; // that a higher baseline must explain,
 inline constexpr double significant_share = 0.25; // or so much of the limit, unless it looks like a foreign queue
 
+// ---- Pauses ----
+
+inline constexpr double pause_rtt = 2; // times the RTT of a window without a pause, or more,
+inline constexpr double pause_throughput = 1.5; // and so many times less throughput
+inline constexpr double like_limits = 1.3; // up to this factor
+inline constexpr double one_pause = 3; // pairs of windows that a single pause makes, at most
+inline constexpr double most_pauses = 10; // pairs that count
+inline constexpr double pauses_forgotten = 0.2; // pairs, with each pair without a pause
+inline constexpr double calm_windows = 7; // of which the calmest counts
+
 // ---- Natural experiments ----
 inline constexpr double same_concurrency = 1.4; // up to this factor
 inline constexpr double telling_fall = 1.6; // from this factor on
