@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 
 # Checks that each ```cpp block of README.md and docs/using.md is, word for word, in a file of examples/, which is
-# compiled and run. The blocks of docs/migration.md, docs/timeouts.md and docs/http.md must be in a file of tests/. The
-# command that README gives for the tests must be the command that CI runs.
+# compiled and run. The blocks of docs/migration.md, docs/timeouts.md, docs/shutdown.md and docs/http.md must be in a file
+# of tests/. The command that README gives for the tests must be the command that CI runs.
 #
 # With -D DOCUMENT=... -D COMPILED=..., only checks that document against that file.
 cmake_minimum_required(VERSION 3.23)
@@ -66,6 +66,7 @@ check_blocks("${SOURCE}/README.md" ${examples})
 check_blocks("${SOURCE}/docs/using.md" ${examples})
 check_blocks("${SOURCE}/docs/migration.md" "${SOURCE}/tests/unit/migration_test.cpp")
 check_blocks("${SOURCE}/docs/timeouts.md" "${SOURCE}/tests/unit/timeout_idioms_test.cpp")
+check_blocks("${SOURCE}/docs/shutdown.md" "${SOURCE}/tests/integration/shutdown_test.cpp")
 check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp")
 
 # Make sure that the check can fail.

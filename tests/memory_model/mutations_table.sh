@@ -109,7 +109,6 @@ unnoticed windows $turns relaxed 'turn_at_.compare_exchange_strong(turn, none, s
 mutation queue $state 'word_.set_contended(); // the grant to an only waiter has cleared it' ''
 mutation queue $state 'queue_.size() == 0 && word_.is_idle()' 'queue_.size() == 0'
 weaken queue $word relaxed 'held(word_.load(std::memory_order_acquire'
-mutation queue $state 'return found & ~gate;' 'return found;'
 
 # ---- an owner that is kept busy ----
 weaken queue_small_rounds $state relaxed 'inbox_.fetch_and(~owned, std::memory_order_release'
