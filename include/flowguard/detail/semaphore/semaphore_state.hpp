@@ -575,7 +575,7 @@ private:
         return !more;
     }
 
-    FLOWGUARD_DETAIL_EACH_CALL bool serve(ownership& o) noexcept {
+    bool serve(ownership& o) noexcept {
         const bool more = queue_.serve(o, o.done, owner_rounds::most_grants);
         queue_.shed(o.done);
         o.put_back();
