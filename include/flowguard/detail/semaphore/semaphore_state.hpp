@@ -385,8 +385,7 @@ private:
     // What a thread holds while it is the owner.
     class ownership {
     public:
-        ownership(semaphore_state& state, std::size_t permits) noexcept
-            : state_(state), word_(state.word_), permits_(permits) {}
+        ownership(semaphore_state& state, std::size_t permits) noexcept : state_(state), permits_(permits) {}
 
         // The next five are called by wait_queue::serve().
         standing_times estimate_times() const noexcept { return state_.estimate_times(); }
@@ -394,24 +393,24 @@ private:
             if (permits_ == permits)
                 return true;
             put_back();
-            if (word_.take_or_contend(permits, last_in_line))
+            if (state_.word_.take_or_contend(permits, last_in_line))
                 permits_ = permits;
             return permits_ != 0;
         }
         void grant() noexcept { permits_ = 0; } // the waiter has them, and their reference
         std::size_t reach() const noexcept {
-            const std::size_t limit = word_.limit();
+            const std::size_t limit = state_.word_.limit();
             if (limit == 0)
                 return max_limit;
-            const std::int64_t free = word_.balance() + static_cast<std::int64_t>(permits_);
+            const std::int64_t free = state_.word_.balance() + static_cast<std::int64_t>(permits_);
             return std::max(limit, static_cast<std::size_t>(std::max<std::int64_t>(free, 0)));
         }
-        void note_aside() noexcept { word_.set_aside(); }
+        void note_aside() noexcept { state_.word_.set_aside(); }
 
         void put_back() noexcept {
             if (permits_ == 0)
                 return;
-            word_.release(permits_);
+            state_.word_.release(permits_);
             permits_ = 0;
             ++references;
         }
@@ -424,7 +423,6 @@ private:
 
     private:
         semaphore_state& state_;
-        permit_word& word_;
         std::size_t permits_; // with one reference, unless 0
     };
 
