@@ -178,6 +178,7 @@ int main() {
 
     asio::co_spawn(context, with_arguments(), asio::detached);
     asio::co_spawn(context, bounded(), asio::detached);
+    asio::co_spawn(context, in_a_batch(), asio::detached);
     asio::co_spawn(context, with_timeout(), asio::detached);
     asio::co_spawn(context, by_importance(), asio::detached);
     asio::co_spawn(context, of_different_cost(), asio::detached);
