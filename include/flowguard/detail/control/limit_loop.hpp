@@ -32,6 +32,7 @@
 #include "flowguard/detail/control/limit_override.hpp"
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
+#include "flowguard/detail/control/time_counts.hpp"
 #include "flowguard/detail/control/turns.hpp"
 #include "flowguard/detail/control/window_size.hpp"
 #include "flowguard/detail/control/window_use.hpp"
@@ -91,8 +92,8 @@ struct initial_strategy<Strategy> {
 //   - A window with free slots, under an ordinary limit, ends with its last admission. Until then the limit stays what
 //     the strategy wants; without demand, nothing is lost by that.
 //   - A probe, whose limit is lowered, ends with its last admission, or plan::within after it began. In the second case
-//     look() ends it. Each call looks when it is admitted, fails to get a permit, begins to wait, or ends. In case no
-//     call does so while callers wait, the executor of one of them keeps a timer: see watch().
+//     look() ends it. Each call looks when it is admitted, fails to get a permit, or ends. In case no call does so
+//     while callers wait, the executor of one of them keeps a timer: see watch().
 //   - A probe that look() has ended is settled by the next call that is admitted or ends. Until then its window stays
 //     open, but its limit has been raised again already.
 //   - A full window is closed by its last member, or, once a member is done and the others straggle, by the next
@@ -221,9 +222,18 @@ public:
             record(m, how, done_at);
             if (current_.load(std::memory_order_acquire)->needs_a_look())
                 settle_if_overdue(done_at);
-        } else if (current_.load(std::memory_order_acquire)->needs_a_look()) {
-            settle_if_overdue(now());
+        } else {
+            end_of_no_window(m, how);
         }
+    }
+
+    // The same for a call that was in no window.
+    FLOWGUARD_DETAIL_RARE void end_of_no_window(const membership& m, outcome how) noexcept {
+        const auto done_at = now();
+        if (how == outcome::success)
+            count_rtt(m, done_at);
+        if (current_.load(std::memory_order_acquire)->needs_a_look())
+            settle_if_overdue(done_at);
     }
 
     // Called when a context is being destroyed. If the timer is in it, the timer is destroyed, too, and another waiter
@@ -248,6 +258,7 @@ public:
         s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
         s.rtt_p99 = duration{rtt_p99_.load(std::memory_order_relaxed)};
         s.baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)};
+        s.rtts = rtts_.read();
     }
 
 private:
@@ -335,6 +346,7 @@ private:
         // If the call has begun a probe, it is a member only if no more is in flight than in the probe.
         bool is_member = true;
         if (!semaphore_.is_orphaned() && w.discard_if_due(at, override_.epoch())) {
+            count_rtts(w, at);
             if (begin_scheduled(w, at))
                 is_member = semaphore_.in_flight() <= semaphore_.limit();
             else if (const auto c = control_.enter())
@@ -343,6 +355,18 @@ private:
         if (turns_.begin(at))
             semaphore_.want_watch();
         return is_member;
+    }
+
+    // Counts a success that no window counts.
+    FLOWGUARD_DETAIL_RARE void count_rtt(const membership& m, std::chrono::nanoseconds done_at) noexcept {
+        rtts_.add(saturated_difference(done_at, m.admitted_at));
+    }
+
+    // Counts the RTTs of a discarded window. Called by the thread that discarded it.
+    void count_rtts(sample_window& discarded, std::chrono::nanoseconds at) noexcept {
+        window w;
+        discarded.summarize(at, w);
+        rtts_.add(w.all);
     }
 
     // Begins the scheduled probe of the plan in force. Called by the thread that discarded the window. Returns false,
@@ -377,7 +401,8 @@ private:
         }
     }
 
-    void record(const membership& m, outcome how, std::chrono::nanoseconds done_at) noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL void record(const membership& m, outcome how,
+                                           std::chrono::nanoseconds done_at) noexcept {
         sample_window& w = *m.window;
         if (w.is_open(m.generation)) {
             const auto rtt = saturated_difference(done_at, m.admitted_at);
@@ -392,6 +417,8 @@ private:
                 w.ignore(rtt);
                 break;
             }
+        } else if (how == outcome::success) {
+            count_rtt(m, done_at); // its window was closed without it
         }
         after_leaving(w, w.leave(m.generation), done_at);
     }
@@ -411,6 +438,7 @@ private:
             return;
         window w;
         closed.summarize(at, w);
+        rtts_.add(w.all);
         w.closed_at = saturated_cast<duration>(shared_clock_of<Clock>::now().time_since_epoch());
         rtt_mean_.store(w.all.mean.count(), std::memory_order_relaxed);
         rtt_p50_.store(w.all.quantile(0.5).count(), std::memory_order_relaxed);
@@ -688,6 +716,7 @@ private:
     std::atomic<std::int64_t> rtt_p99_{0};
     std::atomic<std::int64_t> baseline_{0};
     std::atomic<const char*> reason_{""};
+    time_counts rtts_; // of all successes
 };
 
 } // namespace flowguard::detail

@@ -106,7 +106,8 @@ public:
     position where = position::nowhere; // as the queue's owner knows it
 
     const std::uint32_t wanted; // permits, all at once
-    std::chrono::nanoseconds enqueued_at{}; // set only if the queue's order depends on it
+    static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::min();
+    std::chrono::nanoseconds enqueued_at = never; // set only if the queue has a clock
     waiter* next = nullptr;
 
 protected:
