@@ -205,7 +205,7 @@ public:
         s.closed = rejected().of(rejection::closed);
         report_by_partition(s);
         for (std::size_t i = 0; i < waits_.size(); ++i)
-            s.waits_by_priority[i] = waits_[i].read();
+            waits_[i].report(s.waits_by_priority[i]);
         long_lived_.report(s);
         loop_.report(s);
         return s;

@@ -258,7 +258,7 @@ public:
         s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
         s.rtt_p99 = duration{rtt_p99_.load(std::memory_order_relaxed)};
         s.baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)};
-        s.rtts = rtts_.read();
+        rtts_.report(s.rtts);
     }
 
 private:

@@ -37,14 +37,13 @@ public:
         add_to_sum(rtts.mean * static_cast<std::int64_t>(rtts.samples));
     }
 
-    time_histogram read() const noexcept {
-        time_histogram h;
+    // In place: a copy just after so many writes would wait for them.
+    void report(time_histogram& h) const noexcept {
         for (std::size_t i = 0; i < counts_.size(); ++i)
             h.counts[i] = counts_[i].load(std::memory_order_relaxed);
         const std::uint64_t without_sign =
             sum_.load(std::memory_order_relaxed) & std::numeric_limits<std::int64_t>::max();
         h.sum = duration{static_cast<std::int64_t>(without_sign)};
-        return h;
     }
 
 private:
