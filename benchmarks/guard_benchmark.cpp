@@ -152,6 +152,9 @@ struct http {
     auto unavailable(const request&) const {
         return [](std::chrono::seconds wait) { return response{503, wait}; };
     }
+    auto gateway_timeout(const request&) const {
+        return [] { return response{504}; };
+    }
 };
 
 void make_503(benchmark::State& state) {

@@ -57,7 +57,7 @@ inline bool succeed_and_leave(sample_window& w, nanoseconds rtt, bool low = fals
     return leave(w);
 }
 
-inline flowguard::window summary_of(const sample_window& w, nanoseconds now) {
+inline flowguard::window summary_of(sample_window& w, nanoseconds now) {
     flowguard::window summary;
     w.summarize(now, summary);
     return summary;

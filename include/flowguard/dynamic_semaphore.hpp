@@ -265,14 +265,14 @@ private:
         void release(std::size_t permits) const noexcept { of->release_with_reference(permits); }
 
         template <class Handler>
-        void deliver(Handler& handler, error_code error, std::size_t permits) const {
+        void deliver(Handler& handler, error_code error, std::size_t permits, std::chrono::nanoseconds) const {
             std::move(handler)(error, permits != 0 ? permit(*of, permits) : permit());
         }
     };
 
     struct bare_delivery : permit_delivery {
         template <class Handler>
-        void deliver(Handler& handler, error_code error, std::size_t permits) const {
+        void deliver(Handler& handler, error_code error, std::size_t permits, std::chrono::nanoseconds) const {
             if (permits != 0)
                 this->of->drop_references(1); // the caller has the permits, and keeps the semaphore
             std::move(handler)(error);

@@ -244,12 +244,23 @@ public:
     private:
         friend flow_guard;
 
+        // Called for a task that took longer than its time-out.
+        void time_out() noexcept {
+            state_->count_task_timeout();
+            drop();
+        }
+
         // Called if the task is not started after all, because its deadline has passed.
         void withdraw() noexcept { std::exchange(state_, nullptr)->withdraw(membership_); }
 
         // Takes over a permit, with a reference.
         ticket(detail::guard_state<Strategy, Clock>& state, std::size_t partition, std::size_t kind) noexcept
             : state_(&state), membership_(state.admit(partition, kind)) {}
+
+        // The same for a caller that may have waited.
+        ticket(detail::guard_state<Strategy, Clock>& state, detail::lane_number lane, std::size_t kind,
+               std::chrono::nanoseconds enqueued_at) noexcept
+            : state_(&state), membership_(state.admit_waiter(lane, kind, enqueued_at)) {}
 
         // Takes over the place of a long-lived task, with a reference.
         explicit ticket(detail::guard_state<Strategy, Clock>& state) noexcept
@@ -467,7 +478,7 @@ public:
         if (options.long_lived)
             return take_long_lived_or_shed(how);
         if (how.is_over()) {
-            state_->reject(rejection::timed_out);
+            state_->reject(rejection::timed_out, how.lane.partition());
             return ticket();
         }
         return take_or_shed(how);
@@ -669,8 +680,9 @@ private:
         void watch_in_vain() const noexcept { of->watch_in_vain(); }
 
         template <class Handler>
-        void deliver(Handler& handler, error_code error, std::size_t permits) const {
-            std::move(handler)(error, permits != 0 ? ticket(*of, waits_in.partition(), kind) : ticket());
+        void deliver(Handler& handler, error_code error, std::size_t permits,
+                     std::chrono::nanoseconds enqueued_at) const {
+            std::move(handler)(error, permits != 0 ? ticket(*of, waits_in, kind, enqueued_at) : ticket());
         }
     };
 
@@ -722,15 +734,16 @@ private:
     // The delivery of a long-lived call's ticket, which never waits.
     struct long_lived_delivery {
         detail::guard_state<Strategy, Clock>* of;
+        detail::lane_number of_lane; // in which it does not wait
         bool is_over;
 
         detail::semaphore_state& state() const noexcept { return *of; }
-        static detail::lane_number lane() noexcept { return detail::lane_number(); }
+        detail::lane_number lane() const noexcept { return of_lane; }
         detail::wait_result take() const noexcept { return of->take_long_lived(is_over); }
         void release(std::size_t) const noexcept { of->finish(of->long_lived(), outcome::ignored); }
 
         template <class Handler>
-        void deliver(Handler& handler, error_code error, std::size_t permits) const {
+        void deliver(Handler& handler, error_code error, std::size_t permits, std::chrono::nanoseconds) const {
             std::move(handler)(error, permits != 0 ? ticket(*of) : ticket());
         }
     };
@@ -744,7 +757,8 @@ private:
             const flow_guard& guard = *this->self;
             detail::check_executor_of_handler<Handler>(guard.serves_any_handler_);
             detail::wait_operation<std::decay_t<Handler>, asio::any_io_executor, long_lived_delivery>::start_at_once(
-                std::forward<Handler>(handler), guard.executor_, long_lived_delivery{guard.state_, how.is_over()});
+                std::forward<Handler>(handler), guard.executor_,
+                long_lived_delivery{guard.state_, how.lane, how.is_over()});
         }
     };
 
@@ -786,14 +800,15 @@ private:
         FLOWGUARD_DETAIL_EACH_CALL error_code reject_before_wait(const Terms& how, time_point end) const noexcept {
             const auto why_not =
                 detail::why_not_wait(*state_, how.lane, end != time_point::max() && end <= Clock::now());
-            return why_not ? reject(*why_not) : error_code();
+            return why_not ? reject(how, *why_not) : error_code();
         }
 
         // Counts a call that is not admitted, and returns its error. May destroy the guard.
-        error_code reject(detail::wait_result why) const noexcept {
+        template <class Terms>
+        error_code reject(const Terms& how, detail::wait_result why) const noexcept {
             if (state_->is_orphaned())
                 return asio::error::operation_aborted;
-            state_->reject(*detail::rejection_of(why));
+            state_->reject(*detail::rejection_of(why), how.lane.partition());
             return detail::to_error_code(why);
         }
 
@@ -879,7 +894,7 @@ private:
         static_assert(detail::classifies_task<Classifier, result_type>,
                       "the classifier must take the task's result or a std::exception_ptr, and return an outcome");
         if (how.is_over())
-            co_return Form::template rejected<result_type>(self.reject(detail::wait_result::timed_out));
+            co_return Form::template rejected<result_type>(self.reject(how, detail::wait_result::timed_out));
         ticket t = self.take(how);
         if (!t) {
             error_code why_not;
@@ -893,7 +908,7 @@ private:
                     why_not = error::wait_timeout;
                 }
             } else {
-                why_not = self.reject(detail::wait_result::no_permit);
+                why_not = self.reject(how, detail::wait_result::no_permit);
             }
             if (why_not) {
                 if constexpr (Form::throws)
@@ -911,7 +926,8 @@ private:
             } else {
                 auto result = co_await detail::checked(make_task());
                 if constexpr (detail::with_code<result_type> && detail::is_judged_by_default<Classifier, result_type>)
-                    if (detail::is_cancellation(detail::code_of(result)) && !is_cancelled(co_await cancellation()))
+                    if (!detail::has_timed_out(make_task) && detail::is_cancellation(detail::code_of(result)) &&
+                        !is_cancelled(co_await cancellation()))
                         t.drop();
                 finish(std::move(t), make_task, classify, std::as_const(result));
                 co_return Form::done(std::move(result));
@@ -949,7 +965,7 @@ private:
         using result_type = typename detail::awaited<Task>::result;
         const auto result = self.state().take_long_lived(how.is_over(), false);
         if (result != detail::wait_result::granted)
-            co_return Form::template rejected<result_type>(self.reject(Form::waits ? result : of_attempt(result)));
+            co_return Form::template rejected<result_type>(self.reject(how, Form::waits ? result : of_attempt(result)));
         const ticket t = self.long_lived();
         if constexpr (std::is_void_v<result_type>) {
             co_await detail::checked(make_task());
@@ -969,7 +985,7 @@ private:
     template <class F, class Classifier, class... Result>
     static void finish(ticket t, const F& make_task, Classifier& classify, const Result&... result) {
         if (detail::has_timed_out(make_task))
-            t.drop();
+            t.time_out();
         if (t) // else it is reported already
             t.finish(detail::classify_by(classify, result...));
     }
@@ -978,6 +994,8 @@ private:
     template <class Classifier>
     static bool finish_failed(ticket t, bool has_timed_out, bool caller_is_cancelled, Classifier& classify,
                               const std::exception_ptr& exception) {
+        if (has_timed_out)
+            t.time_out(); // the ticket is empty now: what follows only decides what the caller gets
         outcome how = has_timed_out ? outcome::dropped : detail::classify_by(classify, exception);
         const bool by_default = detail::is_judged_by_default<Classifier, std::exception_ptr>;
         if (has_timed_out || (how == outcome::ignored && by_default && !caller_is_cancelled)) {
@@ -1028,7 +1046,7 @@ private:
         const detail::keep_alive kept(state);
         if (state.take_after_look(how.lane))
             return ticket(state, how.lane.partition(), how.kind);
-        state.reject(rejection::no_permit);
+        state.reject(rejection::no_permit, how.lane.partition());
         return ticket();
     }
 
@@ -1036,7 +1054,7 @@ private:
         const detail::wait_result result = state_->take_long_lived(how.is_over());
         if (result == detail::wait_result::granted)
             return ticket(*state_);
-        state_->reject(*detail::rejection_of(of_attempt(result)));
+        state_->reject(*detail::rejection_of(of_attempt(result)), how.lane.partition());
         return ticket();
     }
 

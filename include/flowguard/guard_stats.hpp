@@ -11,6 +11,8 @@
 
 #include "flowguard/limits.hpp"
 #include "flowguard/priority.hpp"
+#include "flowguard/rejection.hpp"
+#include "flowguard/time_histogram.hpp"
 
 namespace flowguard {
 
@@ -36,6 +38,7 @@ struct guard_stats {
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0; ///< tasks that ended with outcome::ignored
     std::uint64_t dropped = 0; ///< tasks that ended with outcome::dropped
+    std::uint64_t task_timeouts = 0; ///< tasks that took longer than their time-out; they are in `dropped`, too
     std::uint64_t shed = 0; ///< calls rejected for lack of a permit, the sum of the next three
     std::uint64_t shed_at_once = 0; ///< calls that never wait: try_run(), try_acquire(), and long-lived calls
     std::uint64_t shed_from_full = 0; ///< calls shed because guard_options::max_waiters callers waited
@@ -43,9 +46,22 @@ struct guard_stats {
     std::uint64_t timed_out = 0; ///< calls that waited for max_wait, or whose deadline passed
     std::uint64_t cancelled = 0; ///< calls that were cancelled while they waited
     std::uint64_t closed = 0; ///< calls that waited when the guard was closed, or were made later
+    std::size_t partitions = 1; ///< how many there are
+    /// The rejected calls by their partition, and by the value of their rejection. If the guard has one partition, the
+    /// calls are in the first.
+    std::array<std::array<std::uint64_t, rejection_count>, max_partitions> rejected_by_partition{};
     std::uint64_t bypassed = 0; ///< calls that ran without a permit, by run_options::bypass
     std::uint64_t long_lived_admitted = 0; ///< calls that ran beside the limit, by run_options::long_lived
     std::uint64_t windows = 0; ///< updates of the strategy
+
+    // Histograms since the guard was made, which add up over guards and instances.
+    /// How long calls waited that then got a permit, by the value of their priority: from when they were put in line
+    /// until their tasks could start. Calls that found a permit free are not in it: they are the rest of `admitted`.
+    std::array<time_histogram, priority_count> waits_by_priority{};
+    /// The RTTs of all tasks that ended with outcome::success, except the long-lived ones. An RTT is counted when its
+    /// window is closed, or, if the task is in no window or its window did not wait for it, when the task ends. RTTs
+    /// within 7 % of a bucket's bound may be in the next bucket.
+    time_histogram rtts;
 
     // Values of the last window that was closed; all 0 before that.
     duration rtt_mean{};

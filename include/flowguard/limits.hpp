@@ -20,6 +20,9 @@ inline constexpr std::size_t max_limit = (std::size_t{1} << 28) - 1;
 /// How many kinds of calls a guard tells apart: see run_options::kind.
 inline constexpr std::size_t max_kinds = 16;
 
+/// How many partitions a guard's calls can have: see guard_options::partitions.
+inline constexpr std::size_t max_partitions = 16;
+
 } // namespace flowguard
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_REJECTION_HPP
 #define FLOWGUARD_REJECTION_HPP
 
+#include <cstddef>
 #include <cstdint>
 
 namespace flowguard {
@@ -18,6 +19,9 @@ enum class rejection : std::uint8_t {
     cancelled,  ///< it was cancelled while it waited, or the guard was destroyed
     closed      ///< the guard was closed
 };
+
+/// How many reasons there are.
+inline constexpr std::size_t rejection_count = 6;
 
 /// The name of a rejection, as above. Complexity: O(1).
 constexpr const char* to_string(rejection why) noexcept {

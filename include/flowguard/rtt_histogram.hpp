@@ -62,6 +62,15 @@ public:
     /// How many samples there are.
     std::uint64_t total() const noexcept { return total_; }
 
+    /// Calls `visit(index, count)` for each bucket that has samples, in ascending order of their RTTs. Complexity:
+    /// linear in the number of buckets from the first to the last of these.
+    template <class F>
+    void for_each(F visit) const {
+        for (std::size_t i = first_; i < end_; ++i)
+            if (counts_[i] != 0)
+                visit(i, counts_[i]);
+    }
+
     /// The value below which a share `q` of the samples lies; 0 if there are no samples. q is clamped to [0, 1].
     std::chrono::nanoseconds quantile(double q) const noexcept {
         const double clamped = q > 0 ? std::min(q, 1.0) : 0.0;

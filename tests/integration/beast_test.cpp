@@ -89,6 +89,20 @@ TEST_CASE("The 503 has the request's version, and keeps the connection open if t
         }
 }
 
+TEST_CASE("The 504 is such an answer, without Retry-After") {
+    for (const unsigned version : {10U, 11U})
+        for (const bool keep_alive : {false, true}) {
+            request r{http::verb::get, "/", version};
+            r.keep_alive(keep_alive);
+            const response a = beast_http{}.gateway_timeout(r)();
+            CHECK(a.result() == http::status::gateway_timeout);
+            CHECK(a.version() == version);
+            CHECK(a.keep_alive() == keep_alive);
+            CHECK(a.count(http::field::retry_after) == 0);
+            CHECK(a.at(http::field::content_length) == "0");
+        }
+}
+
 TEST_CASE("The 503 can be made as a message_generator") {
     request r{http::verb::get, "/", 11};
     r.keep_alive(false);

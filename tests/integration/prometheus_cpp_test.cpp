@@ -25,7 +25,12 @@ TEST_CASE("prometheus-cpp writes the same text as the text writer") {
     s.limit = 17;
     s.waiting_by_priority = {0, 3, 0, 12};
     s.succeeded = 1234;
-    s.shed_from_full = 4;
+    s.partitions = 2;
+    s.rejected_by_partition[1] = {1, 2, 3, 4, 5, 6};
+    s.waits_by_priority[2].counts[3] = 8;
+    s.waits_by_priority[2].counts.back() = 1;
+    s.waits_by_priority[2].sum = 60s;
+    s.rtts.counts[19] = 9;
     s.long_lived = 6;
     s.long_lived_admitted = 7;
     s.rtt_p99 = 2s;

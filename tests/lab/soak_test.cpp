@@ -51,6 +51,9 @@ struct http {
     auto unavailable(const request&) const {
         return [](std::chrono::seconds) { return response{503}; };
     }
+    auto gateway_timeout(const request&) const {
+        return [] { return response{504}; };
+    }
 };
 
 // What the service can do at the moment.

@@ -133,6 +133,7 @@ TEST_CASE("A task that ends in time is not touched by its time-out") {
     s.pass(1h);
     CHECK(s.succeeded() == 1);
     CHECK(s.dropped() == 0);
+    CHECK(s.guard.stats().task_timeouts == 0);
     support::check_idle(s.guard);
 }
 
@@ -158,6 +159,7 @@ TEST_CASE("Each form tells the time-out in its own way") {
     CHECK(std::get<0>(*with_result->value) == error::task_timeout);
     CHECK_FALSE(std::get<1>(*with_result->value).has_value());
     CHECK(s.dropped() == 6);
+    CHECK(s.guard.stats().task_timeouts == 6);
     support::check_idle(s.guard);
 }
 
@@ -224,6 +226,7 @@ TEST_CASE("A task that ignores its cancellation is waited for; its result reache
     REQUIRE(call->succeeded());
     CHECK(*call->value == 7);
     CHECK(s.dropped() == 1);
+    CHECK(s.guard.stats().task_timeouts == 1);
     CHECK(s.strategy.windows().back().dropped_mean_rtt == 50ms);
     support::check_idle(s.guard);
 }
@@ -242,6 +245,7 @@ TEST_CASE("Another exception than a cancellation reaches the caller after a time
     s.pass(30ms);
     CHECK(support::message_of(call->exception) == "half of a message");
     CHECK(s.dropped() == 1); // no classifier is asked
+    CHECK(s.guard.stats().task_timeouts == 1);
 }
 
 TEST_CASE("A task that makes a result of its cancellation returns it after a time-out, and counts as dropped") {
@@ -252,6 +256,7 @@ TEST_CASE("A task that makes a result of its cancellation returns it after a tim
     REQUIRE(call->succeeded());
     CHECK(*call->value == asio::error::operation_aborted);
     CHECK(s.dropped() == 1);
+    CHECK(s.guard.stats().task_timeouts == 1);
 }
 
 TEST_CASE("A task's exception in time is classified as without a time-out") {
@@ -342,6 +347,7 @@ TEST_CASE("A caller that was cancelled gets operation_aborted, although the task
     s.pass(30ms);
     CHECK(call->code() == asio::error::operation_aborted);
     CHECK(s.dropped() == 1);
+    CHECK(s.guard.stats().task_timeouts == 1);
 }
 
 // What a cancellation says
@@ -358,6 +364,7 @@ TEST_CASE("A task that was cancelled, but not by its caller, is a drop") {
     poll(s.context);
     CHECK(returned->succeeded());
     CHECK(s.dropped() == 2);
+    CHECK(s.guard.stats().task_timeouts == 0); // not the guard's
 }
 
 TEST_CASE("A task that was cancelled by its caller is ignored") {

@@ -59,6 +59,9 @@ struct http {
     auto unavailable(const request& r) const {
         return [target = r.target](std::chrono::seconds wait) { return response{503, target, wait}; };
     }
+    auto gateway_timeout(const request& r) const {
+        return [target = r.target] { return response{504, target}; };
+    }
 };
 static_assert(flowguard::http_adapter<http, request, response>);
 static_assert(!flowguard::http_adapter<http, request, std::unique_ptr<int>>);
@@ -131,6 +134,55 @@ TEST_CASE("A layer answers 503 with Retry-After to a rejected request") {
     CHECK(served->value->status == 200);
     CHECK(s.order == "/served");
     CHECK(s.guard.in_flight() == 0);
+}
+
+TEST_CASE("A layer answers 504 to a request whose handler takes longer than the guard's time-out") {
+    server s{1, {.timeout = 30ms}};
+    const http_layer guarded{s.guard, s.handler(), http{}};
+    const auto slow = start(s.context, guarded(request{"/slow"}));
+    poll(s.context);
+    support::pass(s.context, 29ms);
+    CHECK_FALSE(slow->done);
+    support::pass(s.context, 1ms);
+    REQUIRE(slow->succeeded());
+    CHECK(slow->value->status == 504);
+    CHECK(slow->value->body == "/slow");
+    CHECK(slow->value->retry_after == 0s);
+    CHECK(s.guard.stats().dropped == 1);
+    CHECK(s.guard.stats().task_timeouts == 1);
+    CHECK(s.guard.in_flight() == 0);
+}
+
+TEST_CASE("A layer answers 504 to a time-out by an inner guard") {
+    server database{1, {.timeout = 30ms}};
+    manual_guard guard{scripted_strategy{1}};
+    const auto query = database.handler();
+    const http_layer guarded{guard,
+                             [&](request r) -> asio::awaitable<response> {
+                                 const request mine = std::move(r);
+                                 co_return co_await database.guard.run([&] { return query(mine); });
+                             },
+                             http{}};
+    const auto slow = start(database.context, guarded(request{"/slow"}));
+    poll(database.context);
+    support::pass(database.context, 30ms);
+    REQUIRE(slow->succeeded());
+    CHECK(slow->value->status == 504);
+    CHECK(slow->value->body == "/slow");
+    CHECK(guard.stats().ignored == 1); // because it is the database that is slow
+    CHECK(database.guard.stats().task_timeouts == 1);
+}
+
+TEST_CASE("A layer whose caller cancels the handler ends with operation_aborted, and not with a 504") {
+    server s{1, {.timeout = 30ms}};
+    const http_layer guarded{s.guard, s.handler(), http{}};
+    asio::cancellation_signal signal;
+    const auto cancelled = start(s.context, guarded(request{"/a"}), &signal);
+    poll(s.context);
+    signal.emit(asio::cancellation_type::terminal);
+    poll(s.context);
+    CHECK(cancelled->code() == asio::error::operation_aborted);
+    CHECK(s.guard.stats().task_timeouts == 0);
 }
 
 TEST_CASE("A layer classifies by the status of the response") {
@@ -383,6 +435,9 @@ TEST_CASE("A layer counts a response without a status as a success") {
         std::string_view header(const request&, std::string_view) const { return {}; }
         auto unavailable(const request&) const {
             return [](std::chrono::seconds) { return opaque{}; };
+        }
+        auto gateway_timeout(const request&) const {
+            return [] { return opaque{}; };
         }
     };
     asio::io_context context;

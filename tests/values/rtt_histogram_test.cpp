@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -166,6 +167,19 @@ TEST_CASE("Buckets can be filled by index") {
     CHECK(by_index.total() == 200);
     for (const double q : {0.0, 0.3, 0.5, 1.0})
         CHECK(by_index.quantile(q) == by_value.quantile(q));
+}
+
+TEST_CASE("The buckets that have samples are visited in ascending order") {
+    rtt_histogram h;
+    h.add(1ms, 2);
+    h.add(5us);
+    h.add(1h, 3);
+    std::vector<std::pair<std::size_t, std::uint64_t>> visited;
+    h.for_each([&](std::size_t index, std::uint64_t count) { visited.emplace_back(index, count); });
+    CHECK(visited == std::vector<std::pair<std::size_t, std::uint64_t>>{{rtt_buckets::index_of(5us), 1},
+                                                                        {rtt_buckets::index_of(1ms), 2},
+                                                                        {rtt_buckets::index_of(1h), 3}});
+    rtt_histogram{}.for_each([](std::size_t, std::uint64_t) { FAIL("a histogram without samples has a bucket"); });
 }
 
 TEST_CASE("Variation is the standard deviation over the mean") {

@@ -9,6 +9,7 @@
 #define FLOWGUARD_HTTP_BEAST_HPP
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,26 +37,34 @@ struct beast_http {
         return response.result_int();
     }
 
-    /// A 503 without a body, that keeps the connection alive if the request does.
+    /// A 503 without a body, that keeps the connection alive if the request does; gateway_timeout() makes such a 504.
     template <class Body, class Fields>
     auto unavailable(const boost::beast::http::request<Body, Fields>& request) const {
         return [version = request.version(), keep_alive = request.keep_alive()](std::chrono::seconds retry_after) {
-            return rejected_answer{version, keep_alive, retry_after};
+            return answer_without_body{boost::beast::http::status::service_unavailable, version, keep_alive,
+                                       retry_after};
+        };
+    }
+    template <class Body, class Fields>
+    auto gateway_timeout(const boost::beast::http::request<Body, Fields>& request) const {
+        return [version = request.version(), keep_alive = request.keep_alive()] {
+            return answer_without_body{boost::beast::http::status::gateway_timeout, version, keep_alive, {}};
         };
     }
 
 private:
     // Converts to a response of the type that the handler returns.
-    struct rejected_answer {
+    struct answer_without_body {
+        boost::beast::http::status status;
         unsigned version;
         bool keep_alive;
-        std::chrono::seconds retry_after;
+        std::optional<std::chrono::seconds> retry_after;
 
         template <class Body, class Fields>
         operator boost::beast::http::response<Body, Fields>() const { // NOLINT(google-explicit-constructor)
-            boost::beast::http::response<Body, Fields> response{boost::beast::http::status::service_unavailable,
-                                                                version};
-            response.set(boost::beast::http::field::retry_after, std::to_string(retry_after.count()));
+            boost::beast::http::response<Body, Fields> response{status, version};
+            if (retry_after)
+                response.set(boost::beast::http::field::retry_after, std::to_string(retry_after->count()));
             response.keep_alive(keep_alive);
             response.prepare_payload();
             return response;

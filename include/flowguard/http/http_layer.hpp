@@ -56,12 +56,14 @@ struct one_kind {
 /// - `header(request, name)`: the value of a header, empty if there is none; the name is as in the options.
 /// - `unavailable(request)`: a callable that takes the seconds to put into Retry-After, and makes the 503 for this
 ///   request. It must own what it needs of the request, because the request may be destroyed before it is called.
+/// - `gateway_timeout(request)`: the same for the 504, a callable without arguments.
 /// - `status(response)`: its status, as an integer or enumeration. Optional: responses without it count as successes.
 template <class Adapter, class Request, class Response>
 concept http_adapter =
     requires(const Adapter& adapter, const Request& request, std::string_view name, std::chrono::seconds retry_after) {
         { adapter.header(request, name) } -> std::convertible_to<std::string_view>;
         { adapter.unavailable(request)(retry_after) } -> std::convertible_to<Response>;
+        { adapter.gateway_timeout(request)() } -> std::convertible_to<Response>;
     };
 
 /// The options of a layer.
@@ -100,10 +102,13 @@ struct http_layer_options {
 ///     http::response<http::string_body> response = co_await guarded(std::move(request), connection);
 ///
 /// A request waits for a permit as in flow_guard::run(), for as long as the guard's options allow. A rejected request
-/// is answered 503 with Retry-After (see retry_after()). So is a request whose handler ended with one of FlowGuard's
-/// errors, from a guard further inside. (A layer further inside answers 503 itself, which is a drop for this layer, so
-/// that one overload lowers both limits. Use a guard there instead.) classify_http_status() classifies a response by
-/// its status, and default_classifier classifies exceptions. Other exceptions reach the caller unchanged.
+/// is answered 503 with Retry-After (see retry_after()). A request whose handler was cancelled because it took longer
+/// than guard_options::timeout is answered 504, without Retry-After: nothing says that it will take less time later. If
+/// the handler itself ends with one of FlowGuard's errors, from a guard further inside, the answer is the same: 504 for
+/// `error::task_timeout`, and 503 for the others. (A layer further inside answers 503 or 504 itself, which is a drop
+/// for this layer, so that one overload lowers both limits. Use a guard there instead.) classify_http_status()
+/// classifies a response by its status, and default_classifier classifies exceptions. Other exceptions reach the caller
+/// unchanged.
 ///
 /// The handler is any `awaitable<Response>(Request, Args...)`. Lvalues reach it as lvalues, which the caller must keep
 /// alive, as for any coroutine. Rvalues are kept until the handler is called. For handlers that are callbacks, use
@@ -129,7 +134,7 @@ public:
     http_layer(Guard& guard, Handler handler, Adapter adapter, http_layer_options<Bypass, LongLived, Kind> options = {})
         : guard_(&guard), handler_(std::move(handler)), adapter_(std::move(adapter)), options_(std::move(options)) {}
 
-    /// The handler's response, or a 503.
+    /// The handler's response, or a 503 or 504.
     template <class Request, class... Args>
         requires std::invocable<const Handler&, Request, Args...>
     auto operator()(Request&& request, Args&&... args) const -> std::invoke_result_t<const Handler&, Request, Args...> {
@@ -157,8 +162,11 @@ private:
     auto serve(Request request, Args... args) const -> std::invoke_result_t<const Handler&, Request, Args...> {
         using response = typename detail::awaited<std::invoke_result_t<const Handler&, Request, Args...>>::result;
         static_assert(http_adapter<Adapter, std::remove_cvref_t<Request>, response>,
-                      "the adapter must have header() for the request, and unavailable() for the response");
-        const auto unavailable = adapter_.unavailable(std::as_const(request)); // now: the handler may move it away
+                      "the adapter must have header() for the request, and unavailable() and gateway_timeout() for "
+                      "the response");
+        // Now, because the handler may move the request away.
+        const auto unavailable = adapter_.unavailable(std::as_const(request));
+        const auto gateway_timeout = adapter_.gateway_timeout(std::as_const(request));
         error_code why_not;
         try {
             auto [error, answer] = co_await guard_->run_as_tuple(
@@ -174,6 +182,8 @@ private:
         }
         if (!is_flowguard_error(why_not)) // it was cancelled while it waited
             throw system_error(why_not);
+        if (why_not.value() == static_cast<int>(error::task_timeout))
+            co_return gateway_timeout();
         co_return unavailable(retry_after(guard_->stats()));
     }
 

@@ -8,17 +8,22 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "flowguard/limits.hpp"
 #include "flowguard/metrics/metrics.hpp"
+#include "flowguard/time_histogram.hpp"
 
 namespace flowguard {
 
 /// The name of a metric in Prometheus, by OpenTelemetry's rules (Prometheus and OpenMetrics Compatibility). For
 /// example, flowguard.window.rtt, in s, becomes flowguard_window_rtt_seconds. The name of a counter ends with `_total`.
+/// For a histogram, Prometheus adds `_bucket`, `_sum` and `_count`.
 inline std::string prometheus_name(const metric& m) {
     std::string name(m.name);
     std::replace(name.begin(), name.end(), '.', '_');
@@ -48,10 +53,78 @@ inline void append_escaped(std::string& text, std::string_view label) {
     }
 }
 
+// A sample's labels, but for the closing brace.
+inline void append_labels(std::string& text, std::string_view guard,
+                          std::initializer_list<metric_attribute> attributes) {
+    text.append("{guard=\"");
+    append_escaped(text, guard);
+    for (const metric_attribute& a : attributes)
+        text.append("\",").append(a.key).append("=\"").append(a.value);
+}
+
 inline void append_number(std::string& text, double value) {
     std::array<char, 32> digits{};
     text.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
 }
+
+constexpr std::string_view prometheus_type(metric::kind kind) noexcept {
+    switch (kind) {
+    case metric::kind::gauge:
+        return "gauge";
+    case metric::kind::counter:
+        return "counter";
+    case metric::kind::histogram:
+        break;
+    }
+    return "histogram";
+}
+
+// Appends the samples of one value of a metric.
+class prometheus_writer {
+public:
+    prometheus_writer(std::string& text, std::string_view metric, std::string_view guard)
+        : text_(text), metric_(metric), guard_(guard) {}
+
+    template <class T>
+    void operator()(T value, std::initializer_list<metric_attribute> attributes = {}) const {
+        sample("", attributes, "", prometheus_value(value));
+    }
+
+    void operator()(const time_histogram& h, std::initializer_list<metric_attribute> attributes = {}) const {
+        sample("_count", attributes, "", static_cast<double>(h.total()));
+        sample("_sum", attributes, "", prometheus_value(h.sum));
+        std::uint64_t up_to_here = 0;
+        for (std::size_t i = 0; i < h.counts.size(); ++i) {
+            up_to_here += h.counts[i];
+            const std::string bound = i < h.bounds.size() ? bound_text(h.bounds[i]) : "+Inf";
+            sample("_bucket", attributes, bound, static_cast<double>(up_to_here));
+        }
+    }
+
+private:
+    // A label, and so a string to Prometheus: as other libraries write it, 0.0005 and not 5e-04.
+    static std::string bound_text(duration bound) {
+        std::array<char, 32> digits{};
+        return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), prometheus_value(bound),
+                                             std::chars_format::general)
+                                   .ptr};
+    }
+
+    void sample(std::string_view suffix, std::initializer_list<metric_attribute> attributes, std::string_view bound,
+                double value) const {
+        text_.append(metric_).append(suffix);
+        append_labels(text_, guard_, attributes);
+        if (!bound.empty())
+            text_.append("\",le=\"").append(bound);
+        text_.append("\"} ");
+        append_number(text_, value);
+        text_.append("\n");
+    }
+
+    std::string& text_;
+    std::string_view metric_;
+    std::string_view guard_;
+};
 
 } // namespace detail
 
@@ -66,17 +139,9 @@ inline std::string prometheus_text(std::span<const named_stats> guards) {
     visit_metrics([&](const metric& m, auto values) {
         const std::string name = prometheus_name(m);
         text.append("# HELP ").append(name).append(" ").append(m.description).append("\n# TYPE ").append(name);
-        text.append(m.type == metric::kind::counter ? " counter\n" : " gauge\n");
+        text.append(" ").append(detail::prometheus_type(m.type)).append("\n");
         for (const named_stats& guard : guards)
-            values(guard.stats, [&](auto value, std::string_view label = {}, std::string_view label_value = {}) {
-                text.append(name).append("{guard=\"");
-                detail::append_escaped(text, guard.name);
-                if (!label.empty())
-                    text.append("\",").append(label).append("=\"").append(label_value);
-                text.append("\"} ");
-                detail::append_number(text, detail::prometheus_value(value));
-                text.append("\n");
-            });
+            values(guard.stats, detail::prometheus_writer(text, name, guard.name));
     });
     return text;
 }

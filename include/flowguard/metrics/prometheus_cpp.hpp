@@ -7,9 +7,13 @@
 #ifndef FLOWGUARD_METRICS_PROMETHEUS_CPP_HPP
 #define FLOWGUARD_METRICS_PROMETHEUS_CPP_HPP
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <initializer_list>
+#include <limits>
 #include <string>
-#include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -20,6 +24,7 @@
 
 #include "flowguard/metrics/metrics.hpp"
 #include "flowguard/metrics/prometheus.hpp"
+#include "flowguard/time_histogram.hpp"
 
 namespace flowguard {
 
@@ -45,15 +50,18 @@ public:
             prometheus::MetricFamily family;
             family.name = prometheus_name(m);
             family.help = m.description;
-            const bool counter = m.type == metric::kind::counter;
-            family.type = counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+            family.type = type_of(m.type);
             for (const named_stats& guard : guards)
-                values(guard.stats, [&](auto value, std::string_view label = {}, std::string_view label_value = {}) {
+                values(guard.stats, [&](auto value, std::initializer_list<metric_attribute> attributes = {}) {
                     prometheus::ClientMetric sample;
                     sample.label.push_back({"guard", std::string(guard.name)});
-                    if (!label.empty())
-                        sample.label.push_back({std::string(label), std::string(label_value)});
-                    (counter ? sample.counter.value : sample.gauge.value) = detail::prometheus_value(value);
+                    for (const metric_attribute& a : attributes)
+                        sample.label.push_back({std::string(a.key), std::string(a.value)});
+                    if constexpr (std::is_same_v<decltype(value), time_histogram>)
+                        sample.histogram = histogram_of(value);
+                    else
+                        (m.type == metric::kind::counter ? sample.counter.value : sample.gauge.value) =
+                            detail::prometheus_value(value);
                     family.metric.push_back(std::move(sample));
                 });
             families.push_back(std::move(family));
@@ -62,6 +70,31 @@ public:
     }
 
 private:
+    static prometheus::MetricType type_of(metric::kind kind) noexcept {
+        switch (kind) {
+        case metric::kind::gauge:
+            return prometheus::MetricType::Gauge;
+        case metric::kind::counter:
+            return prometheus::MetricType::Counter;
+        case metric::kind::histogram:
+            break;
+        }
+        return prometheus::MetricType::Histogram;
+    }
+
+    static prometheus::ClientMetric::Histogram histogram_of(const time_histogram& h) {
+        prometheus::ClientMetric::Histogram found;
+        found.sample_count = h.total();
+        found.sample_sum = detail::prometheus_value(h.sum);
+        std::uint64_t up_to_here = 0;
+        for (std::size_t i = 0; i < h.counts.size(); ++i) {
+            up_to_here += h.counts[i];
+            found.bucket.push_back({up_to_here, i < h.bounds.size() ? detail::prometheus_value(h.bounds[i])
+                                                                    : std::numeric_limits<double>::infinity()});
+        }
+        return found;
+    }
+
     const source guards_;
 };
 

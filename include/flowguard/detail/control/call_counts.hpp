@@ -16,11 +16,12 @@
 
 namespace flowguard::detail {
 
-// Counts the admitted calls, by how they ended, and the calls that ran without a permit. Any thread may use it.
-// Relaxed: the counts are only reported.
+// Counts the admitted calls, by how they ended, the tasks that took too long, and the calls that ran without a permit.
+// Any thread may use it. Relaxed: the counts are only reported.
 class call_counts {
 public:
     void count(outcome how) noexcept { ended_[static_cast<std::size_t>(how)].fetch_add(1, std::memory_order_relaxed); }
+    void count_task_timeout() noexcept { task_timeouts_.fetch_add(1, std::memory_order_relaxed); }
     void count_bypass() noexcept { bypassed_.fetch_add(1, std::memory_order_relaxed); }
 
     // Fills in its part of the stats. It calls `in_flight()` after it has read the counts, so that a call which ends in
@@ -32,6 +33,7 @@ public:
         s.dropped = of(outcome::dropped);
         s.in_flight = in_flight();
         s.admitted = never_less(s.succeeded + s.ignored + s.dropped + s.in_flight);
+        s.task_timeouts = task_timeouts_.load(std::memory_order_relaxed);
         s.bypassed = bypassed_.load(std::memory_order_relaxed);
     }
 
@@ -50,6 +52,7 @@ private:
 
     std::array<std::atomic<std::uint64_t>, outcome_count> ended_{};
     mutable std::atomic<std::uint64_t> most_admitted_{0};
+    std::atomic<std::uint64_t> task_timeouts_{0};
     std::atomic<std::uint64_t> bypassed_{0};
 };
 

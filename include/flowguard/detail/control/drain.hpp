@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_CONTROL_DRAIN_HPP
 #define FLOWGUARD_DETAIL_CONTROL_DRAIN_HPP
 
+#include <chrono>
 #include <cstddef>
 #include <type_traits>
 #include <utility>
@@ -39,7 +40,7 @@ struct drain_delivery {
     }
 
     template <class Handler>
-    static void deliver(Handler& handler, error_code error, std::size_t) {
+    static void deliver(Handler& handler, error_code error, std::size_t, std::chrono::nanoseconds) {
         std::move(handler)(error == make_error_code(error::wait_timeout) ? make_error_code(error::drain_timeout)
                                                                          : error);
     }

@@ -10,15 +10,15 @@
 
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/control/standing_scale.hpp"
-#include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/waiting_lanes.hpp"
 #include "flowguard/guard_options.hpp"
+#include "flowguard/limits.hpp"
 
 namespace flowguard::detail {
 
 inline const std::vector<double>& checked_shares(const std::vector<double>& shares) {
     if (!shares.empty())
-        check_range("the number of guard_options::partitions", shares.size(), 1, lane_number::most_partitions);
+        check_range("the number of guard_options::partitions", shares.size(), 1, max_partitions);
     double sum = 0;
     for (const double share : shares)
         sum += check_real("a share in guard_options::partitions", share, 0, 1);

@@ -6,6 +6,8 @@
 #define FLOWGUARD_DETAIL_CONTROL_GUARD_STATE_HPP
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -73,10 +75,8 @@ public:
         return take_at_once(lane, with_reference) || take_after_look(lane, with_reference);
     }
 
-    // Called when a caller begins to wait. `deadline` is the caller's. Returns the latest time at which it may get its
-    // permit. The caller holds a reference, as for take().
-    typename Clock::time_point end_of_wait(typename Clock::time_point deadline) noexcept {
-        loop_.look();
+    // The latest time at which a caller that begins to wait now may get its permit. `deadline` is the caller's.
+    typename Clock::time_point end_of_wait(typename Clock::time_point deadline) const noexcept {
         if (max_wait_ == duration::max())
             return deadline;
         return std::min(deadline, after<Clock>(saturated_cast<typename Clock::duration>(max_wait_)).time);
@@ -97,6 +97,14 @@ public:
         membership m = loop_.admit();
         m.partition = static_cast<std::uint8_t>(partition);
         m.kind = static_cast<std::uint8_t>(kind);
+        return m;
+    }
+
+    // The same for a task whose caller may have waited: `enqueued_at` is that of its waiter.
+    membership admit_waiter(lane_number lane, std::size_t kind, std::chrono::nanoseconds enqueued_at) noexcept {
+        const membership m = admit(lane.partition(), kind);
+        if (enqueued_at != waiter::never)
+            loop_.count_wait(lane.priority_index(), saturated_difference(m.admitted_at, enqueued_at));
         return m;
     }
 
@@ -121,6 +129,9 @@ public:
         return m;
     }
 
+    // Called before finish() for a task that took longer than its time-out.
+    void count_task_timeout() noexcept { counts_.count_task_timeout(); }
+
     // Called for a task that is done: records how it ended, and releases its permit. A long-lived task has only its
     // place to return. May destroy *this.
     void finish(const membership& m, outcome how) noexcept {
@@ -139,7 +150,7 @@ public:
     // been admitted.
     void withdraw(const membership& m) noexcept {
         if (!is_orphaned())
-            reject(rejection::timed_out);
+            reject(rejection::timed_out, m.partition);
         loop_.end(m, outcome::ignored);
         release(m.partition);
     }
@@ -196,13 +207,23 @@ public:
         s.timed_out = rejected().of(rejection::timed_out);
         s.cancelled = rejected().of(rejection::cancelled);
         s.closed = rejected().of(rejection::closed);
+        report_by_partition(s);
         long_lived_.report(s);
         loop_.report(s);
         return s;
     }
 
 private:
-    static constexpr std::uint8_t no_partition = lane_number::most_partitions;
+    static constexpr std::uint8_t no_partition = max_partitions;
+
+    void report_by_partition(guard_stats& s) const noexcept {
+        s.partitions = partitioned_ ? shares().count() : 1;
+        for (std::size_t p = 0; p < s.partitions; ++p)
+            for (std::size_t i = 0; i < rejection_count; ++i) {
+                const auto why = static_cast<rejection>(i);
+                s.rejected_by_partition[p][i] = partitioned_ ? rejected().of(why, p) : rejected().of(why);
+            }
+    }
 
     void has_abandoned(const asio::execution_context& context) noexcept override { loop_.leave(context); }
     standing_times estimate_times() const noexcept override { return loop_.estimate_times(); }

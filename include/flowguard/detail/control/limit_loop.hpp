@@ -27,6 +27,7 @@
 #include "flowguard/detail/base/clock_time.hpp"
 #include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/base/retirable.hpp"
+#include "flowguard/detail/control/call_times.hpp"
 #include "flowguard/detail/control/decision_trace.hpp"
 #include "flowguard/detail/control/guard_policy.hpp"
 #include "flowguard/detail/control/kind_rtts.hpp"
@@ -90,8 +91,8 @@ inline constinit sample_window no_window;
 //   - A window with free slots, under an ordinary limit, ends with its last admission. Until then the limit stays what
 //     the strategy wants; without demand, nothing is lost by that.
 //   - A probe, whose limit is lowered, ends with its last admission, or plan::within after it began. In the second case
-//     look() ends it. Each call looks when it is admitted, fails to get a permit, begins to wait, or ends. In case no
-//     call does so while callers wait, the executor of one of them keeps a timer: see watch().
+//     look() ends it. Each call looks when it is admitted, fails to get a permit, or ends. In case no call does so
+//     while callers wait, the executor of one of them keeps a timer: see watch().
 //   - A probe that look() has ended is settled by the next call that is admitted or ends. Until then its window stays
 //     open, but its limit has been raised again already.
 //   - A full window is closed by its last member, or, once a member is done and the others straggle, by the next
@@ -220,9 +221,18 @@ public:
             record(m, how, done_at);
             if (current_.load(std::memory_order_acquire)->needs_a_look())
                 settle_if_overdue(done_at);
-        } else if (current_.load(std::memory_order_acquire)->needs_a_look()) {
-            settle_if_overdue(now());
+        } else {
+            end_of_no_window(m, how);
         }
+    }
+
+    // The same for a call that was in no window.
+    FLOWGUARD_DETAIL_RARE void end_of_no_window(const membership& m, outcome how) noexcept {
+        const auto done_at = now();
+        if (how == outcome::success)
+            count_rtt(m, done_at);
+        if (current_.load(std::memory_order_acquire)->needs_a_look())
+            settle_if_overdue(done_at);
     }
 
     // Called when a context is being destroyed. If the timer is in it, the timer is destroyed, too, and another waiter
@@ -240,6 +250,12 @@ public:
                              .spacing = turns_.spacing()});
     }
 
+    // Counts how long a caller of that priority has waited for the permit that it got.
+    void count_wait(std::size_t priority_index, std::chrono::nanoseconds waited) noexcept {
+        if (call_times* t = times())
+            t->waits[priority_index].add(waited);
+    }
+
     std::vector<limit_decision> trace() const {
         const auto c = control_.enter();
         return c ? c->trace.read() : std::vector<limit_decision>();
@@ -255,6 +271,8 @@ public:
         s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
         s.rtt_p99 = duration{rtt_p99_.load(std::memory_order_relaxed)};
         s.baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)};
+        if (const call_times* t = times())
+            t->report(s);
     }
 
 private:
@@ -342,6 +360,7 @@ private:
         bool is_member = use_.load(std::memory_order_acquire) == use::started || start();
         sample_window& w = *current_.load(std::memory_order_acquire);
         if (!semaphore_.is_orphaned() && w.discard_if_due(at, override_.epoch())) {
+            count_rtts(w, at);
             // If the call has begun a probe, it is a member only if no more is in flight than in the probe.
             if (begin_scheduled(w, at))
                 is_member = semaphore_.in_flight() <= semaphore_.limit();
@@ -366,6 +385,8 @@ private:
         try {
             if (own_ == nullptr)
                 own_ = std::make_unique<closers_own>();
+            if (times_ == nullptr)
+                times_ = std::make_unique<call_times>();
             keep_initial(*c);
         } catch (...) {
             use_.store(use::none, std::memory_order_release);
@@ -393,6 +414,24 @@ private:
     static const Strategy* initial_of(control& c) noexcept {
         const std::lock_guard lock(c.mutex);
         return c.initial.get();
+    }
+
+    // Null before start(). Acquire: this thread sees what start() has made.
+    call_times* times() const noexcept {
+        return use_.load(std::memory_order_acquire) == use::started ? times_.get() : nullptr;
+    }
+
+    // Counts a success that no window counts.
+    FLOWGUARD_DETAIL_RARE void count_rtt(const membership& m, std::chrono::nanoseconds done_at) noexcept {
+        if (call_times* t = times())
+            t->rtts.add(saturated_difference(done_at, m.admitted_at));
+    }
+
+    // Counts the RTTs of a discarded window. Called by the thread that discarded it.
+    void count_rtts(sample_window& discarded, std::chrono::nanoseconds at) noexcept {
+        window w;
+        discarded.summarize(at, w);
+        times_->rtts.add(w.all);
     }
 
     // Begins the scheduled probe of the plan in force. Called by the thread that discarded the window. Returns false,
@@ -427,7 +466,8 @@ private:
         }
     }
 
-    void record(const membership& m, outcome how, std::chrono::nanoseconds done_at) noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL void record(const membership& m, outcome how,
+                                           std::chrono::nanoseconds done_at) noexcept {
         sample_window& w = *m.window;
         if (w.is_open(m.generation)) {
             const auto rtt = saturated_difference(done_at, m.admitted_at);
@@ -442,6 +482,8 @@ private:
                 w.ignore(rtt);
                 break;
             }
+        } else if (how == outcome::success) {
+            count_rtt(m, done_at); // its window was closed without it
         }
         after_leaving(w, w.leave(m.generation), done_at);
     }
@@ -461,6 +503,7 @@ private:
             return;
         window w;
         closed.summarize(at, w);
+        times_->rtts.add(w.all);
         w.closed_at = saturated_cast<duration>(shared_clock_of<Clock>::now().time_since_epoch());
         rtt_mean_.store(w.all.mean.count(), std::memory_order_relaxed);
         rtt_p50_.store(w.all.quantile(0.5).count(), std::memory_order_relaxed);
@@ -754,6 +797,7 @@ private:
     const duration made_at_ = now();
     mutable retirable<control> control_;
     std::unique_ptr<closers_own> own_; // made by start()
+    std::unique_ptr<call_times> times_; // made by start()
     kind_rtts kinds_;
     std::atomic<sample_window*> current_{&no_window};
     std::atomic<use> use_{use::none};

@@ -102,7 +102,9 @@ public:
         dropped_.store(0, std::memory_order_relaxed);
         dropped_sum_.store(0, std::memory_order_relaxed);
         for (tally& t : successes_)
-            t.reset();
+            t.reset(first_used_, end_used_);
+        first_used_ = 0;
+        end_used_ = rtt_buckets::count;
         if (has_kinds_.load(std::memory_order_relaxed)) {
             has_kinds_.store(false, std::memory_order_relaxed);
             for (kind_tally& t : kinds_)
@@ -337,7 +339,7 @@ public:
 
     // Called by the thread that closed it. Members that had not left when it was closed are unfinished, and held their
     // permits at least until now.
-    void summarize(time now, window& w) const noexcept {
+    void summarize(time now, window& w) noexcept {
         w.admitted = static_cast<std::size_t>(members_at_most());
         w.limit = limit_;
         w.spacing = spacing_;
@@ -348,13 +350,13 @@ public:
         w.ignored = static_cast<std::size_t>(ignored_.load(std::memory_order_relaxed));
         w.max_in_flight = max_in_flight_.load(std::memory_order_relaxed);
 
+        count_buckets(w.low.histogram, w.all.histogram);
         const auto& [high_kinds, low_kinds] = kinds_;
-        const std::int64_t low_sum = successes_[1].summarize(w.low.histogram);
+        const std::int64_t low_sum = successes_[1].sum();
         summarize(
             low_sum, [&](std::size_t kind) { return std::pair(low_kinds.samples(kind), low_kinds.sum(kind)); }, w.low);
 
-        w.all.histogram = w.low.histogram;
-        const std::int64_t sum = low_sum + successes_[0].summarize(w.all.histogram);
+        const std::int64_t sum = low_sum + successes_[0].sum();
         summarize(
             sum,
             [&](std::size_t kind) {
@@ -432,11 +434,12 @@ private:
 
     class tally {
     public:
-        void reset() noexcept {
+        // Counts that are not in [first, end) are 0 already.
+        void reset(std::size_t first, std::size_t end) noexcept {
             sum_.store(0, std::memory_order_relaxed);
-            for (auto& count : counts_)
-                if (count.load(std::memory_order_relaxed) != 0) // most are 0, and a load is cheaper
-                    count.store(0, std::memory_order_relaxed);
+            for (std::size_t i = first; i < end; ++i)
+                if (count(i) != 0) // most are 0, and a load is cheaper
+                    counts_[i].store(0, std::memory_order_relaxed);
         }
 
         void add(time rtt) noexcept {
@@ -446,12 +449,8 @@ private:
 
         std::int64_t sum() const noexcept { return sum_.load(std::memory_order_relaxed); }
 
-        // Adds the counts to a histogram, and returns the sum.
-        std::int64_t summarize(rtt_histogram& histogram) const noexcept {
-            for (std::size_t i = 0; i < rtt_buckets::count; ++i)
-                if (const auto count = counts_[i].load(std::memory_order_relaxed); count != 0)
-                    histogram.add_to_bucket(i, count);
-            return sum();
+        std::uint32_t count(std::size_t bucket) const noexcept {
+            return counts_[bucket].load(std::memory_order_relaxed);
         }
 
     private:
@@ -489,6 +488,25 @@ private:
 
         std::array<counter, max_kinds - 1> counters_{};
     };
+
+    // Fills the histograms of both summaries. Notes which counts may be other than 0 now.
+    void count_buckets(rtt_histogram& low, rtt_histogram& all) noexcept {
+        std::size_t first = rtt_buckets::count;
+        std::size_t end = 0;
+        for (std::size_t i = 0; i < rtt_buckets::count; ++i) {
+            const std::uint32_t few = successes_[1].count(i);
+            const std::uint32_t total = few + successes_[0].count(i);
+            if (total == 0)
+                continue;
+            if (few != 0)
+                low.add_to_bucket(i, few);
+            all.add_to_bucket(i, total);
+            first = std::min(first, i);
+            end = i + 1;
+        }
+        first_used_ = first;
+        end_used_ = end;
+    }
 
     // Completes a summary that has its histogram. `sum` is that of its RTTs. `counted(kind)` returns the samples of a
     // kind and the sum of their RTTs. A sample that was just being recorded may be in only one of the counters; so
@@ -551,6 +569,8 @@ private:
     std::atomic<std::int64_t> dropped_{0};
     std::atomic<std::int64_t> dropped_sum_{0}; // ns
     std::array<tally, 2> successes_; // [1]: admitted while few were in flight
+    std::size_t first_used_ = 0; // and
+    std::size_t end_used_ = rtt_buckets::count; // the counts that may be other than 0; for the thread that closed it
     std::array<kind_tally, 2> kinds_; // the same successes
     std::atomic<bool> has_kinds_{false}; // a success was of another kind than 0
 };

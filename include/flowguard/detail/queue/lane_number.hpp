@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flowguard/limits.hpp"
 #include "flowguard/priority.hpp"
 
 namespace flowguard::detail {
@@ -16,7 +17,7 @@ namespace flowguard::detail {
 // order of the priorities.
 class lane_number {
 public:
-    static constexpr std::size_t most_partitions = 16; // so that one word has a bit for each lane
+    static_assert(max_partitions * priority_count <= 64, "one word has a bit for each lane");
 
     constexpr explicit lane_number(std::size_t partition = 0, priority of = priority::critical) noexcept
         : lane_(static_cast<std::uint8_t>(partition * priority_count + static_cast<std::size_t>(of))) {}

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "flowguard/detail/base/retirable.hpp"
 #include "flowguard/rejection.hpp"
@@ -39,25 +40,30 @@ public:
     }
 
 private:
-    std::array<std::size_t, static_cast<std::size_t>(rejection::closed) + 1> count_{};
+    std::array<std::size_t, rejection_count> count_{};
 };
 
-// Counts the calls that were not admitted, and tells the observer of each. Counting and telling are two steps, because
-// the queue's owner counts while it owns the queue, and tells when it does not own it any more.
+// Counts the calls that were not admitted, by their reason and partition, and tells the observer of each. Counting and
+// telling are two steps, because the queue's owner counts while it owns the queue, and tells when it does not own it
+// any more.
 //
 // Relaxed: the counts are only reported.
 class rejections {
 public:
-    explicit rejections(std::function<void(rejection)> observer = {})
-        : observed_(observer != nullptr), observer_(std::in_place, std::move(observer)) {}
+    explicit rejections(std::function<void(rejection)> observer = {}, std::size_t partitions = 0)
+        : in_partition_(partitions), observed_(observer != nullptr), observer_(std::in_place, std::move(observer)) {}
 
-    void count(rejection why) noexcept {
-        count_[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
+    void count(rejection why, std::size_t partition) noexcept {
+        const auto reason = static_cast<std::size_t>(why);
+        count_[reason].fetch_add(1, std::memory_order_relaxed);
+        if (!in_partition_.empty())
+            in_partition_[partition][reason].fetch_add(1, std::memory_order_relaxed);
     }
 
-    std::uint64_t of(rejection why) const noexcept {
-        return count_[static_cast<std::size_t>(why)].load(std::memory_order_relaxed);
-    }
+    std::uint64_t of(rejection why) const noexcept { return of(count_, why); }
+
+    // The same for one partition, if there are partitions.
+    std::uint64_t of(rejection why, std::size_t partition) const noexcept { return of(in_partition_[partition], why); }
 
     // Whether there is an observer, or was.
     bool is_observed() const noexcept { return observed_; }
@@ -74,7 +80,14 @@ public:
     void retire() noexcept { observer_.retire(); }
 
 private:
-    std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(rejection::closed) + 1> count_{};
+    using counts = std::array<std::atomic<std::uint64_t>, rejection_count>;
+
+    static std::uint64_t of(const counts& all, rejection why) noexcept {
+        return all[static_cast<std::size_t>(why)].load(std::memory_order_relaxed);
+    }
+
+    counts count_{};
+    std::vector<counts> in_partition_;
     const bool observed_;
     retirable<std::function<void(rejection)>> observer_;
 };

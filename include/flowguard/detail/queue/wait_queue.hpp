@@ -64,7 +64,7 @@ class wait_queue {
 public:
     // Only `rejected` keeps the observer, because it can destroy the observer early.
     explicit wait_queue(wait_policy policy)
-        : rejected(std::exchange(policy.on_rejection, {})), lanes_(std::move(policy)) {}
+        : rejected(std::exchange(policy.on_rejection, {}), policy.shares.size()), lanes_(std::move(policy)) {}
 
     rejections rejected; // counted by the owner, and by other threads for callers that were not in line
 
@@ -332,7 +332,7 @@ private:
         }
         --size_;
         if (const std::optional<rejection> why = rejection_of(result))
-            rejected.count(*why);
+            rejected.count(*why, w.lane.partition());
         w.result = result;
         done.push_back(w);
     }

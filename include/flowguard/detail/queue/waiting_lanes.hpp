@@ -41,7 +41,8 @@ struct wait_policy {
     std::chrono::nanoseconds ageing = std::chrono::nanoseconds::max();
     std::vector<double> shares{}; // of the partitions; empty: there is one partition
 
-    std::chrono::nanoseconds (*now)() noexcept = nullptr; // needed if the order depends on the time
+    // The clock of waiter::enqueued_at; null: there is none. Needed if the order depends on the time.
+    std::chrono::nanoseconds (*now)() noexcept = nullptr;
 
     std::function<void(rejection)> on_rejection{}; // called for each rejection, unless empty
 };
@@ -97,6 +98,8 @@ public:
     const partitions& shares() const noexcept { return shares_; }
 
     void push_back(waiter& w) noexcept {
+        if (policy_.now != nullptr)
+            w.enqueued_at = policy_.now();
         if (!plain_)
             prepare(w);
         const std::size_t i = w.lane.index();
@@ -226,8 +229,6 @@ private:
 
     // For a waiter that is about to be pushed.
     void prepare(waiter& w) noexcept {
-        if (adapts_ || ages_)
-            w.enqueued_at = policy_.now();
         lane& l = lanes_[w.lane.index()];
         if (adapts_ && l.waiters.empty())
             l.standing.look(std::chrono::nanoseconds(0), w.enqueued_at, times());

@@ -266,7 +266,7 @@ public:
     std::size_t waiting_of(priority p) const noexcept { return queue_.waiting_of(p); }
 
     // Counts a call that is not admitted. Count it before its caller is told; tell the observer after that.
-    void count_rejection(rejection why) noexcept { rejected().count(why); }
+    void count_rejection(rejection why, std::size_t partition) noexcept { rejected().count(why, partition); }
 
     // Calls the observer, which may destroy the semaphore: the caller touches *this afterwards only with a reference of
     // its own.
@@ -279,8 +279,8 @@ public:
     }
 
     // Does both, for a function that tells its caller by what it returns.
-    void reject(rejection why) noexcept {
-        count_rejection(why);
+    void reject(rejection why, std::size_t partition) noexcept {
+        count_rejection(why, partition);
         tell_rejection(why);
     }
 

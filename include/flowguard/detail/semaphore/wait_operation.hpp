@@ -5,6 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_SEMAPHORE_WAIT_OPERATION_HPP
 #define FLOWGUARD_DETAIL_SEMAPHORE_WAIT_OPERATION_HPP
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -91,8 +92,8 @@ private:
 // Members of a Delivery:
 // - `state()`: the semaphore. `lane()`: where to wait.
 // - `take(n)`: takes permits at once, with their reference. `release(n)`: returns permits, with their reference.
-// - `deliver(handler, error, permits)`: calls the handler, and passes the permits on to it, with their reference, in
-//   whatever form; if there is an error, there are no permits.
+// - `deliver(handler, error, permits, enqueued_at)`: calls the handler, and passes the permits on to it, with their
+//   reference, in whatever form; if there is an error, there are no permits. `enqueued_at` is that of the waiter.
 // - `wait(w)`: puts the waiter in line, if that is not what semaphore_state::wait() does. The waiter is then a drain. A
 //   Delivery may lack it.
 // - `watch(executor)`: keeps a timer for the semaphore. `prepare_watch(executor)`: prepares the executor's context for
@@ -371,7 +372,7 @@ private:
             if (started != wait_start::queued) {
                 kept.emplace(state);
                 published->result = result_of(started);
-                state.count_rejection(*rejection_of(result_of(started)));
+                state.count_rejection(*rejection_of(result_of(started)), published->lane.partition());
                 static_cast<void>(published->deadline_.completion_through()); // not the last: start_through() follows
             }
             if (published->deadline_.start_through([&] { published->time_out(); }))
@@ -421,7 +422,7 @@ private:
         semaphore_state& state = op->delivery_.state();
         const keep_alive kept(state);
         op->result = why;
-        state.count_rejection(*rejection_of(why));
+        state.count_rejection(*rejection_of(why), op->lane.partition());
         op.release()->complete_immediately(default_executor);
         state.tell_rejection(*rejection_of(why));
     }
@@ -444,8 +445,9 @@ private:
         const Delivery delivery = delivery_;
         const error_code error = to_error_code(result);
         const std::size_t permits = granted();
+        const std::chrono::nanoseconds since = enqueued_at;
         deallocate(this, allocator{allocator_of(handler)});
-        delivery.deliver(handler, error, permits);
+        delivery.deliver(handler, error, permits, since);
     }
 
     Handler take_handler() {
