@@ -147,7 +147,7 @@ private:
 
 } // namespace
 
-TEST_CASE("A guard takes at most 3 KB until its first call, and allocates what it needs in use only once") {
+TEST_CASE("A guard takes little more than 3 KB until its first call, and allocates what it needs in use only once") {
     const allocated_since begin;
     flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
     const std::uint64_t idle = begin.bytes() + sizeof guard;
@@ -167,10 +167,10 @@ TEST_CASE("A guard takes at most 3 KB until its first call, and allocates what i
     const std::uint64_t later = made.blocks();
 
     WARN("bytes of a guard: " << idle << " if idle, and " << in_use << " in use");
-    CHECK(idle <= 3 * 1024);
-    CHECK(by_first_call == 2); // windows, and a copy of the strategy
-    CHECK(by_first_window == 3); // the trace
-    CHECK(later == 3);
+    CHECK(idle <= 3328);
+    CHECK(by_first_call == 3); // windows, histograms, and a copy of the strategy
+    CHECK(by_first_window == 4); // the trace
+    CHECK(later == 4);
 }
 
 TEST_CASE("Tickets allocate nothing") {

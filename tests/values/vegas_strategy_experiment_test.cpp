@@ -130,4 +130,25 @@ TEST_CASE("The same RTT with less in flight changes nothing") {
     CHECK(strategy.baseline() == 10ms);
 }
 
+// ---- Pauses ----
+
+TEST_CASE("Once pauses are usual, windows that met one ask for no probe, and the limit stays up") {
+    vegas_strategy strategy = settled();
+    const auto see = [&](duration rtt) {
+        return strategy.update(bound_window(strategy.current_limit(), rtt, no_time));
+    };
+    for (int i = 0; i < 6; ++i) {
+        see(10ms);
+        see(30ms);
+    }
+    for (int i = 0; i < 10; ++i) {
+        CHECK(see(30ms).then == 0);
+        CHECK(see(10ms).then == 0);
+    }
+    CHECK(strategy.current_limit() >= 100);
+    for (int i = 0; i < 7; ++i) // no calm window among them: a queue
+        see(30ms);
+    CHECK(strategy.queue_estimate() > 10);
+}
+
 } // namespace

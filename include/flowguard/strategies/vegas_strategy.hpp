@@ -72,6 +72,10 @@ namespace flowguard {
 /// probes at common instants, as below. If two probes in a row show the long RTT, the last of them at a common instant,
 /// it becomes the baseline, and a limit that had fallen goes back to what it was.
 ///
+/// Some services pause again and again, for example if they have a quota of their processor. A window that meets a
+/// pause has a long RTT and little throughput; its neighbour, with as high a limit, has no queue. Where that is usual,
+/// the strategy looks at the calmest of the latest windows.
+///
 /// A guard that has a small share of its service learns little from a probe of its own, because the other clients keep
 /// the queue up. So scheduled probes begin at common instants, at multiples of 2^k ns of the clock that hosts share by
 /// NTP: the guards of one server probe together, their common queue falls, and each sees the RTT without it. Between
