@@ -87,7 +87,7 @@ public:
     void check_times(duration target, duration interval) {
         while (auto ticket = guard_->try_acquire())
             held_.push_back(std::move(ticket));
-        const auto start = manual_clock::at;
+        const manual_clock::duration start = manual_clock::at;
         call();
         for (const duration since : {interval - target - 1ns, interval - target, interval - 1ns}) {
             manual_clock::at = start + since;
