@@ -129,20 +129,24 @@ public:
             throw std::invalid_argument("flowguard: the factory of a guard_registry is empty, must be a function");
     }
 
-    /// A registry whose guards all have a copy of `prototype`, and the same options and executor. Throws
-    /// std::invalid_argument for options, or an initial limit, out of range.
+    /// A registry whose guards all have a copy of `prototype`, and the same options. Throws std::invalid_argument for
+    /// options, or an initial limit, out of range.
     explicit guard_registry(typename Guard::strategy_type prototype, guard_options of_each = {},
                             guard_registry_options options = {})
         requires std::copy_constructible<typename Guard::strategy_type>
-        : guard_registry(asio::any_io_executor(asio::system_executor()), std::move(prototype), std::move(of_each),
-                         options) {}
+        : guard_registry([prototype, of_each](const Key&) { return std::make_shared<Guard>(prototype, of_each); },
+                         options) {
+        static_cast<void>(Guard(prototype, of_each)); // throws now what the first get() would throw
+    }
+
+    /// The same, with an executor for handlers that have none.
     guard_registry(asio::any_io_executor executor, typename Guard::strategy_type prototype, guard_options of_each = {},
                    guard_registry_options options = {})
         requires std::copy_constructible<typename Guard::strategy_type>
         : guard_registry([executor, prototype,
                           of_each](const Key&) { return std::make_shared<Guard>(executor, prototype, of_each); },
                          options) {
-        static_cast<void>(Guard(executor, prototype, of_each)); // throws now what the first get() would throw
+        static_cast<void>(Guard(executor, prototype, of_each));
     }
 
     guard_registry(const guard_registry&) = delete;
