@@ -132,8 +132,8 @@ asio::awaitable<void> configured(std::string name) {
 void in_an_incident(flowguard::flow_guard<halve_on_drops>& guard) {
     guard.pin_limit(30); // at once, whatever the strategy wants, also if no task ends any more
     guard.unpin_limit(); // back to the strategy's limit
-    guard.set_limit_bounds(5, 50); // of whatever the strategy wants from now on
-    guard.reset(); // forgets what was learnt, for another service has taken the place of this one
+    guard.set_limit_bounds(5, 50); // from now on, the strategy's limit is kept between 5 and 50
+    guard.reset(); // forgets what was learnt, because another service has taken this one's place
 }
 
 asio::awaitable<int> fetch(std::string host, std::string path) { // stands for a client of HTTP
@@ -170,7 +170,7 @@ int main() {
     asio::co_spawn(
         context,
         [&]() -> asio::awaitable<void> {
-            flowguard::permit p = co_await connections.acquire(); // goes back at the end of the scope
+            flowguard::permit p = co_await connections.acquire(); // is released at the end of the scope
             co_await query_database();
         },
         asio::detached);

@@ -34,8 +34,8 @@ namespace flowguard {
 ///
 ///     connections.set_limit(4); // at once: no caller is admitted until in_flight() is below 4
 ///
-/// Waiters are served first in, first out, and no newcomer overtakes a waiter. While no caller waits, to acquire
-/// and to release is one compare-and-swap each.
+/// Waiters are served first in, first out. No newcomer overtakes a waiter, except a waiter for more permits than the
+/// limit. While no caller waits, to acquire and to release is one compare-and-swap each.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. All
 /// operations are lock-free: no operation blocks or spins on another thread. Two exceptions take short locks. The first
@@ -223,8 +223,8 @@ public:
     /// excess is absorbed as permits are released, and no caller is admitted until then. Lock-free. Complexity: O(1)
     /// for each waiter that is granted permits.
     ///
-    /// A limit of 0 pauses the semaphore: callers wait, in their order, until the limit is raised. (A permit that is
-    /// released beyond those that were taken still lets a waiter through.)
+    /// A limit of 0 pauses the semaphore: callers wait, in their order, until the limit is raised. (For a signal,
+    /// release() still lets a waiter through.)
     void set_limit(std::size_t limit) { state_->set_limit(detail::check_range("limit", limit, 0, max_limit)); }
 
     /// How many permits exist. Each of these four counters may be out of date when it is returned. It does not show
@@ -248,8 +248,8 @@ public:
     /// Permits that are held stay valid. Idempotent.
     void close() noexcept { state_->close(); }
 
-    /// Ends what close() began: later callers take permits and wait as usual. Waits that close() ends end all the same.
-    /// Has no effect on a semaphore that is not closed. May throw std::bad_alloc; then nothing has changed.
+    /// Ends what close() began: later callers take permits and wait as usual. Waits that close() has begun to end are
+    /// not saved. Has no effect on a semaphore that is not closed. May throw std::bad_alloc; then nothing has changed.
     void reopen() { state_->reopen(); }
 
     /// Whether close() was called, and reopen() was not called after it. May be out of date when it is returned.

@@ -110,29 +110,33 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 ///     }
 ///
 /// A call is admitted when a permit is free. A burst of calls waits, and is served first come, first served. In an
-/// overload, calls that have waited too long are shed: see wait_order. The guard times each
-/// call from its admission to its end. A *window* of such samples goes to the strategy, which answers with a new limit.
-/// All of this happens inside the calls. The guard has no thread, and an idle guard costs nothing. It has at most one
-/// timer, on the executor of a caller that waits, and only while a strategy has lowered the limit for a bounded time,
-/// or below one: see plan::within and plan::spacing. An admitted call costs one compare-and-swap, a clock read, the
-/// task, a clock read, a few relaxed atomic additions, and one compare-and-swap. It allocates nothing, and does not
-/// suspend if a permit is free.
+/// overload, calls that have waited too long are shed: see wait_order. The guard times each call from its admission to
+/// its end. A *window* of such samples goes to the strategy, which answers with a new limit. All of this happens inside
+/// the calls. The guard has no thread, and an idle guard costs nothing. The guard itself has at most one timer, on the
+/// executor of a caller that waits, and only while a strategy has lowered the limit for a bounded time, or below one:
+/// see plan::within and plan::spacing. A wait with an end, and a task or a drain with a time-out, have a timer each. An
+/// admitted call costs one compare-and-swap, a clock read, the task, a clock read, a few relaxed atomic additions, and
+/// one compare-and-swap. It does not suspend if a permit is free, and allocates nothing, except for the first call (see
+/// *Memory*) and for a task with a time-out.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
-/// lock-free. Short locks are taken as for dynamic_semaphore; by the call that closes a window; by the admission that
-/// takes the last place in a probe, and the call that ends an overdue one; by the first admission after a change by
-/// hand, as by pin_limit(); and, while callers wait, once or twice for each time that a strategy lowers the limit, or
-/// for each admission under a limit below one.
+/// lock-free, except for short locks in these cases:
+/// - those of dynamic_semaphore;
+/// - the first call, and the call that closes a window;
+/// - the admission that takes the last slot of a probe, and the call that ends an overdue one;
+/// - the first admission after a change by hand, as by pin_limit();
+/// - while callers wait, once or twice for each time that a strategy lowers the limit, and for each admission under a
+///   limit below one.
 ///
-/// *Memory.* A guard with the default strategy takes less than 3 KB until it is used. The first call that is admitted
-/// allocates 15 KB for windows, and the first entry of the trace allocates guard_options::trace entries. Both stay
-/// until the guard is destroyed. If one of these allocations fails, no call is affected: a call that was admitted is no
+/// *Memory.* A guard with the default strategy takes little more than 3 KB until it is used. The first call that is
+/// admitted allocates 15 KB for windows and histograms, and the first entry of the trace allocates
+/// guard_options::trace entries. They stay until the guard is destroyed. If one of these allocations fails, no call is affected: a call that was admitted is no
 /// sample, or an entry of the trace is missing, and the next one tries again.
 ///
 /// *Rejections.* run() throws if the call is not admitted. run_as_tuple() returns an error_code instead, try_run() and
-/// try_run_for() return no result. Of these, a call that is rejected before it waits costs no more than one that is
-/// admitted. It does not suspend; so a loop that repeats rejected calls must wait in between, for other coroutines to
-/// run.
+/// try_run_for() return no result. With these three, a call that is rejected before it waits costs no more than one
+/// that is admitted. It does not suspend; so a loop that repeats rejected calls must wait in between, for other
+/// coroutines to run.
 ///
 /// *Completion.* A coroutine resumes on its own executor. For handlers, see dynamic_semaphore; a handler without an
 /// associated executor is called through the guard's. If the guard was made without one, such a handler is rejected: it
@@ -174,7 +178,7 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// start an operation that can be cancelled, since the time-out may cancel it at the same moment, on the strand. So it
 /// is better to co_spawn the blocking work on a strand of the pool, and to co_await that: see docs/timeouts.md.
 ///
-/// *Nested calls.* A task must not wait for a permit of the guard that admitted it: if outer calls hold all permits,
+/// *Nested calls.* A task that holds a permit must not wait for another one of the same guard: if outer calls hold all permits,
 /// each of them waits for the others, for ever. With an adaptive limit this happens first in an overload. The guard
 /// cannot notice it. Give the inner call `{.bypass = true}`, since the outer permit counts for both, or give the inner
 /// resource a guard of its own. `guard_options::max_wait` bounds the damage.
@@ -368,8 +372,8 @@ public:
     ///     if (error)
     ///         co_return unavailable(error);
     ///
-    /// The errors are the four that run() throws for a call that is not admitted, and `error::task_timeout`. Any other
-    /// error than that one says that the task was not started. What the task throws is thrown here as well, also if it
+    /// The errors are the four that run() throws for a call that is not admitted, and `error::task_timeout`. With
+    /// `error::task_timeout` the task was started; with any other error it was not. What the task throws is thrown here as well, also if it
     /// is a system_error: the error of a query is another thing than a query that was not made, and only the task can
     /// tell what its error leaves behind. (A task whose errors should be values returns a tuple itself. It is then
     /// inside the optional.)
@@ -569,8 +573,8 @@ public:
         state_->reset();
     }
 
-    /// Ends all waiting calls, and every later call until reopen(), with `error::closed`. Tasks that run are not
-    /// disturbed, and close() does not wait for them: see async_drain(). Idempotent.
+    /// Ends all waiting calls, and every later call until reopen(), with `error::closed`. A call with `bypass` runs all
+    /// the same. Tasks that run are not disturbed, and close() does not wait for them: see async_drain(). Idempotent.
     void close() noexcept { state_->close(); }
 
     /// Closes the guard, and waits until no task is in flight: what a service does before it ends. Completion
@@ -581,23 +585,24 @@ public:
     /// From now on every new call ends with `error::closed`, and attempts are shed, as after close(). Calls that wait
     /// already get their permits and run, or end with `error::closed` at once: see drain_options. Bounds on waiting, as
     /// guard_options::max_wait, apply to them as ever. The drain completes as soon as no call waits, all permits are
-    /// back, and no long-lived task runs: at once, if that is so already. A call with `bypass` is not waited for, as
-    /// the guard does not count it. Neither is what a caller does with its result: see docs/shutdown.md.
+    /// back, and no long-lived task runs: at once, if that is so already. A call with `bypass` still runs, and the
+    /// drain does not wait for it, as the guard does not count it. Nor does it wait for what a caller does with its
+    /// result: see docs/shutdown.md.
     ///
-    /// The limit plays no part in this: it may change, be pinned, or be below one meanwhile. A task with a time-out
-    /// ends in time. A task that never ends, or a long-lived one, is for the program to end: FlowGuard stops none.
+    /// The limit plays no part in this: it may change, be pinned, or be below one meanwhile. A task with a time-out is
+    /// cancelled in time. A task that never ends, or a long-lived one, is for the program to end: FlowGuard stops none.
     /// Until then the drain waits.
     ///
     /// The errors are
-    /// - `error::drain_timeout` if drain_options::timeout has passed before;
+    /// - `error::drain_timeout` if the drain has taken longer than drain_options::timeout;
     /// - `operation_aborted` if the drain is cancelled, reopen() is called, or the guard is destroyed.
     ///
     /// After a time-out or a cancellation, the guard is as it was during the drain: it rejects new calls, serves those
     /// that wait, and no task is disturbed. So the program may drain it again, close() or reopen() it.
     ///
-    /// *Several drains* may wait at a time, each with its own time-out, and complete together. If one of them does not
-    /// serve those who wait, or close() is called, they end with `error::closed`. After close() the guard may be
-    /// drained as well.
+    /// *Several drains* may wait at a time, each with its own time-out, and complete together. If one of them has
+    /// `serves_waiting = false`, or close() is called, the waiting calls end with `error::closed`, and the drains go
+    /// on. After close() the guard may be drained as well.
     ///
     /// All types of cancellation are supported. The handler is called through its associated executor, or through the
     /// guard's, as if by asio::post, and never from inside this function. A context that is destroyed destroys the
@@ -616,8 +621,8 @@ public:
     }
 
     /// Ends what close() or async_drain() began: later calls are admitted again, and present drains end with
-    /// `operation_aborted`. Calls that wait in a drain go on waiting; those that close() ends end. Has no effect on a
-    /// guard that is not closed. May throw std::bad_alloc; then nothing has changed. Lock-free.
+    /// `operation_aborted`. Calls that wait in a drain go on waiting. Waits that close() has begun to end are not saved.
+    /// Has no effect on a guard that is not closed. May throw std::bad_alloc; then nothing has changed. Lock-free.
     void reopen() { state_->reopen(); }
 
     /// Whether new calls are rejected, after close() or during a drain. A health check may ask this, so that a load

@@ -26,8 +26,8 @@ struct guard_options {
     std::size_t min_window = 100;
 
     /// How many callers may wait for a permit. A call beyond that is rejected with `error::shed` before it enters the
-    /// queue, unless it may evict another waiter: one of lower priority, of a partition that is further beyond its
-    /// share, or of a lane that stands (see wait_order). At most 64 such calls are on their way at a time. With 0, no
+    /// queue, unless another waiter may be evicted for it: one of lower priority, one of a partition that is further
+    /// beyond its share, or, with wait_order::adaptive, one of a lane that stands. At most 64 such calls are on their way at a time. With 0, no
     /// caller waits. By default, there is no bound: the order keeps the queue short in an overload.
     std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
 
@@ -36,7 +36,7 @@ struct guard_options {
     duration max_wait = duration::max();
 
     /// How long a task may take, from its admission, unless run_options::timeout says otherwise. After that time the
-    /// task is cancelled, its call ends with `error::task_timeout`, and it counts as dropped: see flow_guard. At least
+    /// task is cancelled, its call then ends with `error::task_timeout`, and it counts as dropped: see flow_guard. At least
     /// 1 ns. By default, there is no time-out.
     ///
     /// Take the time for which callers wait for an answer. An answer that comes later is work for nothing, and only a
@@ -87,13 +87,13 @@ struct guard_options {
     ///
     /// Called after a decision on the limit, when the limit has been set. One call at a time.
     std::function<void(const limit_decision&)> on_decision{};
-    /// Called after each call that is not admitted, when its caller has been told. For try_acquire(), and for a
+    /// Called once for each call that is not admitted, after its caller has been told. But for try_acquire(), and for a
     /// coroutine that is rejected before it waits, it is called before they return. Several threads may call it at a
     /// time.
     std::function<void(rejection)> on_rejection{};
 
     /// The options for a program that has all its work at the start, and wants all of it to be done: a caller waits
-    /// for as long as it takes, and callers are served first come, first served. No call is shed.
+    /// for as long as it takes, and callers are served first come, first served. No waiter is shed.
     ///
     ///     flow_guard guard{vegas_strategy{}, guard_options::for_batch()};
     static guard_options for_batch() { return {.order = wait_order::fifo}; }

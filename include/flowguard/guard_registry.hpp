@@ -55,9 +55,9 @@ struct registry_stats {
     };
 
     std::vector<entry> named{}; ///< of guards that have a name; the one that was made first is the first
-    /// All other guards together: the sums of their gauges, and of their counters, to which those of other guards that
-    /// were forgotten belong. So the counters never decrease. `pinned` tells if one of them is pinned. RTTs and other
-    /// times, which do not add up, are 0.
+    /// All other guards together. Gauges are summed over the present guards. Counters and histograms also include
+    /// guards without a name that were forgotten, so they never decrease. `pinned` tells if one of them is pinned.
+    /// Single times, such as rtt_mean and baseline_rtt, are 0, since they do not add up.
     guard_stats others{};
     std::size_t guards = 0; ///< how many guards there are, with a name or without
     std::uint64_t made = 0; ///< guards that were made
@@ -80,16 +80,16 @@ struct registry_stats {
 /// *In use.* A guard is in use while somebody else than the registry holds a shared_ptr to it, a caller waits, or a
 /// task runs, long-lived ones included. (A weak_ptr does not count.) A guard in use is never forgotten. A coroutine
 /// that was made, and has not started, does not use its guard yet: `co_spawn(context, guards.get(key)->run(task),
-/// token)` should be `co_spawn(context, [g = guards.get(key)] { return g->run(task); }, token)`, or the call may end
-/// with `operation_aborted`.
+/// token)` should be `co_spawn(context, [g = guards.get(key), task] { return g->run(task); }, token)`, or the call may
+/// end with `operation_aborted`.
 ///
 /// *Forgetting.* A guard that was not in use for `idle_after` is forgotten by a later call of get() or try_get() for
 /// any key, or by forget_idle(). The time counts from when it was asked for last, or was last seen in use by such a
 /// call. FlowGuard has no thread: without calls, no guard is forgotten. A guard that is forgotten is destroyed on the
 /// thread that made the call, after the call's lock is unlocked.
 ///
-/// *At most max_guards.* If there are as many, and one more is asked for, then a guard that is not in use is forgotten
-/// early: the one that was asked for least recently. If all are in use, get() throws `error::shed`, as a guard does in
+/// *At most max_guards.* If there are max_guards already, and a key without a guard is asked for, then a guard that is
+/// not in use is forgotten early: the one that was asked for least recently. If all are in use, get() throws `error::shed`, as a guard does in
 /// an overload, and try_get() returns null. To bound the time that this takes, a call looks only at the 16 guards that
 /// were asked for least recently; those that it finds in use move to the end of that order. So with more guards than
 /// that, a call may be rejected although some guard is idle, and a later call finds it.
@@ -154,7 +154,7 @@ public:
     ~guard_registry() = default;
 
     /// Returns the guard of a key, and makes it if there is none. Never returns null. Throws system_error with
-    /// `error::shed` if there are max_guards, and all are in use; std::invalid_argument if the factory returns null;
+    /// `error::shed` if there are max_guards, and those that it looks at are in use; std::invalid_argument if the factory returns null;
     /// and what the factory throws. After an exception, the registry has no guard for the key. Complexity: O(1).
     std::shared_ptr<Guard> get(const Key& key) { return not_null(find_or_make(key)); }
     template <detail::like_key<Key, Hash, Equal> K>

@@ -45,7 +45,7 @@ struct guard_stats {
     std::uint64_t shed_as_overdue = 0; ///< calls that waited too long in a lane that stands; see wait_order
     std::uint64_t timed_out = 0; ///< calls that waited for max_wait, or whose deadline passed
     std::uint64_t cancelled = 0; ///< calls that were cancelled while they waited
-    std::uint64_t closed = 0; ///< calls that waited when the guard was closed, or were made later
+    std::uint64_t closed = 0; ///< calls that waited when the guard was closed, or that were made later and may wait
     std::size_t partitions = 1; ///< how many there are
     /// The rejected calls by their partition, and by the value of their rejection. If the guard has one partition, the
     /// calls are in the first.
@@ -55,7 +55,7 @@ struct guard_stats {
     std::uint64_t windows = 0; ///< updates of the strategy
 
     // Histograms since the guard was made, which add up over guards and instances.
-    /// How long calls waited that then got a permit, by the value of their priority: from when they were put in line
+    /// How long calls waited that then got a permit, by the value of their priority: from when they entered the queue
     /// until their tasks could start. Calls that found a permit free are not in it: they are the rest of `admitted`.
     std::array<time_histogram, priority_count> waits_by_priority{};
     /// The RTTs of all tasks that ended with outcome::success, except the long-lived ones. An RTT is counted when its

@@ -17,8 +17,8 @@
 namespace flowguard {
 
 /// A histogram of times from 50 µs to 50 s in 20 buckets, for dashboards. The histograms of several guards or instances
-/// add up: add the counts of each bucket. So a percentile of all instances can be taken from the sum, which cannot be
-/// taken from their percentiles.
+/// add up: add the counts of each bucket. A percentile of the summed histogram is that of all instances. Percentiles of
+/// several instances cannot be combined.
 ///
 /// *Thread safety.* Distinct histograms: safe. One histogram: several threads may read it at the same time, while none
 /// writes.

@@ -25,7 +25,7 @@ namespace flowguard {
 /// `target` should be a wait that does no harm, and `interval` the length of a burst that does no harm. Unless
 /// guard_options tells them, the guard finds them from what it knows of the guarded service:
 ///
-///     target      half an RTT, and two turnovers; at least 5 ms
+///     target      half an RTT plus two turnovers; at least 5 ms
 ///     interval    ten RTTs; at least 100 ms
 ///
 /// The *RTT* is the strategy's `baseline()`, or the mean of the latest window if that is shorter or there is no

@@ -32,7 +32,7 @@ public:
     asio::awaitable<std::string> get() {
         auto [error, rows] = co_await guard_.run_as_tuple([this] { return ask_backend(); });
         if (error)
-            co_return "503 " + error.message();
+            co_return (error == flowguard::error::task_timeout ? "504 " : "503 ") + error.message();
         co_return "200 " + std::to_string(*rows);
     }
 
@@ -104,7 +104,7 @@ TEST_CASE("A backend that does not answer within its time-out is a drop") {
     requests r(flowguard::fixed_limit{1}, {.timeout = 15ms});
     r.make(1);
     r.pass(15ms);
-    CHECK(r.answers == strings{"503 the task took too long"});
+    CHECK(r.answers == strings{"504 the task took too long"});
     CHECK(r.guard.stats().dropped == 1);
 }
 

@@ -65,8 +65,8 @@ public:
         }
     }
 
-    /// Sets the clock to a time, so that each test begins at the same one. Only forward while a guard exists that
-    /// measures with the clock: to a guard, it is steady.
+    /// Sets the clock to a time, so that each test begins at the same one. While a guard measures with
+    /// the clock, set it only forward: guards take it for steady.
     static void set(time_point time) noexcept {
         time_.store(time.time_since_epoch().count(), std::memory_order_relaxed);
     }

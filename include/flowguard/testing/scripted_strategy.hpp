@@ -28,9 +28,9 @@ namespace flowguard {
 /// look at them while a guard has the strategy. For the same reason, flow_guard::reset() does not go back to the first
 /// plan.
 ///
-/// The initial limit is checked by the guard. Of the plans, a guard takes any limit: see plan::limit.
+/// The guard checks the initial limit. It takes a plan with any limit: see plan::limit.
 ///
-/// *Thread safety.* As for any strategy, none is needed for update(). A test must call windows(), and use what it
+/// *Thread safety.* update() needs none: the guard calls it from one thread at a time. A test must call windows(), and use what it
 /// returns, only while no call of the guard is admitted or ends on another thread.
 class scripted_strategy {
 public:
