@@ -147,8 +147,8 @@ bool holds(const std::exception_ptr& exception) noexcept {
 /// A classifier for tasks that throw for other reasons than overload, such as `not_found`: only exceptions of these
 /// types, or derived from them, can be drops. They are classified as by default_classifier. Any other exception is
 /// ignored, since the task may have thrown it before it asked the service for anything. Results are classified as by
-/// default_classifier. One more end is a drop, whatever the listed types: `operation_aborted` although the caller was not
-/// cancelled.
+/// default_classifier. One more end is a drop, whatever the listed types: `operation_aborted` although the caller was
+/// not cancelled.
 ///
 ///     co_await guard.run(query_database(), flowguard::drops_only<flowguard::system_error>());
 template <class... Exceptions>

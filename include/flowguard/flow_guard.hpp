@@ -130,8 +130,8 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 ///
 /// *Memory.* A guard with the default strategy takes little more than 3 KB until it is used. The first call that is
 /// admitted allocates 15 KB for windows and histograms, and the first entry of the trace allocates
-/// guard_options::trace entries. They stay until the guard is destroyed. If one of these allocations fails, no call is affected: a call that was admitted is no
-/// sample, or an entry of the trace is missing, and the next one tries again.
+/// guard_options::trace entries. They stay until the guard is destroyed. If one of these allocations fails, no call is
+/// affected: a call that was admitted is no sample, or an entry of the trace is missing, and the next one tries again.
 ///
 /// *Rejections.* run() throws if the call is not admitted. run_as_tuple() returns an error_code instead, try_run() and
 /// try_run_for() return no result. With these three, a call that is rejected before it waits costs no more than one
@@ -178,10 +178,10 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// start an operation that can be cancelled, since the time-out may cancel it at the same moment, on the strand. So it
 /// is better to co_spawn the blocking work on a strand of the pool, and to co_await that: see docs/timeouts.md.
 ///
-/// *Nested calls.* A task that holds a permit must not wait for another one of the same guard: if outer calls hold all permits,
-/// each of them waits for the others, for ever. With an adaptive limit this happens first in an overload. The guard
-/// cannot notice it. Give the inner call `{.bypass = true}`, since the outer permit counts for both, or give the inner
-/// resource a guard of its own. `guard_options::max_wait` bounds the damage.
+/// *Nested calls.* A task that holds a permit must not wait for another one of the same guard: if outer calls hold all
+/// permits, each of them waits for the others, for ever. With an adaptive limit this happens first in an overload. The
+/// guard cannot notice it. Give the inner call `{.bypass = true}`, since the outer permit counts for both, or give the
+/// inner resource a guard of its own. `guard_options::max_wait` bounds the damage.
 ///
 /// *Long-lived work*, such as a watch, a stream or a long poll, would hold its permit for hours, and its length says
 /// nothing about the load. Run it with `{.long_lived = true}`: it then runs beside the limit, with a bound of its own.
@@ -373,10 +373,10 @@ public:
     ///         co_return unavailable(error);
     ///
     /// The errors are the four that run() throws for a call that is not admitted, and `error::task_timeout`. With
-    /// `error::task_timeout` the task was started; with any other error it was not. What the task throws is thrown here as well, also if it
-    /// is a system_error: the error of a query is another thing than a query that was not made, and only the task can
-    /// tell what its error leaves behind. (A task whose errors should be values returns a tuple itself. It is then
-    /// inside the optional.)
+    /// `error::task_timeout` the task was started; with any other error it was not. What the task throws is thrown here
+    /// as well, also if it is a system_error: the error of a query is another thing than a query that was not made, and
+    /// only the task can tell what its error leaves behind. (A task whose errors should be values returns a tuple
+    /// itself. It is then inside the optional.)
     ///
     /// A rejected call throws and catches nothing, and one that is rejected before it waits does not suspend.
     template <class F, class... Rest>
@@ -621,8 +621,9 @@ public:
     }
 
     /// Ends what close() or async_drain() began: later calls are admitted again, and present drains end with
-    /// `operation_aborted`. Calls that wait in a drain go on waiting. Waits that close() has begun to end are not saved.
-    /// Has no effect on a guard that is not closed. May throw std::bad_alloc; then nothing has changed. Lock-free.
+    /// `operation_aborted`. Calls that wait in a drain go on waiting. Waits that close() has begun to end are not
+    /// saved. Has no effect on a guard that is not closed. May throw std::bad_alloc; then nothing has changed.
+    /// Lock-free.
     void reopen() { state_->reopen(); }
 
     /// Whether new calls are rejected, after close() or during a drain. A health check may ask this, so that a load

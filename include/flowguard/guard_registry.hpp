@@ -89,10 +89,10 @@ struct registry_stats {
 /// thread that made the call, after the call's lock is unlocked.
 ///
 /// *At most max_guards.* If there are max_guards already, and a key without a guard is asked for, then a guard that is
-/// not in use is forgotten early: the one that was asked for least recently. If all are in use, get() throws `error::shed`, as a guard does in
-/// an overload, and try_get() returns null. To bound the time that this takes, a call looks only at the 16 guards that
-/// were asked for least recently; those that it finds in use move to the end of that order. So with more guards than
-/// that, a call may be rejected although some guard is idle, and a later call finds it.
+/// not in use is forgotten early: the one that was asked for least recently. If all are in use, get() throws
+/// `error::shed`, as a guard does in an overload, and try_get() returns null. To bound the time that this takes, a call
+/// looks only at the 16 guards that were asked for least recently; those that it finds in use move to the end of that
+/// order. So with more guards than that, a call may be rejected although some guard is idle, and a later call finds it.
 ///
 /// *Metrics.* stats() names `max_named` guards at most: a guard gets a name if it is made while fewer have one, and
 /// keeps it until it is forgotten. All others are added up.
@@ -154,8 +154,9 @@ public:
     ~guard_registry() = default;
 
     /// Returns the guard of a key, and makes it if there is none. Never returns null. Throws system_error with
-    /// `error::shed` if there are max_guards, and those that it looks at are in use; std::invalid_argument if the factory returns null;
-    /// and what the factory throws. After an exception, the registry has no guard for the key. Complexity: O(1).
+    /// `error::shed` if there are max_guards, and those that it looks at are in use; std::invalid_argument if the
+    /// factory returns null; and what the factory throws. After an exception, the registry has no guard for the key.
+    /// Complexity: O(1).
     std::shared_ptr<Guard> get(const Key& key) { return not_null(find_or_make(key)); }
     template <detail::like_key<Key, Hash, Equal> K>
     std::shared_ptr<Guard> get(const K& key) {

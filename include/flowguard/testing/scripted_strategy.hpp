@@ -30,8 +30,8 @@ namespace flowguard {
 ///
 /// The guard checks the initial limit. It takes a plan with any limit: see plan::limit.
 ///
-/// *Thread safety.* update() needs none: the guard calls it from one thread at a time. A test must call windows(), and use what it
-/// returns, only while no call of the guard is admitted or ends on another thread.
+/// *Thread safety.* update() needs none: the guard calls it from one thread at a time. A test must call windows(), and
+/// use what it returns, only while no call of the guard is admitted or ends on another thread.
 class scripted_strategy {
 public:
     explicit scripted_strategy(std::size_t initial_limit, std::deque<plan> plans = {})
