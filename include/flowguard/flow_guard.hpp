@@ -604,11 +604,12 @@ public:
     /// `serves_waiting = false`, or close() is called, the waiting calls end with `error::closed`, and the drains go
     /// on. After close() the guard may be drained as well.
     ///
-    /// All types of cancellation are supported. The handler is called through its associated executor, or through the
-    /// guard's, as if by asio::post, and never from inside this function. A context that is destroyed destroys the
-    /// handlers of its drains uncalled. Throws std::invalid_argument for a time-out below 0, or if neither the handler
-    /// nor the guard has an executor, and std::bad_alloc; then the guard was not closed. Lock-free, except for the
-    /// timer. Complexity: O(1) for each waiter that ends.
+    /// All types of cancellation are supported. An awaitable or deferred drain must start while the guard exists. The
+    /// handler is called through its associated executor, or through the guard's, as if by asio::post, and never from
+    /// inside this function. A context that is destroyed destroys the handlers of its drains uncalled. Throws
+    /// std::invalid_argument for a time-out below 0, or if neither the handler nor the guard has an executor, and
+    /// std::bad_alloc; then the guard was not closed. Lock-free, except for the timer. Complexity: O(1) for each waiter
+    /// that ends.
     template <asio::completion_token_for<void(error_code)> Token = asio::default_completion_token_t<executor_type>>
     auto async_drain(Token&& token = asio::default_completion_token_t<executor_type>()) {
         return async_drain(drain_options{}, std::forward<Token>(token));
@@ -620,10 +621,10 @@ public:
             detail::initiate_drain<Clock>{executor_, serves_any_handler_, state_}, token, options);
     }
 
-    /// Ends what close() or async_drain() began: later calls are admitted again, and present drains end with
-    /// `operation_aborted`. Calls that wait in a drain go on waiting. Waits that close() has begun to end are not
-    /// saved. Has no effect on a guard that is not closed. May throw std::bad_alloc; then nothing has changed.
-    /// Lock-free.
+    /// Ends what close() or async_drain() began: later calls are admitted again, at the latest when a thread that
+    /// serves the queue just now has ended its round, and present drains end with `operation_aborted`. Calls that wait
+    /// in a drain go on waiting. Waits that close() has begun to end are not saved. Has no effect on a guard that is
+    /// not closed. May throw std::bad_alloc; then nothing has changed. Lock-free.
     void reopen() { state_->reopen(); }
 
     /// Whether new calls are rejected, after close() or during a drain. A health check may ask this, so that a load

@@ -78,10 +78,11 @@ struct registry_stats {
 /// has it.
 ///
 /// *In use.* A guard is in use while somebody else than the registry holds a shared_ptr to it, a caller waits, or a
-/// task runs, long-lived ones included. (A weak_ptr does not count.) A guard in use is never forgotten. A coroutine
-/// that was made, and has not started, does not use its guard yet: `co_spawn(context, guards.get(key)->run(task),
-/// token)` should be `co_spawn(context, [g = guards.get(key), task] { return g->run(task); }, token)`, or the call may
-/// end with `operation_aborted`.
+/// task runs, long-lived ones included; and while it is closed, pinned, or has bounds by set_limit_bounds(), since a
+/// new guard for its key would not be. (A weak_ptr does not count.) A guard in use is never forgotten. A coroutine that
+/// was made, and has not started, does not use its guard yet: `co_spawn(context, guards.get(key)->run(task), token)`
+/// should be `co_spawn(context, [g = guards.get(key), task] { return g->run(task); }, token)`, or the call may end with
+/// `operation_aborted`.
 ///
 /// *Forgetting.* A guard that was not in use for `idle_after` is forgotten by a later call of get() or try_get() for
 /// any key, or by forget_idle(). The time counts from when it was asked for last, or was last seen in use by such a
@@ -192,8 +193,8 @@ public:
         return forgotten.size();
     }
 
-    /// Calls `f(key, guard)` for each guard, in any order: for example to pin or to close all of them. The guards are
-    /// in use until it returns. Complexity: O(n).
+    /// Calls `f(key, guard)` for each guard, in any order: for example to pin or to close all of them. Guards that are
+    /// made later are not changed. The guards are in use until it returns. Complexity: O(n).
     template <std::invocable<const Key&, Guard&> F>
     void for_each(F f) const {
         for (const auto& [key, guard] : snapshot())
@@ -350,12 +351,18 @@ private:
 
     // No thread can get another pointer meanwhile, since the registry's is the only one.
     static bool is_in_use(const std::shared_ptr<Guard>& guard) noexcept {
-        if (guard.use_count() > 1)
+        if (guard.use_count() > 1 || is_changed_by_hand(*guard))
             return true;
         // use_count() alone does not make the calls visible that the last other holder made. To give up a share does,
         // because a holder that destroys the guard must see them.
         std::shared_ptr<Guard>(guard).reset();
         return !guard->is_idle();
+    }
+
+    // Whether an operator has closed, pinned or bounded the guard: a new one would not know of that.
+    static bool is_changed_by_hand(const Guard& guard) noexcept {
+        const guard_stats s = guard.stats();
+        return guard.is_closed() || s.pinned || s.min_limit != 1 || s.max_limit != max_limit;
     }
 
     std::vector<std::pair<Key, std::shared_ptr<Guard>>> snapshot() const {

@@ -46,7 +46,7 @@ public:
     void end_rejected(flowguard::detail::semaphore_state& state, flowguard::detail::wait_start why) noexcept {
         using flowguard::detail::wait_result;
         result = why == flowguard::detail::wait_start::full ? wait_result::shed : wait_result::closed;
-        state.reject(*flowguard::detail::rejection_of(result));
+        state.reject(*flowguard::detail::rejection_of(result), lane.partition());
         complete();
     }
 

@@ -144,8 +144,10 @@ TEST_CASE("Under a limit below one, a queue stands after ten spacings") {
     s.check_times(5s, 20s);
 }
 
-TEST_CASE("While the limit is pinned, the times of a queue follow the RTT") {
+TEST_CASE("While the limit is pinned, the times of a queue follow the RTT, and bounds have no effect") {
     scene s{scripted_strategy(10)};
+    if (GENERATE(false, true))
+        s.guard().set_limit_bounds(50, 100);
     s.guard().pin_limit(10);
     for (int i = 0; i < 10; ++i)
         make_round(s.guard(), 1s);

@@ -158,6 +158,23 @@ TEST_CASE("A guard that is in use is not forgotten, and then only when it was id
     CHECK(h.forget_idle() == 4);
 }
 
+TEST_CASE("A guard that was closed, pinned or bounded by hand is not forgotten") {
+    hosts h({.max_guards = 4, .idle_after = 1min});
+    h.get("a")->close();
+    h.get("b")->pin_limit(7);
+    h.get("c")->set_limit_bounds(2, 9);
+    h.ask_for("d");
+    manual_clock::at += 1h;
+    CHECK(h.forget_idle() == 1);
+    CHECK(h.among("abcd") == "abc");
+    CHECK(h.get("b")->current_limit() == 7);
+    h.get("a")->reopen();
+    h.get("b")->unpin_limit();
+    h.get("c")->set_limit_bounds(1, flowguard::max_limit);
+    manual_clock::at += 1h;
+    CHECK(h.forget_idle() == 3);
+}
+
 TEST_CASE("A caller that waits keeps its guard in use") {
     hosts h({.idle_after = 0ns});
     asio::io_context context;
@@ -442,6 +459,7 @@ TEST_CASE("Guards without a name are added up, and their counters do not decreas
     CHECK(before.others.ignored == 2);
     CHECK(before.others.admitted == 7);
 
+    h.get("c")->unpin_limit();
     manual_clock::at += 1min;
     CHECK(h.forget_idle() == 2); // "a" and "c"
     const auto after = h.stats();

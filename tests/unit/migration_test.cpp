@@ -387,8 +387,11 @@ TEST_CASE("Permits are added and forgotten") {
         CHECK(s.available_permits() == 0);
         b.release();
         CHECK(s.available_permits() == 1);
-        CHECK_THROWS_AS(forget_permits(s, 1), std::invalid_argument); // the last one stays
+        CHECK_THROWS_AS(forget_permits(s, 2), std::invalid_argument); // more than there are
         CHECK(s.current_limit() == 1);
+        forget_permits(s, 1); // callers wait until there are some again
+        CHECK_FALSE(s.try_acquire());
+        CHECK(s.current_limit() == 0);
     }
     SECTION("forgotten with the one that is held") {
         forget(s, s.try_acquire_permit_n(2));

@@ -242,8 +242,9 @@ public:
             look_or_watch();
     }
 
-    // The times of the queue before the first window is closed, from the calls that have ended already: a burst of long
-    // calls at the start must not look like a queue that stands. Called by the queue's owner.
+    // The times of the queue before the first window is closed, from the calls that have ended already. So a burst of
+    // long calls at the start does not look like a queue that stands, once one of them has ended. Called by the queue's
+    // owner.
     standing_times estimate_times() const noexcept {
         return scale_.times({.mean_rtt = current_.load(std::memory_order_acquire)->mean_so_far(),
                              .limit = semaphore_.limit(),
@@ -706,7 +707,7 @@ private:
     void set_times(const plan& p) noexcept {
         if (own_->expected_rtt <= duration{})
             return;
-        const limit_setting ordinary = override_.bounded(after_of(p));
+        const limit_setting ordinary = override_.in_force(after_of(p));
         semaphore_.set_times(scale_.times({.baseline = duration{baseline_.load(std::memory_order_relaxed)},
                                            .mean_rtt = own_->expected_rtt,
                                            .limit = ordinary.limit,
@@ -718,8 +719,8 @@ private:
     // A strategy sees a lower bound as the limit of the window. An upper bound is to it as if fewer callers came: then
     // a strategy that raises its limit only while that binds does not raise it on and on beyond the bound.
     void open(sample_window& w, const plan& next, std::uint64_t epoch, std::chrono::nanoseconds at) noexcept {
-        const limit_setting bounded = override_.bounded({limit_of(next), spacing_of(next)});
-        const std::size_t limit = bounded.limit;
+        const limit_setting in_force = override_.in_force({limit_of(next), spacing_of(next)});
+        const std::size_t limit = in_force.limit;
         // Small if the limit is low, because a window takes longest then.
         const std::size_t usual = window_size(std::min(min_window_, 10 * limit), limit);
         const std::size_t size = with_ignored(next.admissions != 0 ? std::min(next.admissions, max_limit) : usual);
@@ -728,7 +729,7 @@ private:
                                  .long_running = long_running(),
                                  .expected_rtt = own_->expected_rtt,
                                  .slowest_kind = kinds_.slowest(),
-                                 .spacing = bounded.spacing,
+                                 .spacing = in_force.spacing,
                                  .epoch = epoch};
         if (next.then != 0) {
             const limit_setting after = after_of(next);

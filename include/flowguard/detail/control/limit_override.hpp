@@ -103,6 +103,12 @@ public:
                 least > 1 ? duration{} : s.spacing};
     }
 
+    // What is in force if the strategy wants that: bounds do not apply to a pinned limit.
+    limit_setting in_force(const limit_setting& s) const noexcept {
+        const std::size_t pinned = pinned_.load(std::memory_order_relaxed);
+        return pinned != 0 ? limit_setting{pinned} : bounded(s);
+    }
+
     // Fills in its part of the stats. Relaxed: each value is a fact of its own.
     void report(guard_stats& s) const noexcept {
         s.pinned = pinned_.load(std::memory_order_relaxed) != 0;
@@ -158,10 +164,7 @@ private:
         return made;
     }
 
-    limit_setting in_force() const noexcept {
-        const std::size_t pinned = pinned_.load(std::memory_order_relaxed);
-        return pinned != 0 ? limit_setting{pinned} : bounded(wanted_);
-    }
+    limit_setting in_force() const noexcept { return in_force(wanted_); }
 
     // Returns what finish_change() needs, after the lock.
     bool set_limit() noexcept {

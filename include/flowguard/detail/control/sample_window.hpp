@@ -313,10 +313,11 @@ public:
             taken = static_cast<std::uint64_t>(count_of(free));
         } while (!slots_.compare_exchange_weak(free, slots(generation_of_slots(free), 0), std::memory_order_relaxed,
                                                std::memory_order_relaxed));
-        // Relaxed: this thread reads nothing that members recorded. Opening the next window publishes what it does.
+        // Acquire: this thread must see what the members that are done have recorded: it may count their RTTs. Opening
+        // the next window publishes what it does.
         while ((found & ~members_mask) == this_one && (found & members_mask) != 0)
             if (state_.compare_exchange_weak(found, (found - taken) | closed_bit | discarded_bit,
-                                             std::memory_order_relaxed, std::memory_order_relaxed))
+                                             std::memory_order_acquire, std::memory_order_relaxed))
                 return true;
         return false;
     }
@@ -504,8 +505,10 @@ private:
             first = std::min(first, i);
             end = i + 1;
         }
-        first_used_ = first;
-        end_used_ = end;
+        // A member that has not left may just be recording a success, in any bucket.
+        const bool has_members = stragglers_ != 0 || (state_.load(std::memory_order_relaxed) & discarded_bit) != 0;
+        first_used_ = has_members ? 0 : first;
+        end_used_ = has_members ? rtt_buckets::count : end;
     }
 
     // Completes a summary that has its histogram. `sum` is that of its RTTs. `counted(kind)` returns the samples of a

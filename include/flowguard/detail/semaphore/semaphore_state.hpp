@@ -261,7 +261,8 @@ public:
         // have taken a message, and not counted the waiter yet.
         if ((inbox_.load(std::memory_order_acquire) & ~gate) != 0)
             return false;
-        return waiting() == 0 && in_flight() == 0;
+        // Acquire: a waiter that was granted its permit is missing in the one only after the permit is in the other.
+        return waiting_.load(std::memory_order_acquire) == 0 && in_flight() == 0;
     }
     std::size_t waiting_of(priority p) const noexcept { return queue_.waiting_of(p); }
 
@@ -585,7 +586,8 @@ private:
     FLOWGUARD_DETAIL_EACH_CALL void complete_round(ownership& o) noexcept {
         if (!queue_.has_aside() && word_.has_aside())
             word_.clear_aside();
-        waiting_.store(queue_.size(), std::memory_order_relaxed);
+        // Release: is_idle() must see the permits of the waiters that it does not see any more.
+        waiting_.store(queue_.size(), std::memory_order_release);
         if (wants_watch_.load(std::memory_order_relaxed))
             ask_for_watch();
         complete(o);
