@@ -103,11 +103,13 @@ class Server:
         check(headers["Content-Type"].startswith("text/plain; version=0.0.4"), headers["Content-Type"])
         values, types = {}, {}
         for line in text.splitlines():
-            if match := re.fullmatch(r"# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge)", line):
+            if match := re.fullmatch(r"# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram)", line):
                 types[match[1]] = match[2]
             elif not line.startswith("# HELP "):
                 match = re.fullmatch(r'([a-z_:][a-z0-9_:]*)(\{\w+="[^"]*"(?:,\w+="[^"]*")*\})? (\S+)', line)
-                check(match and match[1] in types, f"in /metrics: {line!r}")
+                check(match, f"in /metrics: {line!r}")
+                of_histogram = re.sub(r"_(bucket|sum|count)$", "", match[1])
+                check(match[1] in types or types.get(of_histogram) == "histogram", f"of no type in /metrics: {line!r}")
                 values[match[1] + (match[2] or "")] = float(match[3])
         return values
 
