@@ -37,8 +37,8 @@ extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
     return support::try_allocate(size, alignment);
 }
 
-// Replacement functions must not be inline. The array forms are not replaced: they call these functions, or the
-// sanitizer's own. GCC takes free() for a mismatch with operator new, although both are ours.
+// Replacement functions must not be inline. The array forms are replaced as well: a sanitizer has its own, which do not
+// call these functions. GCC takes free() for a mismatch with operator new, although both are ours.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
@@ -54,6 +54,18 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
 void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
     return support::try_allocate(size, static_cast<std::size_t>(alignment));
 }
+void* operator new[](std::size_t size) {
+    return ::operator new(size);
+}
+void* operator new[](std::size_t size, std::align_val_t alignment) {
+    return ::operator new(size, alignment);
+}
+void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
+    return ::operator new(size, tag);
+}
+void* operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
+    return ::operator new(size, alignment, tag);
+}
 void operator delete(void* memory) noexcept {
     std::free(memory);
 }
@@ -64,6 +76,19 @@ void operator delete(void* memory, std::align_val_t) noexcept {
     std::free(memory);
 }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
+
+void operator delete[](void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete[](void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
     std::free(memory);
 }
 
