@@ -52,7 +52,7 @@ unnoticed deadlines $deadline relaxed 'through = through_.load(std::memory_order
 # word, and then takes the messages from the inbox. Without these orders, C++20 allows either pair to become visible in
 # the other order. The checker never shows that: it carries out the exchanges of a thread one after the other, and all
 # operations on the permit word are exchanges, which read the latest value.
-unnoticed queue $state relaxed 'if ((inbox_.load(std::memory_order_acquire) & ~'
+unnoticed queue $state relaxed 'if ((inbox_.load(std::memory_order_acquire) & ~(owned'
 unnoticed queue $state acquire 'fetch_and(gate | owned, std::memory_order_acq_rel'
 
 # ---- windows ----
@@ -95,7 +95,7 @@ mutation windows $loop \
 # ---- changes by hand ----
 no_lock='struct { void lock() const {} void unlock() const {} } '
 mutation windows detail/control/limit_override.hpp 'mutable std::mutex mutex_;' "${no_lock}mutex_;"
-mutation windows $loop 'std::mutex mutex; // of the next two, for writers' "${no_lock}mutex;"
+mutation windows $loop 'std::mutex mutex; // of the next three, for writers' "${no_lock}mutex;"
 mutation windows $loop 'if (found.pinned != 0 || found.epoch != closed.epoch())' 'if (found.epoch != closed.epoch())'
 
 # ---- turns ----
