@@ -81,7 +81,9 @@ unnoticed windows $window relaxed 'state | closed_bit, std::memory_order_acquire
 
 # ---- windows that are discarded ----
 loop=detail/control/limit_loop.hpp
-weaken windows $window relaxed 'std::uint64_t found = state_.load(std::memory_order_acquire'
+# The step that discards the window acquires as well. Without this order, what is read in between could belong to an
+# earlier opening only if the step then failed.
+unnoticed windows $window relaxed 'std::uint64_t found = state_.load(std::memory_order_acquire'
 mutation windows $window '(found - taken) | closed_bit | discarded_bit' 'found | closed_bit | discarded_bit'
 mutation windows $window '(found - taken) | closed_bit | discarded_bit' '(found - taken) | closed_bit'
 mutation windows $window 'free, slots(generation_of_slots(free), 0), std::memory_order_relaxed' \
