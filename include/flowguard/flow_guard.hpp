@@ -703,7 +703,7 @@ private:
         // For a call that has just found out that it must wait, and may.
         template <class Handler>
         void operator()(Handler&& handler, time_point end, detail::lane_number lane, std::uint8_t kind) const {
-            with_timing(end, [&](const auto& timing) {
+            detail::with_timing<Clock>(end, [&](const auto& timing) {
                 operation<Handler, decltype(timing)>::wait(std::forward<Handler>(handler), self->executor_,
                                                            delivery{self->state_, lane, kind}, 1, timing);
             });
@@ -713,14 +713,6 @@ private:
         template <class Handler, class Timing>
         using operation =
             detail::wait_operation<std::decay_t<Handler>, executor_type, delivery, std::remove_cvref_t<Timing>>;
-
-        template <class Start>
-        static void with_timing(time_point end, Start start) {
-            if (end == time_point::max())
-                start(detail::without_deadline{});
-            else
-                start(detail::until<Clock>{end});
-        }
     };
 
     // For any other call, whose deadline may also be that of the guard.
@@ -731,7 +723,7 @@ private:
             detail::guard_state<Strategy, Clock>& state = *this->self->state_;
             const detail::keep_alive kept(state); // an observer may destroy the guard meanwhile
             const executor_type executor = this->self->executor_;
-            initiate_wait::with_timing(state.end_of_wait(deadline), [&](const auto& timing) {
+            detail::with_timing<Clock>(state.end_of_wait(deadline), [&](const auto& timing) {
                 using op = typename initiate_wait::template operation<Handler, decltype(timing)>;
                 op::start(std::forward<Handler>(handler), executor, delivery{&state, lane, kind}, 1, timing);
             });

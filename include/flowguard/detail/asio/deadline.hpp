@@ -28,6 +28,24 @@ until<Clock> after(typename Clock::duration length) noexcept {
     return {typename Clock::time_point(saturated_sum(Clock::now().time_since_epoch(), length))};
 }
 
+// The end of a wait that starts now, and takes that long at most. With the longest length, it has no end, and the clock
+// is not read.
+template <class Clock>
+typename Clock::time_point end_after(std::chrono::nanoseconds longest) noexcept {
+    if (longest == std::chrono::nanoseconds::max())
+        return Clock::time_point::max();
+    return after<Clock>(saturated_cast<typename Clock::duration>(longest)).time;
+}
+
+// Calls `start(timing)` for a wait until then.
+template <class Clock, class Start>
+void with_timing(typename Clock::time_point end, Start start) {
+    if (end == Clock::time_point::max())
+        start(without_deadline{});
+    else
+        start(until<Clock>{end});
+}
+
 // Counts from the start of the wait, which may be later than the call that made it.
 template <class Clock>
 struct within {

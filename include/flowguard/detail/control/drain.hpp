@@ -13,14 +13,12 @@
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/asio/own_executor.hpp"
-#include "flowguard/detail/base/clock_time.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "flowguard/drain_options.hpp"
 #include "flowguard/error.hpp"
-#include "flowguard/limits.hpp"
 
 namespace flowguard::detail {
 
@@ -59,18 +57,11 @@ struct initiate_drain {
     template <class Handler>
     void operator()(Handler&& handler, const drain_options& options) const {
         check_executor_of_handler<Handler>(serves_any_handler);
-        if (options.timeout == duration::max())
-            start(std::forward<Handler>(handler), options, without_deadline{});
-        else
-            start(std::forward<Handler>(handler), options,
-                  after<Clock>(saturated_cast<typename Clock::duration>(options.timeout)));
-    }
-
-private:
-    template <class Handler, class Timing>
-    void start(Handler&& handler, const drain_options& options, const Timing& timing) const {
-        wait_operation<std::decay_t<Handler>, executor_type, drain_delivery, Timing>::wait(
-            std::forward<Handler>(handler), executor, drain_delivery{state, !options.serves_waiting}, 0, timing);
+        with_timing<Clock>(end_after<Clock>(options.timeout), [&](const auto& timing) {
+            using timing_type = std::remove_cvref_t<decltype(timing)>;
+            wait_operation<std::decay_t<Handler>, executor_type, drain_delivery, timing_type>::wait(
+                std::forward<Handler>(handler), executor, drain_delivery{state, !options.serves_waiting}, 0, timing);
+        });
     }
 };
 

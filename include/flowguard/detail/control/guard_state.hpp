@@ -77,9 +77,7 @@ public:
 
     // The latest time at which a caller that begins to wait now may get its permit. `deadline` is the caller's.
     typename Clock::time_point end_of_wait(typename Clock::time_point deadline) const noexcept {
-        if (max_wait_ == duration::max())
-            return deadline;
-        return std::min(deadline, after<Clock>(saturated_cast<typename Clock::duration>(max_wait_)).time);
+        return std::min(deadline, end_after<Clock>(max_wait_));
     }
 
     // How long a task may take, unless its call says otherwise.
