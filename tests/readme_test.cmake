@@ -44,18 +44,6 @@ function(check_blocks document)
   message(STATUS "${name}: ${blocks} blocks")
 endfunction()
 
-# Checks that check_blocks() fails with this message for a document with this text.
-function(expect_failure expected text)
-  set(document "${SCRATCH}/wrong.md")
-  file(WRITE "${document}" "${text}")
-  execute_process(COMMAND "${CMAKE_COMMAND}" -D "DOCUMENT=${document}" -D "COMPILED=${SCRATCH}/compiled.cpp" -P
-                          "${CMAKE_CURRENT_LIST_FILE}" RESULT_VARIABLE result OUTPUT_QUIET ERROR_VARIABLE error)
-  string(FIND "${error}" "${expected}" found)
-  if(result EQUAL 0 OR found EQUAL -1)
-    message(SEND_ERROR "expected '${expected}' of this document:\n\n${text}\n\ngot ${result}:\n${error}")
-  endif()
-endfunction()
-
 if(DEFINED DOCUMENT)
   check_blocks("${DOCUMENT}" "${COMPILED}")
   return()
@@ -73,6 +61,8 @@ check_blocks("${SOURCE}/docs/shutdown.md" "${SOURCE}/tests/integration/shutdown_
 check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp")
 
 # Make sure that the check can fail.
+include("${CMAKE_CURRENT_LIST_DIR}/expect_failure.cmake")
+set(arguments_of_script -D "COMPILED=${SCRATCH}/compiled.cpp")
 file(WRITE "${SCRATCH}/compiled.cpp" "int a;\n    int b;\n")
 expect_failure("wrong.md has no" "No code.\n\n```sh\nint a;\n```\n")
 expect_failure("compiled nowhere" "```cpp\nint a;\n```\n\n```cpp\nint b;\n```\n")

@@ -10,18 +10,19 @@
 #include <future>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "support/asio.hpp"
+#include "support/rejection.hpp"
 
 namespace {
 
 using flowguard::dynamic_semaphore;
 using flowguard::error_code;
 using flowguard::permit;
+using support::rejection_of;
 
 // Records how a handler was called.
 struct record {
@@ -35,16 +36,6 @@ struct record {
         };
     }
 };
-
-template <class F>
-std::string message_of(F f) {
-    try {
-        f();
-    } catch (const std::invalid_argument& e) {
-        return e.what();
-    }
-    return "no error";
-}
 
 } // namespace
 
@@ -468,9 +459,9 @@ TEST_CASE("A semaphore rejects the release of more permits than are taken; a sig
     asio::io_context context;
     dynamic_semaphore semaphore{context, 3};
     const std::string expected = ", must not be more than the permits that are taken";
-    CHECK(message_of([&] { semaphore.release(); }) == "flowguard: n is 1" + expected);
+    CHECK(rejection_of([&] { semaphore.release(); }) == "flowguard: n is 1" + expected);
     REQUIRE(semaphore.try_acquire_n(2));
-    CHECK(message_of([&] { semaphore.release(3); }) == "flowguard: n is 3" + expected);
+    CHECK(rejection_of([&] { semaphore.release(3); }) == "flowguard: n is 3" + expected);
     CHECK(semaphore.in_flight() == 2);
     semaphore.set_limit(1); // a debt does not change what may be released
     semaphore.release(2);
@@ -759,18 +750,18 @@ TEST_CASE("Bad arguments are rejected with their name, value and range") {
     asio::io_context context;
     constexpr std::size_t most = flowguard::max_limit;
     const std::string range = "must be in [1, " + std::to_string(most) + "]";
-    CHECK(message_of([&] { dynamic_semaphore(context, most + 1); }) ==
+    CHECK(rejection_of([&] { dynamic_semaphore(context, most + 1); }) ==
           "flowguard: limit is " + std::to_string(most + 1) + ", must be in [0, " + std::to_string(most) + "]");
 
     dynamic_semaphore semaphore{context, most};
-    CHECK(message_of([&] { semaphore.set_limit(most + 1); }) ==
+    CHECK(rejection_of([&] { semaphore.set_limit(most + 1); }) ==
           "flowguard: limit is " + std::to_string(most + 1) + ", must be in [0, " + std::to_string(most) + "]");
-    CHECK(message_of([&] { semaphore.release(0); }) == "flowguard: n is 0, " + range);
-    CHECK(message_of([&] { semaphore.release(most + 1); }) ==
+    CHECK(rejection_of([&] { semaphore.release(0); }) == "flowguard: n is 0, " + range);
+    CHECK(rejection_of([&] { semaphore.release(most + 1); }) ==
           "flowguard: n is " + std::to_string(most + 1) + ", " + range);
     dynamic_semaphore signal{context, 0};
     signal.release(most);
-    CHECK(message_of([&] { signal.release(); }) ==
+    CHECK(rejection_of([&] { signal.release(); }) ==
           "flowguard: n is 1, must leave at most " + std::to_string(most) + " permits available");
     CHECK(semaphore.current_limit() == most);
     CHECK(semaphore.available_permits() == most);

@@ -74,17 +74,8 @@ check_names("${SOURCE}/docs/operations/alerts.yml")
 check_names("${SOURCE}/docs/operating.md")
 
 # Make sure that the check can fail.
-function(expect_failure expected text)
-  set(document "${SCRATCH}/wrong.md")
-  file(WRITE "${document}" "${text}")
-  execute_process(COMMAND "${CMAKE_COMMAND}" -D "DOCUMENT=${document}" -D "EXPORTED=${EXPORTED}" -P
-                          "${CMAKE_CURRENT_LIST_FILE}" RESULT_VARIABLE result OUTPUT_QUIET ERROR_VARIABLE error)
-  string(FIND "${error}" "${expected}" found)
-  if(result EQUAL 0 OR found EQUAL -1)
-    message(SEND_ERROR "expected '${expected}' of this document:\n\n${text}\n\ngot ${result}:\n${error}")
-  endif()
-endfunction()
-
+include("${CMAKE_CURRENT_LIST_DIR}/../expect_failure.cmake")
+set(arguments_of_script -D "EXPORTED=${EXPORTED}")
 expect_failure("wrong.md names no metric" "flowguard\n")
 expect_failure("wrong.md names flowguard_patience, which is not exported" "flowguard_limit and flowguard_patience\n")
 expect_failure("wrong.md names flowguard_wait_seconds, which is not exported" "rate(flowguard_wait_seconds[5m])\n")

@@ -56,14 +56,19 @@ struct drained {
     bool ended_with(error_code wanted) const { return times == 1 && code == wanted; }
 };
 
+// The handler of a drain.
+auto note(std::shared_ptr<drained> end) {
+    return [end = std::move(end)](error_code e) {
+        ++end->times;
+        end->code = e;
+    };
+}
+
 // Starts a drain with a plain handler.
 std::shared_ptr<const drained> drain(scripted_guard& guard, flowguard::drain_options options = {},
                                      asio::cancellation_slot slot = {}) {
     auto end = std::make_shared<drained>();
-    guard.async_drain(options, asio::bind_cancellation_slot(slot, [end](error_code e) {
-                          ++end->times;
-                          end->code = e;
-                      }));
+    guard.async_drain(options, asio::bind_cancellation_slot(slot, note(end)));
     return end;
 }
 
@@ -378,7 +383,7 @@ TEST_CASE("A context that is destroyed during a drain destroys the handler uncal
     CHECK(*watched == 0);
     asio::io_context other;
     auto end = std::make_shared<drained>();
-    guard.async_drain(asio::bind_executor(other, [end](error_code e) { *end = {end->times + 1, e}; }));
+    guard.async_drain(asio::bind_executor(other, note(end)));
     holder.success();
     poll(other);
     CHECK(end->succeeded());
@@ -617,7 +622,7 @@ TEST_CASE("A drain works with any completion token") {
 
     s.guard->reopen();
     auto end = std::make_shared<drained>();
-    std::move(deferred)([end](error_code e) { *end = {end->times + 1, e}; });
+    std::move(deferred)(note(end));
     CHECK(s.guard->is_closed()); // from here, and not before
     poll(s.context);
     CHECK(end->succeeded());
@@ -627,7 +632,7 @@ TEST_CASE("A drain may be started by a task of the guard, which does not wait fo
     scene s;
     const auto end = std::make_shared<drained>();
     const auto task = start(s.context, s.guard->run([&]() -> asio::awaitable<void> {
-        s.guard->async_drain([end](error_code e) { *end = {end->times + 1, e}; });
+        s.guard->async_drain(note(end));
         co_await s.g.pass();
     }));
     poll(s.context);
