@@ -187,13 +187,14 @@ public:
     // The same holds for end().
     membership admit() noexcept {
         membership m;
+        const std::size_t in_flight = semaphore_.in_flight(); // first: the take has just moved its line to this core
         m.admitted_at = now();
         if (current_.load(std::memory_order_acquire)->needs_a_look())
             settle_if_overdue(m.admitted_at);
         if (m.admitted_at.count() >= acts_from_.load(std::memory_order_relaxed) && !act(m.admitted_at))
             return m;
         sample_window& w = *current_.load(std::memory_order_acquire); // sees what the closer did before
-        switch (w.enter(m.admitted_at, semaphore_.in_flight(), m.low, m.generation)) {
+        switch (w.enter(m.admitted_at, in_flight, m.low, m.generation)) {
         case sample_window::entry::last:
             if (w.limit_after() != 0)
                 end_probe(w); // before the window can be closed: later it could replace a newer limit
@@ -764,7 +765,7 @@ private:
         return std::max(saturated_cast<duration>(10 * expected), duration{std::chrono::seconds(1)});
     }
 
-    // How many windows there are, of 3.2 KB each. There are several, so that a window that is opened again with
+    // How many windows there are, of 3.5 KB each. There are several, so that a window that is opened again with
     // stragglers was closed some windows ago: see sample_window.
     static constexpr std::size_t pool = 4;
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/base/thread_stripe.hpp"
 #include "flowguard/limits.hpp"
 #include "flowguard/rtt_histogram.hpp"
 #include "flowguard/window.hpp"
@@ -45,7 +46,11 @@ namespace flowguard::detail {
 //  - A member may stall after it has checked its generation and before it records, while the window is closed early and
 //    opened again. It then adds its one sample to a later cohort. In the same way, a member that stalls as it enters
 //    adds its `in_flight` to a later cohort.
-class sample_window {
+//
+// *Cache lines.* Members on several cores take a line from each other whenever they write it. A member writes the line
+// of the slots and the state as it enters and as it leaves, its own stripe of the sums, and a bucket. It only reads the
+// line of what is constant while the window is open.
+class alignas(64) sample_window {
 public:
     using time = std::chrono::nanoseconds; // as of time_now()
 
@@ -101,6 +106,9 @@ public:
         ignored_sum_.store(0, std::memory_order_relaxed);
         dropped_.store(0, std::memory_order_relaxed);
         dropped_sum_.store(0, std::memory_order_relaxed);
+        for (sum_stripe& sums : success_sums_)
+            for (std::atomic<std::int64_t>& sum : sums.of)
+                sum.store(0, std::memory_order_relaxed);
         for (tally& t : successes_)
             t.reset(first_used_, end_used_);
         first_used_ = 0;
@@ -207,7 +215,11 @@ public:
         return generation_of(state) == generation && (state & discarded_bit) != 0;
     }
 
-    void succeed(time rtt, bool low) noexcept { successes_[low ? 1 : 0].add(within_reach(rtt)); }
+    void succeed(time rtt, bool low) noexcept {
+        const time recorded = within_reach(rtt);
+        success_sums_[thread_stripe()].of[low ? 1 : 0].fetch_add(recorded.count(), std::memory_order_relaxed);
+        successes_[low ? 1 : 0].add(recorded);
+    }
 
     // Called besides, for a success of another kind than 0. Kind 0 is the rest, so that it costs nothing.
     void succeed_of_kind(time rtt, bool low, std::size_t kind) noexcept {
@@ -264,8 +276,7 @@ public:
         if (done <= 0)
             return 0;
         const std::int64_t timed = done - ignored_.load(std::memory_order_relaxed);
-        const std::int64_t total =
-            successes_[0].sum() + successes_[1].sum() + dropped_sum_.load(std::memory_order_relaxed);
+        const std::int64_t total = sum_of(0) + sum_of(1) + dropped_sum_.load(std::memory_order_relaxed);
         const std::int64_t expected = expected_rtt_.load(std::memory_order_relaxed);
         std::int64_t usual = timed > 0 ? std::clamp<std::int64_t>(total / timed, 0, longest_rtt.count()) : expected;
         if (const std::int64_t slowest = slowest_kind_.load(std::memory_order_relaxed); slowest / 1000 <= usual)
@@ -328,7 +339,7 @@ public:
         const auto left = static_cast<std::int64_t>(state_.load(std::memory_order_relaxed) & members_mask);
         const std::int64_t others = dropped_.load(std::memory_order_relaxed) + ignored_.load(std::memory_order_relaxed);
         const std::int64_t successes = std::max<std::int64_t>(members_at_most() - left - others, 0);
-        return mean(successes_[0].sum() + successes_[1].sum(), static_cast<std::size_t>(successes));
+        return mean(sum_of(0) + sum_of(1), static_cast<std::size_t>(successes));
     }
 
     // For the thread that opens the next window: whether every member has left this one.
@@ -353,11 +364,11 @@ public:
 
         count_buckets(w.low.histogram, w.all.histogram);
         const auto& [high_kinds, low_kinds] = kinds_;
-        const std::int64_t low_sum = successes_[1].sum();
+        const std::int64_t low_sum = sum_of(1);
         summarize(
             low_sum, [&](std::size_t kind) { return std::pair(low_kinds.samples(kind), low_kinds.sum(kind)); }, w.low);
 
-        const std::int64_t sum = low_sum + successes_[0].sum();
+        const std::int64_t sum = low_sum + sum_of(0);
         summarize(
             sum,
             [&](std::size_t kind) {
@@ -433,29 +444,34 @@ private:
         return size_.load(std::memory_order_relaxed) - untaken_.load(std::memory_order_relaxed);
     }
 
+    // One thread's part of the sums of the RTTs of the successes.
+    struct alignas(64) sum_stripe {
+        std::array<std::atomic<std::int64_t>, 2> of{}; // ns; [1]: admitted while few were in flight
+    };
+
+    std::int64_t sum_of(std::size_t group) const noexcept {
+        std::int64_t sum = 0;
+        for (const sum_stripe& sums : success_sums_)
+            sum += sums.of[group].load(std::memory_order_relaxed);
+        return sum;
+    }
+
     class tally {
     public:
         // Counts that are not in [first, end) are 0 already.
         void reset(std::size_t first, std::size_t end) noexcept {
-            sum_.store(0, std::memory_order_relaxed);
             for (std::size_t i = first; i < end; ++i)
                 if (count(i) != 0) // most are 0, and a load is cheaper
                     counts_[i].store(0, std::memory_order_relaxed);
         }
 
-        void add(time rtt) noexcept {
-            sum_.fetch_add(rtt.count(), std::memory_order_relaxed);
-            counts_[rtt_buckets::index_of(rtt)].fetch_add(1, std::memory_order_relaxed);
-        }
-
-        std::int64_t sum() const noexcept { return sum_.load(std::memory_order_relaxed); }
+        void add(time rtt) noexcept { counts_[rtt_buckets::index_of(rtt)].fetch_add(1, std::memory_order_relaxed); }
 
         std::uint32_t count(std::size_t bucket) const noexcept {
             return counts_[bucket].load(std::memory_order_relaxed);
         }
 
     private:
-        std::atomic<std::int64_t> sum_{0}; // ns
         std::array<std::atomic<std::uint32_t>, rtt_buckets::count> counts_{};
     };
 
@@ -547,11 +563,12 @@ private:
     std::atomic<std::uint64_t> slots_{static_cast<std::uint64_t>(no_slots)};
     // Bits 0..31: members that have not left yet. Bit 32: closed early. Bit 33: discarded. Above: the generation.
     std::atomic<std::uint64_t> state_{0};
-    std::atomic<std::int64_t> size_{0};
-    std::atomic<std::int64_t> untaken_{0}; // slots that end_if_overdue() took
     std::atomic<std::size_t> max_in_flight_{0};
     std::atomic<std::int64_t> first_at_{not_yet};
     std::atomic<std::int64_t> last_at_{not_yet};
+    std::atomic<std::int64_t> untaken_{0}; // slots that end_if_overdue() took
+    // Constant while the window is open, but for ends_at_, which ends a probe.
+    alignas(64) std::atomic<std::int64_t> size_{0};
     std::atomic<std::int64_t> ends_at_{never}; // when the remaining slots may be taken; or unsettled
     std::atomic<std::int64_t> within_{never};
     std::atomic<std::size_t> low_threshold_{0};
@@ -571,6 +588,7 @@ private:
     std::atomic<std::int64_t> ignored_sum_{0}; // ns
     std::atomic<std::int64_t> dropped_{0};
     std::atomic<std::int64_t> dropped_sum_{0}; // ns
+    std::array<sum_stripe, stripes> success_sums_;
     std::array<tally, 2> successes_; // [1]: admitted while few were in flight
     std::size_t first_used_ = 0; // and
     std::size_t end_used_ = rtt_buckets::count; // the counts that may be other than 0; for the thread that closed it
