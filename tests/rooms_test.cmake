@@ -27,6 +27,7 @@ set(rooms
     "http core:flowguard/detail/http/.*"
     "http:flowguard/http/.*"
     "metrics:flowguard/metrics/.*"
+    "dashboard:flowguard/detail/dashboard/.*,flowguard/dashboard.hpp,flowguard/dashboard/.*"
     "umbrella:flowguard.hpp")
 
 # Sets the number and the name of a header's room. Reports an error if the header has no room.

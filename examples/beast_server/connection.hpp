@@ -28,12 +28,11 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/write.hpp>
+#include <flowguard/dashboard/beast.hpp>
 
 #include "http.hpp"
 #include "site.hpp"
@@ -84,9 +83,10 @@ private:
                 co_return;
             }
             request r = parser.release();
-            if (r.method() == http::verb::get && path_of(r) == "/events") {
+            if (flowguard::is_for_dashboard_events(r)) {
                 site_.counts().answers.count(200);
-                co_await send_events();
+                idle_ = true;
+                co_await flowguard::send_dashboard_events(site_.board(), stream_, timeout_, stop_);
                 co_return;
             }
             more = r.keep_alive();
@@ -127,7 +127,8 @@ private:
     asio::awaitable<bool> send(response answer, bool only_head = false) {
         site_.counts().answers.count(answer.result_int());
         answer.set(http::field::server, "beast_server");
-        answer.prepare_payload();
+        if (!answer.has_content_length())
+            answer.prepare_payload();
         if (only_head)
             answer.body().clear(); // the header tells its length all the same
         error_code error;
@@ -145,27 +146,6 @@ private:
         std::array<char, 4096> ignored;
         while (!error)
             co_await stream_.async_read_some(asio::buffer(ignored), asio::redirect_error(asio::use_awaitable, error));
-    }
-
-    asio::awaitable<void> send_events() {
-        http::response<http::empty_body> head(http::status::ok, 11);
-        head.set(http::field::content_type, "text/event-stream");
-        head.set(http::field::cache_control, "no-store");
-        head.keep_alive(false);
-        http::response_serializer<http::empty_body> serializer(head);
-        error_code error;
-        stream_.expires_after(timeout_);
-        idle_ = true;
-        co_await http::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
-
-        asio::steady_timer timer(stream_.get_executor());
-        for (std::uint64_t seen = 0; !error && !stop_.stop_requested();) {
-            const std::string events = site_.events().since(seen);
-            stream_.expires_after(timeout_);
-            co_await asio::async_write(stream_, asio::buffer(events), asio::redirect_error(asio::use_awaitable, error));
-            timer.expires_after(std::chrono::milliseconds(100));
-            co_await timer.async_wait(asio::use_awaitable);
-        }
     }
 
     // Calls `what` on the strand. May be called from any thread.

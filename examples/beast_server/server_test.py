@@ -179,7 +179,7 @@ def test_pages(program):
     with Server(program) as server:
         status, headers, text = server.get("/")
         equal((status, headers["Content-Type"]), (200, "text/html; charset=utf-8"), "/")
-        check("<title>FlowGuard</title>" in text and text.rstrip().endswith("</html>"), "the page is complete")
+        check("<title>FlowGuard: a simulated service</title>" in text and text.rstrip().endswith("</html>"), "the page is complete")
         check("default-src 'none'" in headers["Content-Security-Policy"], "the page loads nothing")
         equal(len(text.encode()), int(headers["Content-Length"]), "the length of the page")
 
@@ -189,7 +189,7 @@ def test_pages(program):
         for method, path, allowed in ("POST", "/work", "GET"), ("GET", "/knobs", "POST"), ("DELETE", "/", "GET"):
             status, headers, _ = server.ask(method, path)
             equal((status, headers["Allow"]), (405, allowed), f"{method} {path}")
-        for path in "/", "/work", "/events":
+        for path in "/", "/work", "/snapshot", "/events":
             equal(server.ask("HEAD", path)[::2], (200, ""), f"HEAD {path}")
 
         with server.client() as client:  # one connection
@@ -206,19 +206,25 @@ def test_pages(program):
 
 def test_knobs(program):
     with Server(program, "--workers", "3", "--latency_ms", "4", "--load", "5") as server:
-        start = {"workers": 3, "latency_ms": 4, "load": 5}
+        start = {"workers": 3, "latency_ms": 4, "load": 5, "pin": 0}
         for form, named in (("workers=0", "workers has to be a whole number from 1 to 64"),
                             ("workers=65", "from 1 to 64"), ("workers=", "from 1 to 64"), ("workers", "from 1 to 64"),
                             ("workers=-1", "from 1 to 64"), ("workers=4.5", "from 1 to 64"),
                             ("workers=99999999999999999999", "from 1 to 64"), ("workers=4x", "from 1 to 64"),
                             ("workers=9&latency_ms=0", "latency_ms has to be a whole number from 1 to 500"),
                             ("load=5001", "load has to be a whole number from 0 to 5000"), ("", "nothing to set"),
-                            ("speed=1", "there are workers, latency_ms and load"), ("%00=\x01", "no such knob")):
+                            ("pin=1001", "pin has to be a whole number from 0 to 1000"),
+                            ("speed=1", "there are workers, latency_ms, load and pin"), ("%00=\x01", "no such knob")):
             status, _, text = server.ask("POST", "/knobs", form)
             equal(status, 400, f"the answer to {form!r}")
             check(named in text, f"the answer to {form!r} is {text!r}")
             equal(server.turn(load=5), start, f"after {form!r}")
-        equal(server.turn(workers=64, latency_ms=1), {"workers": 64, "latency_ms": 1, "load": 5}, "knobs")
+        equal(server.turn(workers=64, latency_ms=1), start | {"workers": 64, "latency_ms": 1}, "knobs")
+        equal(server.turn(pin=7)["pin"], 7, "the pin")
+        m = server.metrics()
+        equal((m['flowguard_limit{guard="work"}'], m['flowguard_limit_pinned{guard="work"}']), (7, 1), "the pinned limit")
+        equal(server.turn(pin=0)["pin"], 0, "the pin, afterwards")
+        equal(server.metrics()['flowguard_limit_pinned{guard="work"}'], 0, "whether the limit is pinned, afterwards")
         equal(server.ask("POST", "/knobs", "load=1&" * 1000)[0], 413, "the answer to a long form")
 
 
@@ -258,12 +264,20 @@ def test_events(program):
                 line = answer.readline().decode()
                 check(line.startswith("data: {") and answer.readline() == b"\n", f"an event is {line!r}")
                 event = json.loads(line[6:])
-                check(event["t"] > last, "events are in order")
-                last = event["t"]
-            wanted = {"t", "limit", "in_flight", "waiting", "goodput", "rejected", "p50", "p99", "baseline", "workers",
-                      "latency_ms", "capacity", "load", "changes"}
-            equal(set(event), wanted, "what is in an event")
-            equal((event["capacity"], event["load"]), (800, 200), "the capacity and the load")
+                equal(set(event), {"point", "decisions"}, "what is in an event")
+                check(event["point"]["t"] > last, "events are in order")
+                last = event["point"]["t"]
+            [guard] = event["point"]["guards"]
+            values = {value["name"]: value["value"] for value in guard["values"]}
+            equal((values["capacity"], values["load"]), (800, 200), "the capacity and the load")
+            equal((guard["name"], len(guard["waits"]), len(guard["rejected"][0])), ("work", 20, 6), "the guard")
+
+        status, headers, text = server.get("/snapshot")
+        equal((status, headers["Content-Type"]), (200, "application/json"), "/snapshot")
+        snapshot = json.loads(text)
+        equal(set(snapshot), {"points", "decisions"}, "what is in a snapshot")
+        times = [point["t"] for point in snapshot["points"]]
+        check(len(times) > 9 and times == sorted(times), f"the times of the samples are {times}")
         server.turn(load=0)
         server.rest(before)
 
@@ -517,6 +531,13 @@ class Page:
         """Pictures of the charts."""
         return self.run("return [...document.querySelectorAll('canvas')].map(c => c.toDataURL())")
 
+    def accessibility(self, axe):
+        """What axe-core (https://github.com/dequelabs/axe-core) finds wrong with the page."""
+        self.driver.execute_script(axe.read_text())
+        found = self.driver.execute_async_script("axe.run().then(arguments[0])")
+        check(len(found["passes"]) > 10, "axe-core has looked at the page")
+        return [f"{v['id']}: {v['help']}: {[node['html'] for node in v['nodes']]}" for v in found["violations"]]
+
     def find(self, name):
         return self.driver.find_element("id", name)
 
@@ -524,7 +545,7 @@ class Page:
         return [entry for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
 
-def test_browser(program, screenshots=None):
+def test_browser(program, screenshots=None, axe=None):
     with Server(program) as server, Page(server) as page:
         wait_for(lambda: page.state() == "live", "the page is live")
         wait_for(lambda: page.number("limit") == 1, "the limit is shown")
@@ -540,18 +561,22 @@ def test_browser(program, screenshots=None):
         for before, after in zip(idle, loaded):
             check(before != after, "a chart moves under load")
         # Both must hold for a second: on a busy machine, the service is slow at moments.
-        steady = "return points.slice(-4).every(p => p.workers === 16 && p.limit >= 12)"
+        steady = "return rows.slice(-4).every(r => r.values.workers === 16 && r.limit >= 12)"
         wait_for(lambda: page.run(steady), "a limit that fits 16 workers", 3 * TIMEOUT)
+        check(page.number("callers") > page.run("return rows.at(-1).mean_wait") > 0, "callers wait, and then their tasks run")
+        check(page.run("return !document.getElementById('who').hidden"), "the table of rejections is shown")
         time.sleep(18 if screenshots else 0)
 
         knob = page.find("workers")
         page.driver.execute_script("arguments[0].focus()", knob)
         knob.send_keys("\ue011" + "\ue014" * 3)  # Home, and three to the right
         wait_for(lambda: server.turn(load=1600)["workers"] == 4, "the knob is turned down")
-        fallen = "return points.slice(-4).every(p => p.workers === 4 && p.limit <= 10)"
+        fallen = "return rows.slice(-4).every(r => r.values.workers === 4 && r.limit <= 10)"
         wait_for(lambda: page.run(fallen), "the limit has fallen", 3 * TIMEOUT)
         wait_for(lambda: page.number("limit") <= 10, "the limit is shown")
         check(page.run("return document.querySelectorAll('#changes li b').length") > 0, "the reason is shown")
+        check(" in flight" in page.run("return document.querySelector('#changes li').textContent"), "and its numbers")
+        wait_for(lambda: page.run("return marks.some(m => m.text.endsWith('4 workers'))"), "the turned knob is marked")
 
         page.find("state").click()  # moves the focus away from the knobs
         time.sleep(10 if screenshots else 0)
@@ -562,10 +587,17 @@ def test_browser(program, screenshots=None):
                 check(page.run("return document.documentElement.scrollWidth") <= width, f"too wide for a {name}")
                 if screenshots:
                     page.save(screenshots / f"{name}_{scheme}.png")
+                if axe:
+                    equal(page.accessibility(axe), [], f"what axe-core finds on a {name}, {scheme}")
+        top = "return document.querySelector(arguments[0]).getBoundingClientRect().top"
+        places = [page.driver.execute_script(top, of) for of in (".why", "#tasks", "#calls", "#times", ".controls")]
+        equal(places, sorted(places), "on a phone, the reasons come before the charts, and the controls come last")
         page.show(1440, 900)
 
+        check_tools(server, page)
+
         page.driver.refresh()
-        wait_for(lambda: page.run("return points.length > 12"), "the last minute is there again")
+        wait_for(lambda: page.run("return rows.length > 12"), "the last minute is there again")
         others = page.run("return performance.getEntriesByType('resource').map(e => e.name)")
         check(all(name.startswith(server.url) for name in others), f"it loads {others}")
         equal(page.complaints(), [], "what the browser complains about")
@@ -575,6 +607,37 @@ def test_browser(program, screenshots=None):
         with Server(program, port=server.port):
             wait_for(lambda: page.state() == "live", "the page comes back")
             wait_for(lambda: page.number("limit") == 1, "and shows the new server's limit")
+
+
+def check_tools(server, page):
+    """The time shown, the pause, the pin, the values at a time, and what the page saves."""
+    page.driver.find_element("css selector", "[data-span='300']").click()
+    equal(page.run("return span"), 300, "the time shown")
+    page.find("pause").click()
+    stopped = page.run("return now()")
+    taken = page.run("return points.length")
+    wait_for(lambda: page.run("return points.length") > taken + 4, "samples still come")
+    equal(page.run("return now()"), stopped, "the time at the right edge of a paused page")
+    page.find("pause").click()
+    wait_for(lambda: page.run("return now()") > stopped, "the page goes on")
+
+    canvas = page.driver.find_element("css selector", "#tasks canvas")
+    page.driver.execute_script("arguments[0].focus()", canvas)
+    canvas.send_keys("\ue012")  # to the left
+    said = page.run("return document.getElementById('told').textContent")
+    check(re.fullmatch(r"5 s ago: limit \d+, in flight \d+, waiting \d+, workers \d+", said), f"it says {said!r}")
+
+    columns, first, *_ = page.run("return csv_text()").splitlines()
+    check(columns.startswith("time,limit,in_flight,waiting,goodput,") and columns.endswith("load,pin"), columns)
+    equal(len(first.split(",")), len(columns.split(",")), "the number of columns")
+    check(page.run("return picture().toDataURL()").startswith("data:image/png;base64,"), "the picture of all charts")
+
+    server.turn(pin=9)
+    warning = "return document.getElementById('warning').textContent"
+    wait_for(lambda: page.run(warning).startswith("The limit is pinned to 9 by an operator."), "the pin is shown")
+    server.turn(pin=0)
+    wait_for(lambda: page.run("return document.getElementById('warning').hidden || !" + warning[7:] + ".includes('pinned')"),
+             "the pin is no longer shown", 2 * TIMEOUT)
 
 
 TESTS = {
@@ -591,6 +654,8 @@ def main():
     parser.add_argument("--screenshots", type=pathlib.Path, metavar="FOLDER",
                         help="where the browser test saves them; docs/dashboard.png is laptop_light.png, and "
                              "docs/dashboard_dark.png is laptop_dark.png")
+    parser.add_argument("--axe", type=pathlib.Path, metavar="FILE",
+                        help="axe.min.js, of npm's package axe-core: the browser test checks the page with it")
     parser.add_argument("--soak", type=int, metavar="SECONDS", help="run all kinds of clients at once, for so long")
     chosen = parser.parse_args()
     if unknown := set(chosen.tests) - set(TESTS):
@@ -600,7 +665,7 @@ def main():
             for test in TESTS[name]:
                 start = time.monotonic()
                 if test is test_browser:
-                    test(chosen.server, chosen.screenshots)
+                    test(chosen.server, chosen.screenshots, chosen.axe)
                 else:
                     test(chosen.server)
                 print(f"{test.__name__}: {time.monotonic() - start:.1f} s", flush=True)

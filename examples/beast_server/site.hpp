@@ -21,17 +21,18 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <flowguard.hpp>
+#include <flowguard/dashboard.hpp>
+#include <flowguard/dashboard/beast.hpp>
 #include <flowguard/http/beast.hpp>
 #include <flowguard/http/http_layer.hpp>
 
 #include "counters.hpp"
-#include "dashboard_page.hpp"
 #include "http.hpp"
 #include "knobs.hpp"
+#include "knobs_page.hpp"
 #include "load.hpp"
 #include "options.hpp"
 #include "service.hpp"
-#include "telemetry.hpp"
 
 namespace beast_server {
 
@@ -61,11 +62,19 @@ inline auto guarded_handler(flowguard::flow_guard<>& guard, simulated_service& s
 class site {
 public:
     site(asio::io_context& context, const options& chosen)
-        : context_(context), service_(context, chosen.workers, chosen.latency_ms), load_(chosen.load) {}
+        : context_(context), service_(context, chosen.workers, chosen.latency_ms), load_(chosen.load) {
+        using enum flowguard::dashboard_chart;
+        board_.add("work", guard_,
+                   {{"workers", [this] { return static_cast<double>(service_.workers()); }, tasks},
+                    {"capacity", [this] { return service_.capacity(); }, calls},
+                    {"latency_ms", [this] { return static_cast<double>(service_.latency_ms()); }},
+                    {"load", [this] { return static_cast<double>(load_.rate()); }},
+                    {"pin", [this] { return static_cast<double>(pin()); }}});
+    }
 
-    /// Runs the telemetry and the server's own load, until it is stopped.
+    /// Runs the dashboard and the server's own load, until it is stopped.
     void start(std::stop_token stop) {
-        asio::co_spawn(asio::make_strand(context_), telemetry_.run(stop), rethrow);
+        asio::co_spawn(asio::make_strand(context_), board_.run(stop), rethrow);
         const auto arrive = [this] {
             asio::co_spawn(context_, guarded(request(http::verb::get, "/work", 11)), asio::detached);
         };
@@ -84,7 +93,7 @@ public:
     asio::awaitable<response> answer(request r) {
         const std::string_view path = path_of(r);
         const bool known = path == "/" || path == "/work" || path == "/health" || path == "/metrics" ||
-                           path == "/events" || path == "/knobs";
+                           path == "/snapshot" || path == "/events" || path == "/knobs";
         if (!known)
             co_return answer_of(http::status::not_found, "no such page\n");
         const auto allowed = path == "/knobs" ? http::verb::post : http::verb::get;
@@ -93,18 +102,16 @@ public:
             rejected.set(http::field::allow, http::to_string(allowed));
             co_return rejected;
         }
-        if (path == "/")
-            co_return page();
+        if (auto page = flowguard::dashboard_response(board_, r)) // a GET for the events is answered by the connection
+            co_return *std::move(page);
         if (path == "/metrics")
             co_return answer_of(http::status::ok, metrics(), "text/plain; version=0.0.4; charset=utf-8");
-        if (path == "/events") // HEAD only: the connection answers GET itself
-            co_return answer_of(http::status::ok, "", "text/event-stream");
         if (path == "/knobs")
             co_return set_knobs(r.body());
         co_return co_await guarded(std::move(r));
     }
 
-    telemetry& events() { return telemetry_; }
+    const flowguard::dashboard& board() const { return board_; }
     counters& counts() { return counters_; }
     const counters& counts() const { return counters_; }
     const flowguard::flow_guard<>& guard() const { return guard_; }
@@ -131,12 +138,10 @@ private:
         co_return answer;
     }
 
-    // The page contains everything that it needs. Its policy forbids it to load anything from elsewhere.
-    static response page() {
-        response answer = answer_of(http::status::ok, std::string(dashboard_page), "text/html; charset=utf-8");
-        answer.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; "
-                                              "script-src 'unsafe-inline'; connect-src 'self'; img-src data:");
-        return answer;
+    // The number that the limit is pinned to; 0 if it is not.
+    std::size_t pin() const {
+        const flowguard::guard_stats stats = guard_.stats();
+        return stats.pinned ? stats.limit : 0;
     }
 
     std::string metrics() const {
@@ -157,11 +162,15 @@ private:
             service_.set_latency_ms(*wanted.latency_ms);
         if (wanted.load)
             load_.set_rate(*wanted.load);
-        json_object now;
-        now.add("workers", service_.workers());
-        now.add("latency_ms", service_.latency_ms());
-        now.add("load", load_.rate());
-        return answer_of(http::status::ok, now.text() + '\n', "application/json");
+        if (wanted.pin && *wanted.pin > 0)
+            guard_.pin_limit(*wanted.pin);
+        else if (wanted.pin)
+            guard_.unpin_limit();
+        return answer_of(http::status::ok,
+                         "{\"workers\":" + std::to_string(service_.workers()) +
+                             ",\"latency_ms\":" + std::to_string(service_.latency_ms()) +
+                             ",\"load\":" + std::to_string(load_.rate()) + ",\"pin\":" + std::to_string(pin()) + "}\n",
+                         "application/json");
     }
 
     asio::io_context& context_;
@@ -173,7 +182,7 @@ private:
     decltype(guarded_handler(guard_, service_)) guarded_ = guarded_handler(guard_, service_);
     made_up_load load_;
     counters counters_;
-    telemetry telemetry_{guard_, service_, load_, counters_};
+    flowguard::dashboard board_{{.title = "FlowGuard: a simulated service", .controls = std::string(knobs_page)}};
 };
 
 } // namespace beast_server

@@ -1,0 +1,306 @@
+// dashboard.hpp
+// ~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// A page for operators. Not part of flowguard.hpp. See docs/dashboard.md.
+
+#ifndef FLOWGUARD_DASHBOARD_HPP
+#define FLOWGUARD_DASHBOARD_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/dashboard/history.hpp"
+#include "flowguard/detail/dashboard/json.hpp"
+#include "flowguard/detail/dashboard/page_body.hpp"
+#include "flowguard/detail/dashboard/page_charts.hpp"
+#include "flowguard/detail/dashboard/page_script.hpp"
+#include "flowguard/detail/dashboard/page_style.hpp"
+#include "flowguard/guard_stats.hpp"
+#include "flowguard/limit_decision.hpp"
+#include "flowguard/limits.hpp"
+#include "flowguard/priority.hpp"
+#include "flowguard/rejection.hpp"
+
+namespace flowguard {
+
+/// The charts of the page that a dashboard_value can be drawn in.
+enum class dashboard_chart : std::uint8_t {
+    none, ///< the value is in the data, but is not drawn
+    tasks, ///< with the limit, what is in flight, and what waits
+    calls, ///< with the calls per second
+    times ///< with the times, in milliseconds
+};
+
+/// A number of the application, drawn as a dashed line, such as the size of a pool or what a service can do.
+struct dashboard_value {
+    std::string name;
+    std::function<double()> read; ///< called by dashboard::sample(), on its thread; must not use the dashboard
+    dashboard_chart chart = dashboard_chart::none;
+};
+
+/// The options of a dashboard.
+struct dashboard_options {
+    std::string title = "FlowGuard"; ///< of the page, plain text
+    std::string controls{}; ///< HTML that becomes a part of the page, as it is: see docs/dashboard.md
+};
+
+/// A web page that shows, live, what guards do: their limits and why they changed, what runs and what waits, who is
+/// rejected, and the times of tasks and of callers, for the last minute, five minutes, or hour. It needs no files, and
+/// loads nothing from elsewhere. It is for any web server: a server answers three paths, which begin with a prefix of
+/// its choice:
+///
+///     <prefix>/          page(), as text/html; charset=utf-8, with content_security_policy as Content-Security-Policy
+///     <prefix>/snapshot  snapshot(), as application/json
+///     <prefix>/events    text/event-stream: what next_events() returns, again and again
+///
+/// For Boost.Beast, flowguard/dashboard/beast.hpp does so. The page shows operators' data, and changes nothing. Who may
+/// see it is for the server to decide.
+///
+///     flowguard::dashboard board;
+///     board.add("work", guard);
+///     asio::co_spawn(context, board.run(), asio::detached);
+///
+/// *Cost.* A sample takes some 10 µs for each guard. The samples of an hour take up to half a megabyte for each guard.
+/// Nothing is added to the guarded calls.
+///
+/// *Thread safety.* All functions may be called on any thread at any time, except for construction and destruction.
+/// They lock one mutex.
+class dashboard {
+public:
+    /// The time between two samples.
+    static constexpr duration interval = std::chrono::milliseconds(250);
+
+    /// Allows the page what it needs, and nothing else.
+    static constexpr std::string_view content_security_policy =
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+        "img-src data: blob:; frame-ancestors 'self'";
+
+    explicit dashboard(dashboard_options options = {}) : options_(std::move(options)) {}
+
+    dashboard(const dashboard&) = delete;
+    dashboard& operator=(const dashboard&) = delete;
+
+    /// Shows a guard, and values beside it. The guard must exist as long as the dashboard. Names are plain text, at
+    /// least one character; throws std::invalid_argument if the name is empty, or taken.
+    template <class Guard>
+    void add(std::string name, const Guard& guard, std::vector<dashboard_value> values = {}) {
+        const std::scoped_lock lock(mutex_);
+        check_name(name);
+        guards_.push_back({std::move(name), [&guard] { return guard.stats(); }, [&guard] { return guard.trace(); },
+                           [] { return duration(Guard::clock_type::now().time_since_epoch()); }, std::move(values)});
+    }
+
+    /// Takes a sample of all guards. Call it every `interval`, unless run() does.
+    void sample() {
+        const std::scoped_lock lock(mutex_);
+        const double now = seconds(clock::now() - start_);
+        std::string decisions;
+        std::string guards;
+        for (shown_guard& g : guards_) {
+            guards.append(guards.empty() ? "" : ",").append(json_of(g));
+            for (std::string& decision : new_decisions(g, now)) {
+                decisions.append(decisions.empty() ? "" : ",").append(decision);
+                g.decisions.push_back(std::move(decision));
+                if (g.decisions.size() > most_decisions)
+                    g.decisions.pop_front();
+            }
+        }
+        detail::json_object point;
+        point.add("t", now);
+        point.add("at", std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
+        point.add_json("guards", '[' + guards + ']');
+        const std::string text = point.text();
+        latest_ = "data: {\"point\":" + text + ",\"decisions\":[" + decisions + "]}\n\n";
+        recent_.push_back(latest_);
+        if (recent_.size() > most_recent)
+            recent_.pop_front();
+        ++taken_;
+        history_.add(text);
+    }
+
+    /// Takes a sample every `interval`, until a stop is requested. Samples that would be late are left out. The caller
+    /// chooses the executor, as of any awaitable. A cancellation ends it, with asio::error::operation_aborted.
+    asio::awaitable<void> run(std::stop_token stop = {}) {
+        asio::basic_waitable_timer<clock> timer(co_await asio::this_coro::executor, clock::now());
+        while (!stop.stop_requested()) {
+            sample();
+            timer.expires_at(std::max(timer.expiry() + interval, clock::now()));
+            co_await timer.async_wait(asio::use_awaitable);
+        }
+    }
+
+    /// The page. It is the same each time.
+    std::string page() const {
+        std::string text = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>";
+        text.append(escaped(options_.title)).append("</title>\n").append(detail::page_style).append("</head>\n");
+        const std::string body(detail::page_body);
+        const std::size_t title = body.find(title_slot);
+        const std::size_t controls = body.find(controls_slot);
+        text.append(body, 0, title).append(escaped(options_.title));
+        text.append(body, title + title_slot.size(), controls - title - title_slot.size());
+        text.append("<script>\n\"use strict\";\n").append(detail::page_charts).append(detail::page_script);
+        text.append("</script>\n").append(options_.controls);
+        return text.append(body, controls + controls_slot.size());
+    }
+
+    /// The samples so far, the oldest first, and the latest decisions, as JSON: what the page shows when it opens.
+    std::string snapshot() const {
+        const std::scoped_lock lock(mutex_);
+        std::string text = "{\"points\":[";
+        bool first = true;
+        history_.for_each(
+            [&](const std::string& point) { text.append(std::exchange(first, false) ? "" : ",").append(point); });
+        text += "],\"decisions\":[";
+        first = true;
+        for (const shown_guard& g : guards_)
+            for (const std::string& decision : g.decisions)
+                text.append(std::exchange(first, false) ? "" : ",").append(decision);
+        return text += "]}";
+    }
+
+    /// The server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) that a client has not
+    /// seen, possibly none; `seen` is 0 at first, and this function changes it. A client that has seen none, or has
+    /// missed some, gets the latest: snapshot() has the others. Call it a few times a second for each client.
+    std::string next_events(std::uint64_t& seen) const {
+        const std::scoped_lock lock(mutex_);
+        const std::uint64_t news = taken_ - std::exchange(seen, taken_);
+        if (news > recent_.size() || news == taken_)
+            return latest_;
+        std::string text;
+        for (auto event = recent_.end() - static_cast<std::ptrdiff_t>(news); event != recent_.end(); ++event)
+            text += *event;
+        return text;
+    }
+
+private:
+    using clock = std::chrono::steady_clock;
+
+    static constexpr std::size_t most_recent = 40; // events: ten seconds
+    static constexpr std::size_t most_decisions = 100; // of each guard
+    static constexpr std::string_view title_slot = "<!--title-->";
+    static constexpr std::string_view controls_slot = "<!--controls-->";
+
+    struct shown_guard {
+        std::string name;
+        std::function<guard_stats()> stats;
+        std::function<std::vector<limit_decision>()> trace;
+        std::function<duration()> now; // of the guard's clock
+        std::vector<dashboard_value> values;
+        duration seen{}; // when the latest decision was made that was looked at
+        std::deque<std::string> decisions{};
+    };
+
+    static double seconds(duration time) { return std::chrono::duration<double>(time).count(); }
+
+    static std::string escaped(std::string_view text) {
+        std::string result;
+        for (const char c : text)
+            result += c == '<' ? std::string("&lt;") : c == '&' ? std::string("&amp;") : std::string(1, c);
+        return result;
+    }
+
+    void check_name(std::string_view name) const {
+        if (name.empty())
+            throw std::invalid_argument("flowguard: the name of a guard on a dashboard is empty");
+        for (const shown_guard& g : guards_)
+            if (g.name == name)
+                throw std::invalid_argument("flowguard: a dashboard has a guard with the name " + g.name + " already");
+    }
+
+    static std::string json_of(const shown_guard& g) {
+        const guard_stats s = g.stats();
+        const auto count = [](std::uint64_t n) { return std::to_string(n); };
+        detail::json_object json;
+        json.add("name", g.name);
+        json.add_count("limit", s.limit);
+        json.add_ms("spacing", s.spacing);
+        json.add("reason", s.limit_reason);
+        json.add_count("pinned", s.pinned ? 1 : 0);
+        json.add_count("in_flight", s.in_flight);
+        json.add_json("waiting", detail::json_array(s.waiting_by_priority, count));
+        json.add_count("long_lived", s.long_lived);
+        json.add_count("admitted", s.admitted);
+        json.add_count("succeeded", s.succeeded);
+        json.add_count("ignored", s.ignored);
+        json.add_count("dropped", s.dropped);
+        std::vector<std::string> partitions;
+        for (std::size_t p = 0; p < s.partitions; ++p)
+            partitions.push_back(detail::json_array(s.rejected_by_partition[p], count));
+        json.add_json("rejected", detail::json_array(partitions, [](const std::string& text) { return text; }));
+        time_histogram waits;
+        for (const time_histogram& h : s.waits_by_priority) {
+            for (std::size_t i = 0; i < h.counts.size(); ++i)
+                waits.counts[i] += h.counts[i];
+            waits.sum += h.sum;
+        }
+        json.add_json("waits", detail::json_array(waits.counts, count));
+        json.add_ms("waited", waits.sum);
+        json.add_ms("rtt_sum", s.rtts.sum);
+        json.add_count("rtt_count", s.rtts.total());
+        json.add_ms("p50", s.rtt_p50);
+        json.add_ms("p99", s.rtt_p99);
+        json.add_ms("baseline", s.baseline_rtt);
+        json.add_json("values", detail::json_array(g.values, [](const dashboard_value& v) {
+                          detail::json_object value;
+                          value.add("name", v.name);
+                          value.add("value", v.read());
+                          value.add_count("chart", static_cast<std::uint64_t>(v.chart));
+                          return value.text();
+                      }));
+        return json.text();
+    }
+
+    // The decisions since the last sample that changed the limit.
+    static std::vector<std::string> new_decisions(shown_guard& g, double now) {
+        std::vector<std::string> found;
+        const duration guard_now = g.now();
+        for (const limit_decision& d : g.trace()) {
+            if (d.at <= g.seen)
+                continue;
+            g.seen = d.at;
+            if (d.limit == d.before && d.probe == 0)
+                continue;
+            detail::json_object json;
+            json.add("guard", g.name);
+            json.add("t", now - seconds(guard_now - d.at));
+            json.add_count("before", d.before);
+            json.add_count("limit", d.limit);
+            json.add_count("probe", d.probe);
+            json.add("why", d.reason);
+            json.add_count("samples", d.samples);
+            json.add_count("dropped", d.dropped);
+            json.add("in_flight", d.mean_in_flight);
+            json.add_ms("rtt", d.mean_rtt);
+            json.add_ms("baseline", d.baseline_rtt);
+            found.push_back(json.text());
+        }
+        return found;
+    }
+
+    const dashboard_options options_;
+    const clock::time_point start_ = clock::now();
+
+    mutable std::mutex mutex_; // guards all below
+    std::vector<shown_guard> guards_;
+    detail::dashboard_history history_;
+    std::deque<std::string> recent_; // events, the latest last
+    std::string latest_;
+    std::uint64_t taken_ = 0;
+};
+
+} // namespace flowguard
+
+#endif
