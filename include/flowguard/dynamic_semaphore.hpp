@@ -16,6 +16,8 @@
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/base/misuse.hpp"
+#include "flowguard/detail/base/point_in_time.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "flowguard/limits.hpp"
@@ -104,6 +106,13 @@ public:
     basic_dynamic_semaphore(Context& context, std::size_t limit)
         : basic_dynamic_semaphore(Executor(context.get_executor()), limit) {}
 
+    /// Rejected by the compiler, with a sentence: a semaphore stays where it is.
+    template <std::same_as<basic_dynamic_semaphore> Semaphore>
+    basic_dynamic_semaphore(Semaphore&& other) // NOLINT(bugprone-forwarding-reference-overload)
+        : executor_(other.executor_), is_signal_(other.is_signal_), state_(other.state_) {
+        detail::reject_move<Semaphore>();
+    }
+
     basic_dynamic_semaphore(const basic_dynamic_semaphore&) = delete;
     basic_dynamic_semaphore& operator=(const basic_dynamic_semaphore&) = delete;
 
@@ -136,7 +145,8 @@ public:
     asio::awaitable<permit, Executor> acquire_for(std::chrono::steady_clock::duration timeout, std::size_t n = 1) {
         return acquire_checked(check_wanted(n), detail::within<std::chrono::steady_clock>{timeout});
     }
-    asio::awaitable<permit, Executor> acquire_until(std::chrono::steady_clock::time_point time, std::size_t n = 1) {
+    asio::awaitable<permit, Executor> acquire_until(detail::point_in_time<std::chrono::steady_clock> time,
+                                                    std::size_t n = 1) {
         return acquire_checked(check_wanted(n), detail::until<std::chrono::steady_clock>{time});
     }
 
@@ -160,7 +170,7 @@ public:
             token, 1, detail::within<std::chrono::steady_clock>{timeout});
     }
     template <asio::completion_token_for<void(error_code, permit)> Token = default_token>
-    auto async_acquire_permit_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
+    auto async_acquire_permit_until(detail::point_in_time<std::chrono::steady_clock> time, Token&& token = Token()) {
         return initiate<void(error_code, permit), permit_delivery, Token>(
             token, 1, detail::until<std::chrono::steady_clock>{time});
     }
@@ -182,7 +192,7 @@ public:
                                                                 detail::within<std::chrono::steady_clock>{timeout});
     }
     template <asio::completion_token_for<void(error_code)> Token = default_token>
-    auto async_acquire_until(std::chrono::steady_clock::time_point time, Token&& token = Token()) {
+    auto async_acquire_until(detail::point_in_time<std::chrono::steady_clock> time, Token&& token = Token()) {
         return initiate<void(error_code), bare_delivery, Token>(token, 1,
                                                                 detail::until<std::chrono::steady_clock>{time});
     }

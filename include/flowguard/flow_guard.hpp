@@ -27,6 +27,7 @@
 #include "flowguard/detail/asio/task_traits.hpp"
 #include "flowguard/detail/asio/timed_task.hpp"
 #include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/base/misuse.hpp"
 #include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/control/drain.hpp"
 #include "flowguard/detail/control/guard_state.hpp"
@@ -292,6 +293,20 @@ public:
     explicit flow_guard(asio::any_io_executor executor)
         requires std::default_initializable<Strategy>
         : flow_guard(std::move(executor), Strategy()) {}
+
+    /// Rejected by the compiler, with a sentence: a guard needs a strategy, and stays where it is.
+    template <std::integral Number>
+    explicit flow_guard(Number, guard_options = {}) : flow_guard(asio::any_io_executor()) {
+        detail::reject_number_for_strategy<Number>();
+    }
+    template <std::integral Number>
+    explicit flow_guard(asio::any_io_executor executor, Number, guard_options = {}) : flow_guard(executor) {
+        detail::reject_number_for_strategy<Number>();
+    }
+    template <std::same_as<flow_guard> Guard>
+    flow_guard(Guard&& other) : state_(other.state_) { // NOLINT(bugprone-forwarding-reference-overload)
+        detail::reject_move<Guard>();
+    }
 
     flow_guard(const flow_guard&) = delete;
     flow_guard& operator=(const flow_guard&) = delete;

@@ -42,10 +42,11 @@ concept unique_holder =
     std::is_nothrow_move_assignable_v<T> && std::is_nothrow_swappable_v<T> && std::is_nothrow_destructible_v<T> &&
     !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 
-// A type that can be neither copied nor moved.
+// A type that can be neither copied nor moved. Its move constructor is there for the compiler's message alone: see
+// compile_fail/moved_guard.cpp.
 template <class T>
-concept pinned = !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> &&
-                 !std::is_move_constructible_v<T> && !std::is_move_assignable_v<T> && std::is_nothrow_destructible_v<T>;
+concept pinned = !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && !std::is_move_assignable_v<T> &&
+                 !std::movable<T> && std::is_nothrow_destructible_v<T>;
 
 // A type that converts to bool only explicitly, and so never to an int.
 template <class T>

@@ -405,6 +405,30 @@ TEST_CASE("A time-out of an inner guard lowers no outer limit") {
     CHECK(outer.stats().ignored == 1);
 }
 
+TEST_CASE("A task whose executor is a strand has a time-out as well") {
+    scene s;
+    using strand = asio::strand<asio::io_context::executor_type>;
+    asio::basic_waitable_timer<manual_clock, asio::wait_traits<manual_clock>, strand> timer(
+        asio::make_strand(s.context), manual_clock::time_point::max());
+    const auto task = [&]() -> asio::awaitable<int, strand> {
+        co_await timer.async_wait(asio::use_awaitable_t<strand>());
+        co_return 1;
+    };
+    flowguard::error_code code;
+    asio::co_spawn(
+        timer.get_executor(),
+        [&]() -> asio::awaitable<void, strand> {
+            const auto [error, result] = co_await s.guard.run_as_tuple(task, options{.timeout = 30ms});
+            code = error;
+        },
+        asio::detached);
+    poll(s.context);
+    s.pass(29ms);
+    CHECK_FALSE(code);
+    s.pass(2ms);
+    CHECK(code == error::task_timeout);
+}
+
 TEST_CASE("A task on an executor that no strand converts to has a time-out as well") {
     using executor = asio::io_context::executor_type;
     scene s{{.timeout = 30ms}};

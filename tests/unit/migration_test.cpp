@@ -541,7 +541,7 @@ TEST_CASE("Errors tell how a wait ended") {
 }
 
 TEST_CASE("A semaphore can be neither copied nor moved") {
-    STATIC_REQUIRE_FALSE(std::is_move_constructible_v<dynamic_semaphore>);
+    STATIC_REQUIRE_FALSE(std::is_copy_constructible_v<dynamic_semaphore>);
     STATIC_REQUIRE_FALSE(std::is_move_assignable_v<dynamic_semaphore>);
     STATIC_REQUIRE(std::is_nothrow_move_constructible_v<permit>);
     STATIC_REQUIRE_FALSE(std::is_constructible_v<dynamic_semaphore, asio::io_context&>); // no default for the limit

@@ -28,11 +28,17 @@
 
 namespace flowguard::detail {
 
+template <class Executor>
+inline constexpr bool is_strand = false;
+template <class Inner>
+inline constexpr bool is_strand<asio::strand<Inner>> = true;
+
 // The executor on which a task with a time-out runs. An executor of a type that no strand can take is returned as it
 // is: it must then run one function at a time by itself, as a strand does.
 template <class Executor>
 Executor serialized(const Executor& executor) {
-    if constexpr (std::is_convertible_v<asio::strand<Executor>, Executor>)
+    // To the type traits, any strand converts to any other one.
+    if constexpr (!is_strand<Executor> && std::is_convertible_v<asio::strand<Executor>, Executor>)
         return asio::make_strand(executor);
     else
         return executor;
