@@ -35,6 +35,7 @@
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "flowguard/strategies/gradient2_strategy.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
+#include "flowguard/ticket.hpp"
 #include "flowguard/time_histogram.hpp"
 #include "flowguard/version.hpp"
 #include "flowguard/wait_order.hpp"

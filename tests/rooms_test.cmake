@@ -19,6 +19,7 @@ set(rooms
     "semaphore core:flowguard/detail/semaphore/.*"
     "semaphore:flowguard/permit.hpp,flowguard/dynamic_semaphore.hpp"
     "control:flowguard/detail/control/.*"
+    "control:flowguard/ticket.hpp"
     "strategies:flowguard/strategies/.*"
     "classifiers:flowguard/classify.hpp,flowguard/sqlstate.hpp,flowguard/run_options.hpp"
     "guard:flowguard/flow_guard.hpp"

@@ -47,6 +47,7 @@
 #include "flowguard/rejection.hpp"
 #include "flowguard/run_options.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
+#include "flowguard/ticket.hpp"
 
 namespace flowguard {
 
@@ -207,73 +208,7 @@ public:
     using strategy_type = Strategy;
     using clock_type = Clock;
     using time_point = typename Clock::time_point;
-
-    /// The right to run one task, for code that is not one coroutine. Its holder reports once how the task ended, which
-    /// releases the permit. If the ticket is destroyed without a report, the permit is released, and the task counts as
-    /// ignored. The ticket of a long-lived task holds a place instead of a permit; any report only returns the place.
-    ///
-    /// *Thread safety.* Distinct tickets: safe. One ticket: not safe.
-    class ticket {
-    public:
-        /// Holds nothing.
-        ticket() noexcept = default;
-        ticket(ticket&& other) noexcept
-            : state_(std::exchange(other.state_, nullptr)), membership_(other.membership_) {}
-        ticket& operator=(ticket&& other) noexcept {
-            if (this != &other) {
-                ignore();
-                state_ = std::exchange(other.state_, nullptr);
-                membership_ = other.membership_;
-            }
-            return *this;
-        }
-        ~ticket() { ignore(); }
-
-        /// Whether it holds a permit, or the place of a long-lived task.
-        explicit operator bool() const noexcept { return state_ != nullptr; }
-
-        /// The task succeeded: its RTT, the time since admission, is a sample.
-        void success() noexcept { finish(outcome::success); }
-        /// The task's end says nothing about the load.
-        void ignore() noexcept { finish(outcome::ignored); }
-        /// The task failed because of overload: it timed out, or was rejected, or answered 503.
-        void drop() noexcept { finish(outcome::dropped); }
-
-        /// The same, with the outcome as a value. Has no effect on a ticket that holds nothing. Lock-free. Complexity:
-        /// O(1), except for the last ticket of a window, which calls the strategy.
-        void finish(outcome how) noexcept {
-            if (auto* state = std::exchange(state_, nullptr))
-                state->finish(membership_, how);
-        }
-
-    private:
-        friend flow_guard;
-
-        // Called for a task that took longer than its time-out.
-        void time_out() noexcept {
-            state_->count_task_timeout();
-            drop();
-        }
-
-        // Called if the task is not started after all, because its deadline has passed.
-        void withdraw() noexcept { std::exchange(state_, nullptr)->withdraw(membership_); }
-
-        // Takes over a permit, with a reference.
-        ticket(detail::guard_state<Strategy, Clock>& state, std::size_t partition, std::size_t kind) noexcept
-            : state_(&state), membership_(state.admit(partition, kind)) {}
-
-        // The same for a caller that may have waited.
-        ticket(detail::guard_state<Strategy, Clock>& state, detail::lane_number lane, std::size_t kind,
-               std::chrono::nanoseconds enqueued_at) noexcept
-            : state_(&state), membership_(state.admit_waiter(lane, kind, enqueued_at)) {}
-
-        // Takes over the place of a long-lived task, with a reference.
-        explicit ticket(detail::guard_state<Strategy, Clock>& state) noexcept
-            : state_(&state), membership_(state.long_lived()) {}
-
-        detail::guard_state<Strategy, Clock>* state_ = nullptr;
-        detail::membership membership_;
-    };
+    using ticket = flowguard::ticket;
 
     /// A guard whose limit is found by `strategy`. Throws std::invalid_argument for options, or an
     /// initial limit, out of range.
@@ -704,7 +639,8 @@ private:
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits,
                      std::chrono::nanoseconds enqueued_at) const {
-            std::move(handler)(error, permits != 0 ? ticket(*of, waits_in, kind, enqueued_at) : ticket());
+            std::move(handler)(error,
+                               permits != 0 ? ticket(*of, of->admit_waiter(waits_in, kind, enqueued_at)) : ticket());
         }
     };
 
@@ -758,7 +694,7 @@ private:
 
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits, std::chrono::nanoseconds) const {
-            std::move(handler)(error, permits != 0 ? ticket(*of) : ticket());
+            std::move(handler)(error, permits != 0 ? ticket(*of, of->long_lived()) : ticket());
         }
     };
 
@@ -799,7 +735,7 @@ private:
         FLOWGUARD_DETAIL_EACH_CALL ticket take(const Terms& how) noexcept {
             if (!state_->take(how.lane, false))
                 return ticket();
-            return ticket(*std::exchange(state_, nullptr), how.lane.partition(), how.kind);
+            return admitted(*std::exchange(state_, nullptr), how);
         }
 
         // The latest time at which a call may get its permit, if it begins to wait now.
@@ -827,7 +763,10 @@ private:
         }
 
         // For a long-lived task that has got its place. The place takes over this reference.
-        ticket long_lived() noexcept { return ticket(*std::exchange(state_, nullptr)); }
+        ticket long_lived() noexcept {
+            detail::guard_state<Strategy, Clock>& state = *std::exchange(state_, nullptr);
+            return ticket(state, state.long_lived());
+        }
 
     private:
         flow_guard* guard_;
@@ -918,7 +857,7 @@ private:
                 if (!why_not)
                     t = co_await self.guard().wait(how, end, use_awaitable<Task>(why_not));
                 if (t && how.is_over()) { // the guard may have gone meanwhile
-                    t.withdraw();
+                    state_of(t).withdraw(t.membership_);
                     why_not = error::wait_timeout;
                 }
             } else {
@@ -942,7 +881,7 @@ private:
                 if constexpr (detail::with_code<result_type> && detail::is_judged_by_default<Classifier, result_type>)
                     if (!detail::has_timed_out(make_task) && detail::is_cancellation(detail::code_of(result)) &&
                         !is_cancelled(co_await cancellation()))
-                        t.drop();
+                        finish_ticket(t, outcome::dropped);
                 finish(std::move(t), make_task, classify, std::as_const(result));
                 co_return Form::done(std::move(result));
             }
@@ -994,14 +933,33 @@ private:
         return state.cancelled() != asio::cancellation_type::none;
     }
 
+    // What a ticket of this guard does, without a virtual call. state_of() empties the ticket.
+    template <class Terms>
+    static ticket admitted(detail::guard_state<Strategy, Clock>& state, const Terms& how) noexcept {
+        return ticket(state, state.admit(how.lane.partition(), how.kind));
+    }
+    static detail::guard_state<Strategy, Clock>& state_of(ticket& t) noexcept {
+        return static_cast<detail::guard_state<Strategy, Clock>&>(*std::exchange(t.issuer_, nullptr));
+    }
+    static void finish_ticket(ticket& t, outcome how) noexcept {
+        if (t)
+            state_of(t).finish(t.membership_, how);
+    }
+
+    // Called for a task that took longer than its time-out.
+    static void time_out(ticket& t) noexcept {
+        static_cast<detail::guard_state<Strategy, Clock>&>(*t.issuer_).count_task_timeout();
+        finish_ticket(t, outcome::dropped);
+    }
+
     // Reports the end of a task without an exception. If the classifier throws, the ticket's destructor reports the
     // task as ignored.
     template <class F, class Classifier, class... Result>
     static void finish(ticket t, const F& make_task, Classifier& classify, const Result&... result) {
         if (detail::has_timed_out(make_task))
-            t.time_out();
+            time_out(t);
         if (t) // else it is reported already
-            t.finish(detail::classify_by(classify, result...));
+            finish_ticket(t, detail::classify_by(classify, result...));
     }
 
     // The same for a task that ended with an exception. Returns whether the call ends with `error::task_timeout`.
@@ -1009,17 +967,17 @@ private:
     static bool finish_failed(ticket t, bool has_timed_out, bool caller_is_cancelled, Classifier& classify,
                               const std::exception_ptr& exception) {
         if (has_timed_out)
-            t.time_out(); // the ticket is empty now: what follows only decides what the caller gets
+            time_out(t); // the ticket is empty now: what follows only decides what the caller gets
         outcome how = has_timed_out ? outcome::dropped : detail::classify_by(classify, exception);
         const bool by_default = detail::is_judged_by_default<Classifier, std::exception_ptr>;
         if (has_timed_out || (how == outcome::ignored && by_default && !caller_is_cancelled)) {
             const std::optional<error_code> code = detail::code_of(exception);
             if (code && detail::is_cancellation(*code)) {
-                t.drop();
+                finish_ticket(t, outcome::dropped);
                 return has_timed_out && !caller_is_cancelled;
             }
         }
-        t.finish(how);
+        finish_ticket(t, how);
         return false;
     }
 
@@ -1056,10 +1014,10 @@ private:
     ticket take_or_shed(const Terms& how) noexcept {
         detail::guard_state<Strategy, Clock>& state = *state_;
         if (state.take_at_once(how.lane))
-            return ticket(state, how.lane.partition(), how.kind);
+            return admitted(state, how);
         const detail::keep_alive kept(state);
         if (state.take_after_look(how.lane))
-            return ticket(state, how.lane.partition(), how.kind);
+            return admitted(state, how);
         state.reject(rejection::no_permit, how.lane.partition());
         return ticket();
     }
@@ -1067,7 +1025,7 @@ private:
     ticket take_long_lived_or_shed(const call_terms& how) noexcept {
         const detail::wait_result result = state_->take_long_lived(how.is_over());
         if (result == detail::wait_result::granted)
-            return ticket(*state_);
+            return ticket(*state_, state_->long_lived());
         state_->reject(*detail::rejection_of(of_attempt(result)), how.lane.partition());
         return ticket();
     }

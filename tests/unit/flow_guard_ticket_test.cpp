@@ -234,3 +234,17 @@ TEST_CASE("A ticket that its handler does not take counts as ignored, and its pe
     check_idle(guard);
     CHECK(guard.stats().ignored == 1);
 }
+
+TEST_CASE("Tickets of guards with different strategies and clocks are of one type") {
+    flow_guard<flowguard::fixed_limit> a{flowguard::fixed_limit{1}};
+    scripted_guard b{scripted_strategy{1}};
+    flowguard::ticket held = a.try_acquire();
+    CHECK(a.in_flight() == 1);
+    held = b.try_acquire(); // the first one ends as ignored
+    CHECK(a.stats().ignored == 1);
+    CHECK(a.in_flight() == 0);
+    CHECK(b.in_flight() == 1);
+    held.success();
+    CHECK(b.stats().succeeded == 1);
+    CHECK(b.in_flight() == 0);
+}

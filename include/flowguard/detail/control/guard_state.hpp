@@ -22,6 +22,7 @@
 #include "flowguard/detail/control/guard_policy.hpp"
 #include "flowguard/detail/control/limit_loop.hpp"
 #include "flowguard/detail/control/long_lived_calls.hpp"
+#include "flowguard/detail/control/ticket_issuer.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/standing_times.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
@@ -39,11 +40,11 @@ namespace flowguard::detail {
 // Everything of a guard except its executor: a semaphore, the loop that finds its limit, and the counts of calls. It
 // lives as long as the guard or any of its tickets, waiters and timers.
 template <class Strategy, class Clock>
-class guard_state : public semaphore_state {
+class guard_state final : public ticket_issuer {
 public:
     guard_state(Strategy strategy, guard_options options)
-        : semaphore_state(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
-                          wait_policy_of(options, &time_now<measuring_clock<Clock>>)),
+        : ticket_issuer(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
+                        wait_policy_of(options, &time_now<measuring_clock<Clock>>)),
           max_wait_(check_least("guard_options::max_wait", options.max_wait, 0)),
           timeout_(check_least("guard_options::timeout", options.timeout, 1)),
           loop_(*this, std::move(strategy), options),
@@ -223,6 +224,7 @@ private:
             }
     }
 
+    void finish_ticket(const membership& m, outcome how) noexcept override { finish(m, how); }
     void has_abandoned(const asio::execution_context& context) noexcept override { loop_.leave(context); }
     standing_times estimate_times() const noexcept override { return loop_.estimate_times(); }
 
