@@ -935,13 +935,14 @@ private:
 
     // What a ticket of this guard does, without a virtual call. state_of() empties the ticket.
     template <class Terms>
-    static ticket admitted(detail::guard_state<Strategy, Clock>& state, const Terms& how) noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL static ticket admitted(detail::guard_state<Strategy, Clock>& state,
+                                                      const Terms& how) noexcept {
         return ticket(state, state.admit(how.lane.partition(), how.kind));
     }
-    static detail::guard_state<Strategy, Clock>& state_of(ticket& t) noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL static detail::guard_state<Strategy, Clock>& state_of(ticket& t) noexcept {
         return static_cast<detail::guard_state<Strategy, Clock>&>(*std::exchange(t.issuer_, nullptr));
     }
-    static void finish_ticket(ticket& t, outcome how) noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL static void finish_ticket(ticket& t, outcome how) noexcept {
         if (t)
             state_of(t).finish(t.membership_, how);
     }
