@@ -2,7 +2,8 @@
 // ~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// Gives the name `asio` to the Asio that FlowGuard is built on, standalone or Boost's: the tests run on both.
+// Gives the name `asio` to the Asio that FlowGuard is built on, standalone or Boost's: the tests run on both. The names
+// are those of newer Asios: as_tuple and deferred, which are experimental before 1.24.
 
 #ifndef FLOWGUARD_SUPPORT_ASIO_HPP
 #define FLOWGUARD_SUPPORT_ASIO_HPP
@@ -21,10 +22,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/experimental/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/experimental/channel.hpp>
-#include <boost/asio/experimental/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/io_context_strand.hpp>
@@ -46,6 +45,18 @@ using ::boost::system::system_error;
 
 } // namespace asio
 
+#if BOOST_ASIO_VERSION >= 102400
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#else
+#include <boost/asio/experimental/as_tuple.hpp>
+#include <boost/asio/experimental/deferred.hpp>
+namespace asio {
+using experimental::as_tuple;
+using experimental::deferred;
+} // namespace asio
+#endif
+
 #else
 
 #include <asio/any_io_executor.hpp>
@@ -59,10 +70,8 @@ using ::boost::system::system_error;
 #include <asio/detached.hpp>
 #include <asio/error.hpp>
 #include <asio/error_code.hpp>
-#include <asio/experimental/as_tuple.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/experimental/channel.hpp>
-#include <asio/experimental/deferred.hpp>
 #include <asio/experimental/parallel_group.hpp>
 #include <asio/io_context.hpp>
 #include <asio/io_context_strand.hpp>
@@ -76,6 +85,18 @@ using ::boost::system::system_error;
 #include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
+
+#if ASIO_VERSION >= 102400
+#include <asio/as_tuple.hpp>
+#include <asio/deferred.hpp>
+#else
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/experimental/deferred.hpp>
+namespace asio {
+using experimental::as_tuple;
+using experimental::deferred;
+} // namespace asio
+#endif
 
 #endif
 

@@ -300,7 +300,7 @@ TEST_CASE("A parallel_group on a pool may wait for permits") {
 #if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
     using asio::deferred;
 #else
-    using asio::experimental::deferred;
+    using asio::deferred;
 #endif
     asio::thread_pool pool{2};
     flowguard::dynamic_semaphore first{pool, 0};

@@ -185,7 +185,7 @@ TEST_CASE("Acquiring works with every completion token") {
                 ++reached;
                 asio::post(context, [&] { semaphore.release(); });
                 auto [error, p] =
-                    co_await semaphore.async_acquire_permit(asio::experimental::as_tuple(asio::use_awaitable));
+                    co_await semaphore.async_acquire_permit(asio::as_tuple(asio::use_awaitable));
                 CHECK_FALSE(error);
                 CHECK(p);
                 ++reached;
@@ -195,7 +195,7 @@ TEST_CASE("Acquiring works with every completion token") {
         CHECK(reached == 2);
     }
     SECTION("deferred, which does nothing until it is called") {
-        auto later = semaphore.async_acquire(asio::experimental::deferred);
+        auto later = semaphore.async_acquire(asio::deferred);
         CHECK(semaphore.available_permits() == 1);
         record waiter;
         std::move(later)(waiter.handler());
@@ -549,7 +549,7 @@ TEST_CASE("A permit granted to the loser of operator|| is not lost") {
                 held.release();
             });
             auto result =
-                co_await (semaphore.acquire() || timer.async_wait(asio::experimental::as_tuple(asio::use_awaitable)));
+                co_await (semaphore.acquire() || timer.async_wait(asio::as_tuple(asio::use_awaitable)));
             winner = result.index();
         },
         asio::detached);

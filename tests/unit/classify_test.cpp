@@ -143,7 +143,7 @@ TEST_CASE("The result of as_tuple is classified by its error code") {
     asio::io_context context;
     asio::steady_timer timer{context, asio::steady_timer::time_point::min()};
     auto wait = [&]() -> asio::awaitable<outcome> {
-        const auto result = co_await timer.async_wait(asio::experimental::as_tuple(asio::use_awaitable));
+        const auto result = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
         STATIC_REQUIRE(std::is_same_v<decltype(result), const std::tuple<error_code>>);
         co_return default_classifier{}(result);
     };

@@ -610,9 +610,9 @@ TEST_CASE("A drain works with any completion token") {
     scene s;
     const auto coroutine = start(s.context, s.guard->async_drain(asio::use_awaitable));
     const auto tuple =
-        start(s.context, s.guard->async_drain({.timeout = 1s}, asio::experimental::as_tuple(asio::use_awaitable)));
+        start(s.context, s.guard->async_drain({.timeout = 1s}, asio::as_tuple(asio::use_awaitable)));
     std::future<void> future = s.guard->async_drain(asio::use_future);
-    const auto deferred = s.guard->async_drain(asio::experimental::deferred);
+    const auto deferred = s.guard->async_drain(asio::deferred);
     s.guard->async_drain(asio::detached);
     poll(s.context);
     CHECK(coroutine->succeeded());

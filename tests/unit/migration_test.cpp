@@ -55,7 +55,7 @@ asio::awaitable<std::optional<int>> query_until(flowguard::dynamic_semaphore& pe
 asio::awaitable<std::optional<int>> query_within(flowguard::dynamic_semaphore& permits,
                                                  std::chrono::milliseconds timeout) {
     auto [error, p] =
-        co_await permits.async_acquire_permit_for(timeout, asio::experimental::as_tuple(asio::use_awaitable));
+        co_await permits.async_acquire_permit_for(timeout, asio::as_tuple(asio::use_awaitable));
     if (!p)
         co_return std::nullopt; // error says why: flowguard::error::wait_timeout, or that it was closed or cancelled
     co_return co_await query();
@@ -257,7 +257,7 @@ std::size_t race(asio::io_context& context, Acquire acquire, Release release) {
     asio::steady_timer timer{context, asio::steady_timer::time_point::max()};
     const auto winner = start(context, [](auto& t, auto& a) -> asio::awaitable<std::size_t> {
         using namespace asio::experimental::awaitable_operators;
-        auto first = co_await (t.async_wait(asio::experimental::as_tuple(asio::use_awaitable)) || a());
+        auto first = co_await (t.async_wait(asio::as_tuple(asio::use_awaitable)) || a());
         co_return first.index();
     }(timer, acquire));
     poll(context);

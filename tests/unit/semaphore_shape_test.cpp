@@ -123,7 +123,7 @@ TEMPLATE_TEST_CASE("Code for the usual shape of a semaphore runs unchanged", "",
         CHECK_NOTHROW(future.get());
         const auto coroutine = start(context, [](TestType& s) -> asio::awaitable<bool> {
             co_await s.async_acquire(asio::use_awaitable);
-            auto [error] = co_await s.async_acquire(asio::experimental::as_tuple(asio::use_awaitable));
+            auto [error] = co_await s.async_acquire(asio::as_tuple(asio::use_awaitable));
             co_return !error;
         }(semaphore));
         poll(context);
