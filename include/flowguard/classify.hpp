@@ -71,18 +71,29 @@ error_code code_of(const T& result) {
         return result.has_value() ? error_code() : error_code(result.error());
 }
 
-// The code of a system_error; none for any other exception.
+// The code of the exception that is handled now, if it is a SystemError; none otherwise.
+template <class SystemError>
+std::optional<error_code> code_of_current() noexcept {
+    try {
+        throw;
+    } catch (const SystemError& e) {
+        return e.code();
+    } catch (...) {
+        return std::nullopt;
+    }
+}
+
+// The code of a system_error; none for any other exception. There is no dynamic_cast: it would need RTTI.
 inline std::optional<error_code> code_of(std::exception_ptr exception) noexcept {
     try {
         std::rethrow_exception(std::move(exception));
-    } catch (const std::exception& e) {
-        if (const auto* with_code = dynamic_cast<const system_error*>(&e))
-            return with_code->code();
-        if (const auto* with_code = dynamic_cast<const std::system_error*>(&e)) // the same, unless on Boost.Asio
-            return with_code->code();
-        return std::nullopt;
+    } catch (const system_error& e) {
+        return e.code();
     } catch (...) {
-        return std::nullopt;
+        if constexpr (std::is_same_v<system_error, std::system_error>)
+            return std::nullopt;
+        else
+            return code_of_current<std::system_error>(); // with Boost.Asio, system_error is another type
     }
 }
 
