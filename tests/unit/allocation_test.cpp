@@ -37,13 +37,13 @@ asio::awaitable<int> ready() {
 
 // Returns how many allocations `calls` calls make in one coroutine, after some calls to warm up. There are enough calls
 // for several windows.
-template <class Call>
-std::uint64_t allocations_of(Call call) {
+template <class Call, class ExecutorOf>
+std::uint64_t allocations_of(Call call, ExecutorOf executor_of) {
     std::uint64_t before = 0;
     std::uint64_t after = 0;
     asio::io_context context{1};
     asio::co_spawn(
-        context,
+        executor_of(context),
         [&]() -> asio::awaitable<void> {
             for (int i = 0; i < warm_up; ++i)
                 co_await call();
@@ -55,6 +55,10 @@ std::uint64_t allocations_of(Call call) {
         asio::detached);
     context.run();
     return after - before;
+}
+template <class Call>
+std::uint64_t allocations_of(Call call) {
+    return allocations_of(call, [](asio::io_context& context) { return context.get_executor(); });
 }
 
 } // namespace
@@ -84,6 +88,18 @@ TEST_CASE("A guarded call that makes its task allocates nothing") {
     flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
     CHECK(allocations_of([&] { return guard.run(ready, [](const int&) { return flowguard::outcome::success; }); }) ==
           0);
+}
+
+TEST_CASE("A time-out costs a call at most ten allocations, on a strand of Asio's as well as on a context") {
+    flowguard::flow_guard guard{flowguard::vegas_strategy{10}, {.timeout = std::chrono::hours(1)}};
+    const auto call = [&] { return guard.run(ready); };
+    const std::uint64_t on_context = allocations_of(call);
+    const std::uint64_t on_strand = allocations_of(call, [](asio::io_context& c) { return asio::make_strand(c); });
+    WARN("allocations of " << calls << " calls with a time-out: " << on_context << ", and " << on_strand
+                           << " on a strand");
+    CHECK(on_context <= 10 * calls);
+    CHECK(on_strand <= 10 * calls);
+    CHECK(guard.stats().succeeded == 2 * (warm_up + calls));
 }
 
 TEST_CASE("An attempt allocates nothing, whether it is admitted or shed") {

@@ -211,6 +211,26 @@ TEST_CASE("Long-lived calls and calls with bypass have no time-out") {
     CHECK(check->succeeded());
 }
 
+TEST_CASE("Calls with a time-out in a loop do not use up the stack, if their tasks end at once") {
+    constexpr int calls = 10'000;
+    for (const bool has_strand : {false, true}) {
+        asio::io_context context;
+        flow_guard guard{scripted_strategy{1}, {.timeout = 1h}};
+        const asio::any_io_executor executor =
+            has_strand ? asio::any_io_executor(asio::make_strand(context)) : context.get_executor();
+        int sum = 0;
+        asio::co_spawn(
+            executor,
+            [&]() -> asio::awaitable<void> {
+                for (int i = 0; i < calls; ++i)
+                    sum += co_await guard.run([]() -> asio::awaitable<int> { co_return 1; });
+            },
+            asio::detached);
+        context.run();
+        CHECK(sum == calls);
+    }
+}
+
 // What the task does about it
 
 TEST_CASE("A task that ignores its cancellation is waited for; its result reaches the caller, but counts as dropped") {

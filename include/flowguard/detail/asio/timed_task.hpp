@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <variant>
 
@@ -34,9 +35,25 @@ template <class Inner>
 inline constexpr bool is_strand<asio::strand<Inner>> = true;
 
 // The executor on which a task with a time-out runs. An executor of a type that no strand can take is returned as it
-// is: it must then run one function at a time by itself, as a strand does.
+// is: it must then run one function at a time by itself, as a strand does. A strand is returned as it is, too. Asio's
+// own executors are taken out of a type-erased one: a strand of that one would allocate memory at each of its steps.
 template <class Executor>
 Executor serialized(const Executor& executor) {
+#if !defined(FLOWGUARD_NO_TYPEID)
+    if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
+        using of_context = asio::io_context::executor_type;
+        using of_pool = asio::thread_pool::executor_type;
+        // target() alone does not compare types in Asio 1.22.
+        const std::type_info& type = executor.target_type();
+        if (type == typeid(asio::strand<of_context>) || type == typeid(asio::strand<of_pool>) ||
+            type == typeid(asio::strand<Executor>))
+            return executor;
+        if (type == typeid(of_context))
+            return asio::make_strand(*executor.template target<of_context>());
+        if (type == typeid(of_pool))
+            return asio::make_strand(*executor.template target<of_pool>());
+    }
+#endif
     // To the type traits, any strand converts to any other one.
     if constexpr (!is_strand<Executor> && std::is_convertible_v<asio::strand<Executor>, Executor>)
         return asio::make_strand(executor);
@@ -159,7 +176,8 @@ asio::awaitable<void, Executor> run_beside(MakeTask& make_task, std::optional<Re
         exception = std::current_exception();
     }
     co_await asio::this_coro::throw_if_cancelled(false);
-    co_await asio::dispatch(asio::use_awaitable_t<Executor>()); // to the strand, or on if this is the strand
+    // To the strand. Not by a dispatch: the caller would go on inside it, and calls in a loop would overflow the stack.
+    co_await asio::post(asio::use_awaitable_t<Executor>());
     has_expired = canceller->has_expired();
     if (exception)
         std::rethrow_exception(std::move(exception));
