@@ -130,7 +130,7 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// - while callers wait, once or twice for each time that a strategy lowers the limit, and for each admission under a
 ///   limit below one.
 ///
-/// *Memory.* A guard with the default strategy takes little more than 3 KB until it is used. The first call that is
+/// *Memory.* A guard with the default strategy takes less than 3 KB until it is used. The first call that is
 /// admitted allocates 15 KB for windows and histograms, and the first entry of the trace allocates
 /// guard_options::trace entries. They stay until the guard is destroyed. If one of these allocations fails, no call is
 /// affected: a call that was admitted is no sample, or an entry of the trace is missing, and the next one tries again.

@@ -236,10 +236,10 @@ private:
     const duration timeout_;
     limit_loop<Strategy, Clock> loop_;
     const bool partitioned_ = shares().enabled(); // here, in memory that every admission reads anyway
+    long_lived_calls long_lived_;
 
     // Every completion writes these, so they are not in a cache line that every admission reads.
     alignas(64) call_counts counts_;
-    long_lived_calls long_lived_;
 };
 
 } // namespace flowguard::detail

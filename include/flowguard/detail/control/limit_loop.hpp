@@ -30,7 +30,6 @@
 #include "flowguard/detail/control/call_times.hpp"
 #include "flowguard/detail/control/decision_trace.hpp"
 #include "flowguard/detail/control/guard_policy.hpp"
-#include "flowguard/detail/control/kind_rtts.hpp"
 #include "flowguard/detail/control/limit_override.hpp"
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
@@ -217,7 +216,7 @@ public:
     void end(const membership& m, outcome how) noexcept {
         if (m.window != nullptr) {
             const auto done_at = now();
-            if ((m.kind != 0 || kinds_.are_used()) && how == outcome::success)
+            if ((m.kind != 0 || times_->kinds.are_used()) && how == outcome::success)
                 record_kind(m, done_at);
             record(m, how, done_at);
             if (current_.load(std::memory_order_acquire)->needs_a_look())
@@ -269,10 +268,6 @@ public:
         s.limit_reason = reason_.load(std::memory_order_relaxed);
         override_.report(s);
         s.windows = updates_.load(std::memory_order_relaxed);
-        s.rtt_mean = duration{rtt_mean_.load(std::memory_order_relaxed)};
-        s.rtt_p50 = duration{rtt_p50_.load(std::memory_order_relaxed)};
-        s.rtt_p99 = duration{rtt_p99_.load(std::memory_order_relaxed)};
-        s.baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)};
         if (const call_times* t = times())
             t->report(s);
     }
@@ -464,7 +459,7 @@ private:
             if (m.kind != 0)
                 m.window->succeed_of_kind(rtt, m.low, m.kind);
         } else if (!m.window->is_discarded(m.generation)) {
-            kinds_.see_straggler(m.kind, rtt);
+            times_->kinds.see_straggler(m.kind, rtt);
         }
     }
 
@@ -507,9 +502,7 @@ private:
         closed.summarize(at, w);
         times_->rtts.add(w.all);
         w.closed_at = saturated_cast<duration>(shared_clock_of<Clock>::now().time_since_epoch());
-        rtt_mean_.store(w.all.mean.count(), std::memory_order_relaxed);
-        rtt_p50_.store(w.all.quantile(0.5).count(), std::memory_order_relaxed);
-        rtt_p99_.store(w.all.quantile(0.99).count(), std::memory_order_relaxed);
+        times_->note_latest(w.all);
         if (w.all.samples > 0)
             own_->expected_rtt = w.all.mean;
         const limit_override::state found = override_.look();
@@ -520,7 +513,7 @@ private:
         const std::uint64_t number = updates_.load(std::memory_order_relaxed) + 1;
         updates_.store(number, std::memory_order_relaxed);
         if constexpr (tells_baseline<Strategy>)
-            baseline_.store(duration{std::as_const(c->strategy).baseline()}.count(), std::memory_order_relaxed);
+            times_->baseline.store(duration{std::as_const(c->strategy).baseline()}.count(), std::memory_order_relaxed);
         const limit_decision decision = decision_on(std::as_const(c->strategy), w, next);
         add_to_trace(*c, decision);
         reason_.store(decision.reason, std::memory_order_relaxed);
@@ -562,8 +555,8 @@ private:
             own_->in_force = first_;
             own_->expected_rtt = own_->usual_rtt = {};
             own_->ignored_times = 1;
-            kinds_.forget();
-            baseline_.store(0, std::memory_order_relaxed);
+            times_->kinds.forget();
+            times_->baseline.store(0, std::memory_order_relaxed);
             reason_.store(reset_reason, std::memory_order_relaxed);
         }
     }
@@ -653,7 +646,7 @@ private:
                          .ignored = w.ignored,
                          .mean_in_flight = w.mean_in_flight,
                          .mean_rtt = w.all.mean,
-                         .baseline_rtt = duration{baseline_.load(std::memory_order_relaxed)}};
+                         .baseline_rtt = duration{times_->baseline.load(std::memory_order_relaxed)}};
         if constexpr (tells_reason<Strategy>)
             if (const char* reason = strategy.reason())
                 d.reason = reason;
@@ -677,7 +670,7 @@ private:
 
     // Notes what later windows need of one that was closed, and of the plan that follows it.
     void remember(const window& closed, const plan& next) noexcept {
-        kinds_.see(closed.all);
+        times_->kinds.see(closed.all);
         turns_.stir(closed.all.mean.count());
         own_->ignored_times = static_cast<double>(closed.admitted) /
                               static_cast<double>(std::max<std::size_t>(telling_members(closed), 1));
@@ -709,7 +702,7 @@ private:
         if (own_->expected_rtt <= duration{})
             return;
         const limit_setting ordinary = override_.in_force(after_of(p));
-        semaphore_.set_times(scale_.times({.baseline = duration{baseline_.load(std::memory_order_relaxed)},
+        semaphore_.set_times(scale_.times({.baseline = duration{times_->baseline.load(std::memory_order_relaxed)},
                                            .mean_rtt = own_->expected_rtt,
                                            .limit = ordinary.limit,
                                            .spacing = ordinary.spacing}));
@@ -729,7 +722,7 @@ private:
                                  .limit = std::max(limit, limit_of(next)),
                                  .long_running = long_running(),
                                  .expected_rtt = own_->expected_rtt,
-                                 .slowest_kind = kinds_.slowest(),
+                                 .slowest_kind = times_->kinds.slowest(),
                                  .spacing = in_force.spacing,
                                  .epoch = epoch};
         if (next.then != 0) {
@@ -800,17 +793,12 @@ private:
     mutable retirable<control> control_;
     std::unique_ptr<closers_own> own_; // made by start()
     std::unique_ptr<call_times> times_; // made by start()
-    kind_rtts kinds_;
     std::atomic<sample_window*> current_{&no_window};
     std::atomic<use> use_{use::none};
     std::atomic<std::int64_t> acts_from_{at_once}; // admissions from this time on have more to do: see act()
     probe_watch watch_;
     std::atomic<std::int64_t> long_running_{0};
     std::atomic<std::uint64_t> updates_{0};
-    std::atomic<std::int64_t> rtt_mean_{0};
-    std::atomic<std::int64_t> rtt_p50_{0};
-    std::atomic<std::int64_t> rtt_p99_{0};
-    std::atomic<std::int64_t> baseline_{0};
     std::atomic<const char*> reason_{""};
 };
 
