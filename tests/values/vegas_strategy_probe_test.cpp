@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -230,6 +231,29 @@ TEST_CASE("A probe that reads the baseline is not followed by a deeper one, even
 
     // As short as it gets: 20 − (13.33 − 3.2) / 2 = 14.93.
     CHECK(strategy.update(wide(bound_window(6, 10ms))) == a_window{15, 100});
+}
+
+TEST_CASE("A probe that demand did not fill takes away no queue, and neither cuts the limit nor is looked below") {
+    struct row {
+        double in_flight; // in the probe, at a limit of 20
+        duration rtt;
+        std::size_t limit; // after it
+    };
+    // A twentieth of the calls timed out after 610 ms: 10 + 0.05 · 600 = 40 ms with 60 in flight, and the baseline is
+    // 10 ms. Queue 60 · (1 − 10 / 40) = 45, slack 3 + 0.6 · √55 + 55 / 10 = 12.95: 100 − 32.05 / 2 = 83.98.
+    for (const row& r : std::vector<row>{{8, 10ms, 84}, // ln(40 / 10) = 1.39 > 0.65 · ln(60 / 8) = 1.31
+                                         {9, 11'500us, 84},
+                                         {2, 10ms, 84}, // ln(40 / 10) < 0.65 · ln(60 / 2) = 2.21
+                                         {12, 14ms, 85},
+                                         {20, 11'500us, 26}}) { // it did: 1.3 × 20
+        CAPTURE(r.in_flight, r.rtt.count());
+        vegas_strategy strategy = settled_with_waits();
+        REQUIRE(strategy.update(with_drops(idle_window(100, 60, 10ms, 250ms), 5, 610ms)) == a_probe{20, 60, 100});
+        const window probe = r.in_flight < 20 ? idle_window(20, r.in_flight, r.rtt) : bound_window(20, r.rtt);
+        const plan next = strategy.update(wide(probe));
+        CHECK((next.then > 0) == (r.in_flight == 20));
+        CHECK(strategy.current_limit() == r.limit);
+    }
 }
 
 // The window of a probe from 100 to 33, which was for 99 admissions, and ended with fewer.

@@ -441,7 +441,8 @@ private:
         const measurement high = before_probe_;
         // The RTT can be higher in a deeper probe only because other clients have more in flight again.
         const measurement low = probe_.lowest.has_rtt() && probe_.lowest.rtt < newest.rtt ? probe_.lowest : newest;
-        const bool can_go_deeper = probes_.is_possible_at(concurrency(low)) && !baseline_.confirms(low);
+        // If demand did not fill the probe, it has set the throughput: that says nothing about the queue below.
+        const bool can_go_deeper = low.bound && probes_.is_possible_at(concurrency(low)) && !baseline_.confirms(low);
         probes_.succeed();
         drops_.set(newest.drops);
         if (pauses_.are_usual() ||
