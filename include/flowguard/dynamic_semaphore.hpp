@@ -8,6 +8,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -18,7 +19,10 @@
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/base/misuse.hpp"
 #include "flowguard/detail/base/point_in_time.hpp"
+#include "flowguard/detail/queue/lane_number.hpp"
+#include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
+#include "flowguard/detail/semaphore/thread_wait.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "flowguard/limits.hpp"
 #include "flowguard/permit.hpp"
@@ -197,6 +201,26 @@ public:
                                                                 detail::until<std::chrono::steady_clock>{time});
     }
 
+    // ---- Blocking ----
+
+    /// Blocks the calling thread until it has `n` permits, in [1, max_limit]; else throws std::invalid_argument. For
+    /// threads of your own. **Never call it on a thread that runs an executor**, such as one that runs an io_context:
+    /// the coroutines that would release the permits may need that very thread.
+    ///
+    /// Blocked threads, coroutines and handlers wait in one line. The executor need not run. Nothing is allocated.
+    /// Throws system_error with `operation_aborted` after cancel() or if the semaphore is destroyed, and with
+    /// `error::closed` if the semaphore is closed. To grant a permit to a blocked thread takes a short lock that only
+    /// that thread uses, too.
+    permit acquire_blocking(std::size_t n = 1) {
+        return block(check_wanted(n), std::chrono::steady_clock::time_point::max());
+    }
+
+    /// The same, but blocks at most for `timeout`; then throws system_error with `error::wait_timeout`. A permit that
+    /// is free is taken even if `timeout` is 0 or less. A permit that is granted just as the time ends is returned.
+    permit acquire_blocking_for(std::chrono::steady_clock::duration timeout, std::size_t n = 1) {
+        return block(check_wanted(n), detail::after<std::chrono::steady_clock>(timeout).time);
+    }
+
     // ---- Not waiting ----
 
     /// Takes a permit that the caller returns with release(). Returns false if no permit is available, if a caller
@@ -318,6 +342,20 @@ private:
         asio::use_awaitable_t<Executor> token;
         co_return co_await initiate<void(error_code, permit), permit_delivery, asio::use_awaitable_t<Executor>>(
             token, n, timing);
+    }
+
+    permit block(std::size_t n, std::chrono::steady_clock::time_point end) {
+        if (permit p = try_acquire_checked(n))
+            return p;
+        detail::semaphore_state& state = *state_;
+        const detail::keep_alive kept(state);
+        std::optional<detail::wait_start> why_not;
+        std::chrono::nanoseconds enqueued_at{};
+        const detail::wait_result result = detail::wait_in_thread<std::chrono::steady_clock>(
+            state, n, detail::lane_number(), end, detail::nothing_to_watch{}, why_not, enqueued_at);
+        if (result == detail::wait_result::granted)
+            return permit(state, n);
+        throw system_error(detail::to_error_code(why_not ? detail::result_of(*why_not) : result));
     }
 
     permit try_acquire_checked(std::size_t n) noexcept {

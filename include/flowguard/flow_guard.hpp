@@ -35,6 +35,7 @@
 #include "flowguard/detail/queue/wait_queue.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
+#include "flowguard/detail/semaphore/thread_wait.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "flowguard/drain_options.hpp"
 #include "flowguard/guard_options.hpp"
@@ -393,6 +394,32 @@ public:
     auto try_run_for(std::chrono::duration<Rep, Period> longest, Options&& options, F&& f, Args&&... args) {
         return call_with(waits_for(longest), std::forward<Options>(options), std::forward<F>(f),
                          std::forward<Args>(args)...);
+    }
+
+    /// Blocks the calling thread until the call has a permit, calls `f()`, an ordinary function, and returns its
+    /// result. For threads of your own, as in a server with one thread for each request. **Never call it on a thread
+    /// that runs an executor**, such as one that runs an io_context: the tasks that hold the permits may need that very
+    /// thread.
+    ///
+    ///     const int rows = guard.run_blocking([&] { return database.query(text); });
+    ///     auto [error, rows] = guard.run_blocking_as_tuple(query, {.deadline = request.deadline});
+    ///
+    /// Blocked threads and coroutines wait in one line, in the same order, with the same bounds, and are rejected for
+    /// the same reasons. run_blocking() throws what run() throws; run_blocking_as_tuple() returns a rejection as
+    /// run_as_tuple() does. The options are those of run(). No hidden thread is used, and no executor needs to run.
+    /// To complete a blocked thread takes a short lock that only that thread uses, too.
+    ///
+    /// A function cannot be cancelled. If it takes longer than its time-out, it counts as dropped, and the caller gets
+    /// its result. As ever in a task, the exception `operation_aborted` is then `error::task_timeout`.
+    template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
+        requires std::invocable<F&>
+    std::invoke_result_t<F&> run_blocking(F&& f, Options options = {}) {
+        return block<detail::throwing_form>(f, options);
+    }
+    template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
+        requires std::invocable<F&>
+    auto run_blocking_as_tuple(F&& f, Options options = {}) {
+        return block<detail::tuple_form>(f, options);
     }
 
     /// Waits for a ticket. Completion signature: `void(error_code, ticket)`. The ticket is empty if there is an error,
@@ -928,6 +955,116 @@ private:
         }
     }
 
+    // Tells finish() whether a function took longer than its time-out.
+    struct blocking_task {
+        bool is_late;
+        friend bool has_timed_out(const blocking_task& task) noexcept { return task.is_late; }
+    };
+
+    template <class Form, class F, class Options>
+    auto block(F& f, Options& options) -> typename Form::template returned<std::invoke_result_t<F&>> {
+        using result_type = std::invoke_result_t<F&>;
+        static_assert(!detail::task<result_type>, "f must be an ordinary function: a coroutine needs run()");
+        static_assert(detail::classifies_task<decltype(options.classify), result_type>,
+                      "the classifier must take the result of f or a std::exception_ptr, and return an outcome");
+        const call_terms how = terms_of(options);
+        const duration timeout =
+            options.timeout ? detail::check_least("run_options::timeout", *options.timeout, 1) : state_->timeout();
+        if (options.bypass) {
+            state_->count_bypass();
+            return block_in<Form>(f);
+        }
+        call_reference self(*this);
+        error_code why_not;
+        ticket t = options.long_lived ? block_long_lived(self, how, why_not) : block_for_ticket(self, how, why_not);
+        if (!t)
+            return Form::template rejected<result_type>(why_not);
+        if (options.long_lived)
+            return block_in<Form>(f); // the ticket's destructor returns its place
+        return block_task<Form>(f, std::move(t), timeout, options.classify);
+    }
+
+    // Calls f() without a report.
+    template <class Form, class F>
+    static auto block_in(F& f) -> typename Form::template returned<std::invoke_result_t<F&>> {
+        if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
+            f();
+            return Form::done();
+        } else {
+            return Form::done(f());
+        }
+    }
+
+    static ticket block_long_lived(call_reference& self, const call_terms& how, error_code& why_not) {
+        const auto result = self.state().take_long_lived(how.is_over(), false);
+        if (result == detail::wait_result::granted)
+            return self.long_lived();
+        why_not = self.reject(how, result);
+        return ticket();
+    }
+
+    // Takes a permit, or waits for one. Returns an empty ticket and an error if the call is rejected.
+    static ticket block_for_ticket(call_reference& self, const call_terms& how, error_code& why_not) {
+        if (how.is_over()) {
+            why_not = self.reject(how, detail::wait_result::timed_out);
+            return ticket();
+        }
+        if (ticket t = self.take(how))
+            return t;
+        const time_point end = self.end_of_wait(how, detail::throwing_form{});
+        why_not = self.reject_before_wait(how, end);
+        if (why_not)
+            return ticket();
+        detail::guard_state<Strategy, Clock>& state = self.state();
+        std::optional<detail::wait_start> not_queued;
+        std::chrono::nanoseconds enqueued_at{};
+        const detail::wait_result result = detail::wait_in_thread<Clock>(
+            state, 1, how.lane, end, typename detail::guard_state<Strategy, Clock>::thread_watch(state), not_queued,
+            enqueued_at);
+        if (result != detail::wait_result::granted) {
+            why_not = not_queued ? self.reject(how, detail::result_of(*not_queued)) : detail::to_error_code(result);
+            return ticket();
+        }
+        ticket t(state, state.admit_waiter(how.lane, how.kind, enqueued_at));
+        if (how.is_over()) {
+            state_of(t).withdraw(t.membership_);
+            why_not = error::wait_timeout;
+        }
+        return t;
+    }
+
+    // Runs the function of a call that is admitted, and reports how it ended.
+    template <class Form, class F, class Classifier>
+    static auto block_task(F& f, ticket t, duration timeout, Classifier& classify) ->
+        typename Form::template returned<std::invoke_result_t<F&>> {
+        using result_type = std::invoke_result_t<F&>;
+        const time_point end = detail::end_after<Clock>(timeout);
+        const auto task = [end] { return blocking_task{end != time_point::max() && end <= Clock::now()}; };
+        std::exception_ptr exception;
+        try {
+            if constexpr (std::is_void_v<result_type>) {
+                f();
+                finish(std::move(t), task(), classify);
+                return Form::done();
+            } else {
+                result_type result = f();
+                const blocking_task ended = task();
+                if constexpr (detail::with_code<result_type> && detail::is_judged_by_default<Classifier, result_type>)
+                    if (!ended.is_late && detail::is_cancellation(detail::code_of(result)))
+                        t.drop(); // nobody has cancelled it: a time-out of its own
+                finish(std::move(t), ended, classify, std::as_const(result));
+                return Form::done(std::move(result));
+            }
+        } catch (...) {
+            if (!t) // it was the classifier that threw, or the result's move
+                throw;
+            exception = std::current_exception();
+        }
+        if (finish_failed(std::move(t), task().is_late, false, classify, exception))
+            return Form::template failed<result_type>(error::task_timeout);
+        std::rethrow_exception(std::move(exception));
+    }
+
     static auto cancellation() noexcept { return asio::this_coro::cancellation_state; }
     static bool is_cancelled(const asio::cancellation_state& state) noexcept {
         return state.cancelled() != asio::cancellation_type::none;
@@ -957,7 +1094,8 @@ private:
     // task as ignored.
     template <class F, class Classifier, class... Result>
     static void finish(ticket t, const F& make_task, Classifier& classify, const Result&... result) {
-        if (detail::has_timed_out(make_task))
+        using detail::has_timed_out;
+        if (has_timed_out(make_task))
             time_out(t);
         if (t) // else it is reported already
             finish_ticket(t, detail::classify_by(classify, result...));

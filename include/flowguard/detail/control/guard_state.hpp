@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -169,6 +170,19 @@ public:
         loop_.watch(executor);
     }
     void watch_in_vain() noexcept { loop_.watch_in_vain(); }
+
+    // For a waiter that is a blocked thread, which watches without a timer: see thread_waiter.
+    class thread_watch {
+    public:
+        using clock = measuring_clock<Clock>;
+
+        explicit thread_watch(guard_state& state) noexcept : state_(&state) {}
+        std::optional<std::chrono::nanoseconds> time_left() const noexcept { return state_->loop_.time_left(); }
+        void look() const noexcept { state_->loop_.look_or_watch(); }
+
+    private:
+        guard_state* state_;
+    };
 
     // An operator's hand: see limit_loop. Each holds a reference, because a change of the limit may shed waiters, and
     // the observer that is told of that may destroy the guard.

@@ -182,6 +182,21 @@ public:
         look_at(*current_.load(std::memory_order_acquire), std::chrono::nanoseconds::max());
     }
 
+    // Looks when a watch has ended. If there is something left to watch, another waiter must do so.
+    void look_or_watch() noexcept {
+        look();
+        if (time_left())
+            semaphore_.want_watch();
+    }
+
+    // The time until look() may have something to do; empty if there is no probe with a bound, and no turn.
+    std::optional<std::chrono::nanoseconds> time_left() const noexcept {
+        const auto at = now();
+        const auto bound = current_.load(std::memory_order_acquire)->time_left(at);
+        const auto turn = turns_.time_left(at);
+        return bound && turn ? std::min(bound, turn) : bound ? bound : turn;
+    }
+
     // Called for a call that has got its permit. It may call the observer of decisions, which may destroy the guard.
     // The same holds for end().
     membership admit() noexcept {
@@ -305,20 +320,6 @@ private:
     private:
         limit_loop* loop_;
     };
-
-    void look_or_watch() noexcept {
-        look();
-        if (time_left())
-            semaphore_.want_watch();
-    }
-
-    // The time until look() may have something to do; empty if there is no probe with a bound, and no turn.
-    std::optional<std::chrono::nanoseconds> time_left() const noexcept {
-        const auto at = now();
-        const auto bound = current_.load(std::memory_order_acquire)->time_left(at);
-        const auto turn = turns_.time_left(at);
-        return bound && turn ? std::min(bound, turn) : bound ? bound : turn;
-    }
 
     FLOWGUARD_DETAIL_RARE bool look_at(sample_window& w, std::chrono::nanoseconds at) noexcept {
         const bool probe_ended = w.needs_a_look() && end_if_overdue(w, at);
