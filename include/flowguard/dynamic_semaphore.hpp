@@ -44,9 +44,11 @@ namespace flowguard {
 /// limit. While no caller waits, to acquire and to release is one compare-and-swap each.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. All
-/// operations are lock-free: no operation blocks or spins on another thread. Two exceptions take short locks. The first
-/// wait of each execution context at a semaphore, and the first with a timeout, takes Asio's lock to find a service,
-/// and one for O(1). The destruction of a semaphore, or of its last permit, takes one for O(1) for each such context.
+/// operations but acquire_blocking() and acquire_blocking_for() are lock-free: no operation blocks or spins on another
+/// thread. Three exceptions take short locks. The first wait of each execution context at a semaphore, and the first
+/// with a timeout, takes Asio's lock to find a service, and one for O(1). The destruction of a semaphore, or of its
+/// last permit, takes one for O(1) for each such context. To end the wait of a blocked thread takes that thread's own
+/// mutex for O(1).
 ///
 /// *Completion.* A handler is called through its associated executor, by default the semaphore's, as if by
 /// `asio::post`. It is never called from inside the initiating call, release() or set_limit(). (Asio 1.28 and newer has
@@ -216,7 +218,8 @@ public:
     }
 
     /// The same, but blocks at most for `timeout`; then throws system_error with `error::wait_timeout`. A permit that
-    /// is free is taken even if `timeout` is 0 or less. A permit that is granted just as the time ends is returned.
+    /// is free is taken even if `timeout` is 0 or less. A permit that is granted just as the time ends is returned
+    /// to the caller.
     permit acquire_blocking_for(std::chrono::steady_clock::duration timeout, std::size_t n = 1) {
         return block(check_wanted(n), detail::after<std::chrono::steady_clock>(timeout).time);
     }

@@ -123,8 +123,9 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// *Memory*) and for a task with a time-out.
 ///
 /// *Thread safety.* Distinct objects: safe. Shared objects: safe, except for construction and destruction. Calls are
-/// lock-free, except for short locks in these cases:
-/// - those of dynamic_semaphore;
+/// lock-free, except for those that block a thread, as run_blocking(), and for short locks in these cases:
+/// - those of dynamic_semaphore, among them a blocked thread's own mutex: to end its wait, and to ask it to watch a
+///   probe or a spacing;
 /// - the first call, and the call that closes a window;
 /// - the admission that takes the last slot of a probe, and the call that ends an overdue one;
 /// - the first admission after a change by hand, as by pin_limit();
@@ -419,6 +420,8 @@ public:
     template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
         requires std::invocable<F&>
     auto run_blocking_as_tuple(F&& f, Options options = {}) {
+        static_assert(!std::is_reference_v<std::invoke_result_t<F&>>,
+                      "f returns a reference, which no optional holds: return a pointer, or use run_blocking()");
         return block<detail::tuple_form>(f, options);
     }
 
@@ -1053,7 +1056,7 @@ private:
                     if (!ended.is_late && detail::is_cancellation(detail::code_of(result)))
                         t.drop(); // nobody has cancelled it: a time-out of its own
                 finish(std::move(t), ended, classify, std::as_const(result));
-                return Form::done(std::move(result));
+                return Form::done(std::forward<result_type>(result)); // moves it, unless it is a reference
             }
         } catch (...) {
             if (!t) // it was the classifier that threw, or the result's move

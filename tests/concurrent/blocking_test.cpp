@@ -13,6 +13,8 @@
 #include <stdexcept>
 #include <thread>
 #include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "flowguard/dynamic_semaphore.hpp"
@@ -152,6 +154,18 @@ TEST_CASE("run_blocking() returns a function's result, and passes on its excepti
     CHECK(guard.stats().succeeded == 2);
     CHECK(guard.stats().dropped == 1);
     CHECK(guard.in_flight() == 0);
+}
+
+TEST_CASE("run_blocking() passes on a reference that the function returns") {
+    flow_guard guard{fixed_limit{1}};
+    int row = 1;
+    const auto find = [&]() -> int& { return row; };
+    CHECK(&guard.run_blocking(find) == &row);
+    CHECK(&guard.run_blocking(find, {.bypass = true}) == &row);
+    const auto take = [&]() -> int&& { return std::move(row); };
+    static_assert(std::is_same_v<decltype(guard.run_blocking(take)), int&&>);
+    CHECK(guard.run_blocking(take) == 1);
+    CHECK(guard.stats().succeeded == 2);
 }
 
 TEST_CASE("run_blocking() takes the options of run()") {

@@ -67,7 +67,7 @@ struct throwing_form : waits_at_will {
     static void done() noexcept {}
     template <class T>
     static T&& done(T&& result) noexcept {
-        return std::move(result);
+        return std::forward<T>(result);
     }
 };
 
