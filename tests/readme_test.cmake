@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 
 # Checks that each ```cpp block of README.md, docs/using.md and docs/admission.md is, word for word, in a file of
-# examples/, which is compiled and run. The blocks of the other documents must be in the files of tests/ that are named
+# examples/, which is compiled and run. The blocks of the other documents must be in the files that are named
 # below. The command that README gives for the tests must be the command that CI runs.
 #
 # With -D DOCUMENT=... -D COMPILED=..., only checks that document against that file.
@@ -60,7 +60,8 @@ check_blocks("${SOURCE}/docs/testing.md" "${SOURCE}/tests/unit/service_test.cpp"
 check_blocks("${SOURCE}/docs/shutdown.md" "${SOURCE}/tests/integration/shutdown_test.cpp")
 check_blocks("${SOURCE}/docs/dashboard.md" "${SOURCE}/tests/unit/dashboard_test.cpp"
              "${SOURCE}/tests/integration/dashboard_beast_test.cpp")
-check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp")
+check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp"
+             "${SOURCE}/examples/httplib_server/main.cpp" "${SOURCE}/examples/restinio_server/main.cpp")
 
 # Make sure that the check can fail.
 include("${CMAKE_CURRENT_LIST_DIR}/expect_failure.cmake")

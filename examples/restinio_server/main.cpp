@@ -1,0 +1,173 @@
+// main.cpp
+// ~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// A server of RESTinio, whose handlers are callbacks that may answer later. A guard lets requests wait for the service,
+// without a thread for each, and answers 503 in an overload.
+
+#include <chrono>
+#include <cstddef>
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <asio/bind_executor.hpp>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <flowguard.hpp>
+#include <restinio/all.hpp>
+
+#include "support/command_line.hpp"
+#include "support/run_main.hpp"
+
+namespace restinio_server {
+
+struct options {
+    bool help = false;
+    unsigned short port = 8080;
+    unsigned workers = 4;
+    unsigned latency_ms = 20;
+};
+
+constexpr std::string_view help_text =
+    R"(usage: restinio_server [--port N] [--workers N] [--latency_ms N]
+
+A server of RESTinio in front of a simulated service, guarded by FlowGuard.
+
+  GET /work      one task of the service: 200, or 503 if the guard rejects it
+  GET /metrics   metrics for Prometheus
+
+  --port N         where to listen on 127.0.0.1, 0 for any free port; default: 8080
+  --workers N      how many tasks the service works on at once, from 1 to 64; default: 4
+  --latency_ms N   how long a worker takes for a task, from 1 to 500; default: 20
+  --help           this text
+
+SIGINT and SIGTERM end the server.
+)";
+
+options parse_options(int argc, char** argv) {
+    options result;
+    for (support::command_line line(argc, argv); line.next();) {
+        const std::string_view option = line.option();
+        if (option == "--help")
+            result.help = true;
+        else if (option == "--port")
+            result.port = line.number_in<unsigned short>(0, 65535);
+        else if (option == "--workers")
+            result.workers = line.number_in<unsigned>(1, 64);
+        else if (option == "--latency_ms")
+            result.latency_ms = line.number_in<unsigned>(1, 500);
+        else
+            line.reject();
+    }
+    return result;
+}
+
+// Stands for a database with callbacks. Queries that find all workers busy wait, however many they are.
+class database {
+public:
+    database(asio::io_context& context, const options& chosen)
+        : context_(context), workers_(context, chosen.workers), latency_(chosen.latency_ms) {}
+
+    // Calls done(ok, rows).
+    template <class Done>
+    void query(std::string what, Done done) {
+        workers_.async_acquire_permit([this, what = std::move(what), done = std::move(done)](
+                                          flowguard::error_code error, flowguard::permit worker) mutable {
+            if (error)
+                return done(false, error.message());
+            auto timer = std::make_unique<asio::steady_timer>(context_, latency_);
+            asio::steady_timer& waits = *timer;
+            waits.async_wait([timer = std::move(timer), worker = std::move(worker), what = std::move(what),
+                              done = std::move(done)](flowguard::error_code failed) mutable {
+                worker.release();
+                done(!failed, "rows of " + what + '\n');
+            });
+        });
+    }
+
+private:
+    asio::io_context& context_;
+    flowguard::dynamic_semaphore workers_;
+    std::chrono::milliseconds latency_;
+};
+
+using restinio::request_handle_t;
+using restinio::request_handling_status_t;
+using guard_type = flowguard::flow_guard<>;
+
+template <class Status>
+void respond(const request_handle_t& request, Status status, const std::string& body) {
+    request->create_response(std::move(status)).append_header("Content-Type", "text/plain").set_body(body).done();
+}
+
+void respond_unavailable(const request_handle_t& request, const guard_type& guard, const std::string& why) {
+    request->create_response(restinio::status_service_unavailable())
+        .append_header("Retry-After", std::to_string(flowguard::retry_after(guard.stats()).count()))
+        .set_body(why)
+        .done();
+}
+
+request_handling_status_t respond_with_metrics(const request_handle_t& request, const guard_type& guard) {
+    const flowguard::named_stats guards[] = {{"database", guard.stats()}};
+    return request->create_response()
+        .append_header("Content-Type", "text/plain; version=0.0.4")
+        .set_body(flowguard::prometheus_text(guards))
+        .done();
+}
+
+void serve(const options& chosen) {
+    asio::io_context context(1);
+    database db(context, chosen);
+    guard_type guard{context.get_executor(), flowguard::vegas_strategy{10}};
+    using ticket = guard_type::ticket;
+
+    const auto rows = [&](const request_handle_t& request) {
+        guard.async_acquire([&, request](flowguard::error_code error, ticket admitted) {
+            if (error)
+                return respond_unavailable(request, guard, error.message());
+            db.query(request->header().request_target(),
+                     [&, request, admitted = std::move(admitted)](bool ok, const std::string& found) mutable {
+                         ok ? admitted.success() : admitted.drop();
+                         if (ok)
+                             respond(request, restinio::status_ok(), found);
+                         else
+                             respond_unavailable(request, guard, found);
+                     });
+        });
+        return restinio::request_accepted(); // it answers later
+    };
+
+    const auto handle = [&](const request_handle_t& request) {
+        if (request->header().path() == "/work")
+            return rows(request);
+        if (request->header().path() == "/metrics")
+            return respond_with_metrics(request, guard);
+        return restinio::request_rejected(); // RESTinio answers 501
+    };
+
+    const auto say_where = [](asio::ip::tcp::acceptor& acceptor) {
+        std::cout << "listening on http://" << acceptor.local_endpoint() << "/"
+                  << std::endl; // a script may wait for it
+    };
+    asio::signal_set signals(context, SIGINT, SIGTERM);
+    signals.async_wait([&](flowguard::error_code, int) { context.stop(); });
+    restinio::http_server_t<> server{restinio::external_io_context(context), restinio::server_settings_t<>{}
+                                                                                 .address("127.0.0.1")
+                                                                                 .port(chosen.port)
+                                                                                 .acceptor_post_bind_hook(say_where)
+                                                                                 .request_handler(handle)};
+    server.open_sync();
+    context.run();
+}
+
+} // namespace restinio_server
+
+int main(int argc, char** argv) {
+    return support::run_main("restinio_server", restinio_server::help_text, argc, argv, restinio_server::parse_options,
+                             [](const restinio_server::options& chosen) { restinio_server::serve(chosen); });
+}
