@@ -628,16 +628,22 @@ private:
     };
     struct call_terms {
         time_point deadline;
-        detail::lane_number lane;
+        detail::lane_number lane; // says whether the call has a flow
         std::uint8_t kind;
+        std::uint64_t flow = 0;
         bool is_over() const noexcept { return deadline != time_point::max() && deadline <= Clock::now(); }
     };
 
     template <class Classifier>
     call_terms terms_of(const run_options<Classifier, Clock>& options) const {
-        return {.deadline = options.deadline,
-                .lane = lane_of(options.partition, options.priority),
-                .kind = static_cast<std::uint8_t>(detail::check_range("the kind", options.kind, 0, max_kinds - 1))};
+        call_terms how{.deadline = options.deadline,
+                       .lane = lane_of(options.partition, options.priority),
+                       .kind =
+                           static_cast<std::uint8_t>(detail::check_range("the kind", options.kind, 0, max_kinds - 1)),
+                       .flow = options.flow.value_or(0)};
+        if (options.flow)
+            how.lane.set_in_flow();
+        return how;
     }
 
     detail::lane_number lane_of(std::size_t partition, priority p) const {
@@ -674,7 +680,20 @@ private:
         }
     };
 
-    // Starts the wait of a call. `end` is the latest time at which it may get its permit.
+    // The delivery of a call with options.
+    struct flow_delivery : delivery {
+        flow_delivery(const delivery& d, std::uint64_t flow) noexcept : delivery(d), flow_(flow) {}
+        std::uint64_t flow() const noexcept { return flow_; }
+
+    private:
+        std::uint64_t flow_;
+    };
+
+    static delivery with_flow(const delivery& d) noexcept { return d; }
+    static flow_delivery with_flow(const delivery& d, std::uint64_t flow) noexcept { return {d, flow}; }
+
+    // Starts the wait of a call. `flow` is that of a call with options. `end` is the latest time at which it may get
+    // its permit.
     struct initiate_wait {
         using executor_type = asio::any_io_executor;
         flow_guard* self;
@@ -682,31 +701,35 @@ private:
         executor_type get_executor() const noexcept { return self->executor_; }
 
         // For a call that has just found out that it must wait, and may.
-        template <class Handler>
-        void operator()(Handler&& handler, time_point end, detail::lane_number lane, std::uint8_t kind) const {
+        template <class Handler, class... Flow>
+        void operator()(Handler&& handler, time_point end, detail::lane_number lane, std::uint8_t kind,
+                        Flow... flow) const {
+            const auto d = with_flow(delivery{self->state_, lane, kind}, flow...);
             detail::with_timing<Clock>(end, [&](const auto& timing) {
-                operation<Handler, decltype(timing)>::wait(std::forward<Handler>(handler), self->executor_,
-                                                           delivery{self->state_, lane, kind}, 1, timing);
+                operation<Handler, decltype(timing), decltype(d)>::wait(std::forward<Handler>(handler), self->executor_,
+                                                                        d, 1, timing);
             });
         }
 
     protected:
-        template <class Handler, class Timing>
-        using operation =
-            detail::wait_operation<std::decay_t<Handler>, executor_type, delivery, std::remove_cvref_t<Timing>>;
+        template <class Handler, class Timing, class Delivery>
+        using operation = detail::wait_operation<std::decay_t<Handler>, executor_type, std::remove_const_t<Delivery>,
+                                                 std::remove_cvref_t<Timing>>;
     };
 
     // For any other call, whose deadline may also be that of the guard.
     struct initiate_acquire : initiate_wait {
-        template <class Handler>
-        void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind) const {
+        template <class Handler, class... Flow>
+        void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind,
+                        Flow... flow) const {
             detail::check_executor_of_handler<Handler>(this->self->serves_any_handler_);
             detail::guard_state<Strategy, Clock>& state = *this->self->state_;
             const detail::keep_alive kept(state); // an observer may destroy the guard meanwhile
             const executor_type executor = this->self->executor_;
+            const auto d = with_flow(delivery{&state, lane, kind}, flow...);
             detail::with_timing<Clock>(state.end_of_wait(deadline), [&](const auto& timing) {
-                using op = typename initiate_wait::template operation<Handler, decltype(timing)>;
-                op::start(std::forward<Handler>(handler), executor, delivery{&state, lane, kind}, 1, timing);
+                using op = typename initiate_wait::template operation<Handler, decltype(timing), decltype(d)>;
+                op::start(std::forward<Handler>(handler), executor, d, 1, timing);
             });
         }
     };
@@ -733,7 +756,8 @@ private:
         template <class Handler>
         void operator()(Handler&& handler, const call_terms& how, bool long_lived) const {
             if (!long_lived)
-                return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane, how.kind);
+                return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane, how.kind,
+                                                    how.flow);
             const flow_guard& guard = *this->self;
             detail::check_executor_of_handler<Handler>(guard.serves_any_handler_);
             detail::wait_operation<std::decay_t<Handler>, asio::any_io_executor, long_lived_delivery>::start_at_once(
@@ -1141,8 +1165,12 @@ private:
     // Continues the wait of a coroutine. The error is a value.
     template <class Terms, class Token>
     auto wait(const Terms& how, time_point end, Token token) {
-        return asio::async_initiate<Token, void(error_code, ticket)>(initiate_wait{this}, token, end, how.lane,
-                                                                     how.kind);
+        if constexpr (std::is_same_v<Terms, call_terms>)
+            return asio::async_initiate<Token, void(error_code, ticket)>(initiate_wait{this}, token, end, how.lane,
+                                                                         how.kind, how.flow);
+        else
+            return asio::async_initiate<Token, void(error_code, ticket)>(initiate_wait{this}, token, end, how.lane,
+                                                                         how.kind);
     }
 
     // The token with which a coroutine that runs a task of that type waits. The error is a value.

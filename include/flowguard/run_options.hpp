@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <type_traits>
 
@@ -37,6 +38,16 @@ struct run_options {
 
     /// The partition whose share of the limit this call uses: an index into guard_options::partitions.
     std::size_t partition = 0;
+
+    /// The flow that the call belongs to, such as its tenant, user or connection: any number, or a hash of a name.
+    /// Among waiters of the same priority and partition, flows take turns: each turn serves one waiter. So one tenant
+    /// with 10,000 requests delays another tenant's single request by one turn. Calls without a flow count as one flow
+    /// together. A flow needs memory only while it waits. By default, a call has no flow.
+    ///
+    /// Within a flow, waiters are served in the wait_order: the oldest first; or, while the lane stands, the newest
+    /// first. A full queue evicts a waiter of the flow that has most of them. Tenants whose numbers are equal share one
+    /// flow.
+    std::optional<std::uint64_t> flow{};
 
     /// The kind of the call, if calls of different cost share the guard: an index that the caller chooses for each
     /// endpoint, query or batch size, less than max_kinds. Each kind has an expected RTT of its own. So if the mix of

@@ -26,8 +26,13 @@ public:
     constexpr std::size_t partition() const noexcept { return lane_ / priority_count; }
     constexpr std::size_t priority_index() const noexcept { return lane_ % priority_count; }
 
+    // Whether the waiter belongs to a flow: see flow_waiter.
+    constexpr bool in_flow() const noexcept { return in_flow_; }
+    constexpr void set_in_flow() noexcept { in_flow_ = true; }
+
 private:
     std::uint8_t lane_;
+    bool in_flow_ = false;
 };
 
 } // namespace flowguard::detail

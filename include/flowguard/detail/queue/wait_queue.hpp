@@ -85,6 +85,7 @@ public:
     std::size_t most_waiters_with(lane_number lane) const noexcept { return lanes_.most_waiters_with(lane); }
 
     // For any thread: see waiting_lanes.
+    void prepare_flows() { lanes_.prepare_flows(); }
     void set_times(const standing_times& t) noexcept { lanes_.set_times(t); }
 
     partitions& shares() noexcept { return lanes_.shares(); }

@@ -13,10 +13,14 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/base/rare.hpp"
+#include "flowguard/detail/queue/flow_queue.hpp"
+#include "flowguard/detail/queue/flow_waiter.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/partition_turns.hpp"
 #include "flowguard/detail/queue/partitions.hpp"
@@ -49,7 +53,9 @@ struct wait_policy {
 
 // The waiters, in one lane for each priority of each partition, and whose turn it is. The next waiter is of the
 // partition that is furthest below its share, and of the highest priority there. It is the first in its lane, or the
-// last if the lane stands (see standing_queue).
+// last if the lane stands (see standing_queue). If waiters of a lane belong to flows, the flows have turns, and the
+// next waiter is the first or the last of the flow whose turn it is: see flow_queue. Where no waiter belongs to a flow,
+// this costs next to nothing.
 class waiting_lanes {
 public:
     explicit waiting_lanes(wait_policy policy)
@@ -66,6 +72,23 @@ public:
           lanes_(priority_count * (shares_.enabled() ? shares_.count() : 1)),
           sizes_(lanes_.size()) {}
 
+    waiting_lanes(const waiting_lanes&) = delete;
+    waiting_lanes& operator=(const waiting_lanes&) = delete;
+    ~waiting_lanes() { delete[] flows_.load(std::memory_order_relaxed); }
+
+    // Called before a waiter of a flow is pushed, by any thread: makes what the lanes need for flows, unless they have
+    // it. May throw std::bad_alloc.
+    void prepare_flows() {
+        if (flows_.load(std::memory_order_acquire) != nullptr)
+            return;
+        auto made = std::make_unique<flow_queue[]>(lanes_.size());
+        flow_queue* none = nullptr;
+        // Release: a thread that finds them, and the owner that the thread sends a waiter, see them made. Acquire for
+        // the thread that finds those of another one.
+        if (flows_.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel, std::memory_order_acquire))
+            static_cast<void>(made.release());
+    }
+
     bool empty() const noexcept { return occupied_ == 0; }
     bool has_only_one() const noexcept { return size_ == 1; }
     bool has_too_many() const noexcept { return size_ > policy_.max_waiters; }
@@ -81,8 +104,9 @@ public:
     // How many callers may be in line or on their way to it, with a newcomer to that lane. This exceeds max_waiters by
     // a few only if the owner may evict another waiter in favour of the newcomer. Any thread may call it.
     std::size_t most_waiters_with(lane_number newcomer) const noexcept {
-        const bool may_evict =
-            policy_.max_waiters != 0 && (adapts_ || shares_.enabled() || waits_below(newcomer.priority_index()));
+        const bool may_evict = policy_.max_waiters != 0 && (adapts_ || shares_.enabled() || newcomer.in_flow() ||
+                                                            flowing_.load(std::memory_order_relaxed) != 0 ||
+                                                            waits_below(newcomer.priority_index()));
         return policy_.max_waiters + (may_evict ? most_evictions : 0);
     }
 
@@ -103,8 +127,12 @@ public:
         if (!plain_)
             prepare(w);
         const std::size_t i = w.lane.index();
+        if (w.lane.in_flow()) [[unlikely]]
+            return push_to_flow(static_cast<flow_waiter&>(w), i);
         lanes_[i].waiters.push_back(w);
         enter(w, i);
+        if (has_flows(i)) [[unlikely]]
+            flows_of(i).push_to_rest(w);
     }
 
     // Puts a waiter at the front of its lane: it was in line before, and its turn has come.
@@ -112,10 +140,14 @@ public:
         const std::size_t i = w.lane.index();
         lanes_[i].waiters.push_front(w);
         enter(w, i);
+        if (has_flows(i)) [[unlikely]]
+            flows_of(i).push_to_rest(w);
     }
 
     void remove(waiter& w) noexcept {
         const std::size_t i = w.lane.index();
+        if (has_flows(i)) [[unlikely]]
+            return remove_beside_flows(w, i);
         lanes_[i].waiters.remove(w);
         count(i, -1);
         if (lanes_[i].waiters.empty())
@@ -145,8 +177,8 @@ public:
     waiter* next() const noexcept {
         if (empty())
             return nullptr;
-        return plain_ ? lanes_[static_cast<std::size_t>(std::countr_zero(occupied_))].waiters.front()
-                      : next_by_policy();
+        return plain_ && flowing() == 0 ? lanes_[static_cast<std::size_t>(std::countr_zero(occupied_))].waiters.front()
+                                        : next_by_policy();
     }
 
     // A waiter that has waited too long in a lane that stands; null if there is none. It is never the waiter that is
@@ -160,8 +192,8 @@ public:
         waiter* const kept = next();
         waiter* found = kept;
         for_each_lane(shares_.enabled() ? lanes_of_most_filled(kept->lane) : occupied_, [&](std::size_t i) {
-            waiter* last = lanes_[i].standing.stands() ? lanes_[i].waiters.front() : lanes_[i].waiters.back();
-            if (last != kept)
+            waiter* last = last_of(i, kept);
+            if (last != kept && last != nullptr)
                 found = last; // of a lower priority than the one before
         });
         return found;
@@ -169,6 +201,8 @@ public:
 
     // Called when the next waiter has been granted its permits.
     void count_turn(const waiter& w) noexcept {
+        if (flowing() != 0 && has_flows(w.lane.index()) && w.where != waiter::position::back_in_line) [[unlikely]]
+            flows_of(w.lane.index()).count_turn(w);
         if (shares_.enabled()) {
             shares_.enter(w.lane.partition());
             turns_.take(w.lane.partition());
@@ -185,6 +219,7 @@ public:
                 w = next;
             }
         });
+        for_each_lane(flowing(), [&](std::size_t i) { flows_of(i).for_each(visit); });
     }
 
 private:
@@ -227,10 +262,52 @@ private:
                                  std::memory_order_relaxed); // written by one thread at a time
     }
 
+    // Relaxed: written by the owner alone; other threads take it for a hint.
+    std::uint64_t flowing() const noexcept { return flowing_.load(std::memory_order_relaxed); }
+    bool has_flows(std::size_t i) const noexcept { return (flowing() & bit(i)) != 0; }
+
+    // Relaxed: the message that brought the first waiter of a flow has published them.
+    flow_queue& flows_of(std::size_t i) const noexcept { return flows_.load(std::memory_order_relaxed)[i]; }
+
+    FLOWGUARD_DETAIL_RARE void push_to_flow(flow_waiter& w, std::size_t i) noexcept {
+        flows_of(i).push_back(w, lanes_[i].waiters, waiting_in_lane(i), lanes_[i].standing.stands());
+        flowing_.store(flowing() | bit(i), std::memory_order_relaxed);
+        enter(w, i);
+    }
+
+    FLOWGUARD_DETAIL_RARE void remove_beside_flows(waiter& w, std::size_t i) noexcept {
+        const bool newest_first = lanes_[i].standing.stands();
+        if (w.lane.in_flow() && w.where != waiter::position::back_in_line) {
+            flows_of(i).remove(static_cast<flow_waiter&>(w), newest_first);
+        } else {
+            lanes_[i].waiters.remove(w);
+            flows_of(i).remove_from_rest(lanes_[i].waiters, newest_first);
+        }
+        if (flows_of(i).empty())
+            flowing_.store(flowing() & ~bit(i), std::memory_order_relaxed);
+        count(i, -1);
+        if (waiting_in_lane(i) == 0)
+            occupied_ &= ~bit(i);
+        w.where = waiter::position::nowhere;
+    }
+
+    // The waiter of a lane that has waited longest.
+    const waiter* oldest_of(std::size_t i) const noexcept {
+        return has_flows(i) ? flows_of(i).oldest(lanes_[i].waiters) : lanes_[i].waiters.front();
+    }
+
+    // The waiter of a lane that would be served last. In a lane with flows, it is not the one that is kept.
+    waiter* last_of(std::size_t i, const waiter* kept) const noexcept {
+        const bool newest_first = lanes_[i].standing.stands();
+        if (has_flows(i)) [[unlikely]]
+            return flows_of(i).last(lanes_[i].waiters, newest_first, kept);
+        return newest_first ? lanes_[i].waiters.front() : lanes_[i].waiters.back();
+    }
+
     // For a waiter that is about to be pushed.
     void prepare(waiter& w) noexcept {
         lane& l = lanes_[w.lane.index()];
-        if (adapts_ && l.waiters.empty())
+        if (adapts_ && (occupied_ & bit(w.lane.index())) == 0)
             l.standing.look(std::chrono::nanoseconds(0), w.enqueued_at, times());
         if (shares_.enabled() && waiting_in(w.lane.partition()) == 0)
             turns_.join(w.lane.partition());
@@ -244,15 +321,14 @@ private:
     void look_at_each() noexcept {
         const auto now = policy_.now();
         const standing_times t = times();
-        for_each_lane(occupied_,
-                      [&](std::size_t i) { lanes_[i].standing.look(waited(*lanes_[i].waiters.front(), now), now, t); });
+        for_each_lane(occupied_, [&](std::size_t i) { lanes_[i].standing.look(waited(*oldest_of(i), now), now, t); });
     }
 
     waiter* next_by_policy() const noexcept {
         const std::uint64_t lanes = shares_.enabled() ? lanes_of_least_filled() : occupied_;
         if (ages_)
             return oldest_for_its_priority(lanes);
-        return first_of(lanes_[static_cast<std::size_t>(std::countr_zero(lanes))]);
+        return first_of(static_cast<std::size_t>(std::countr_zero(lanes)));
     }
 
     waiter* find_overdue() const noexcept {
@@ -261,8 +337,10 @@ private:
         const std::chrono::nanoseconds target = times().target;
         waiter* found = nullptr;
         for_each_lane(occupied_, [&](std::size_t i) {
-            waiter* oldest = lanes_[i].waiters.front();
-            if (lanes_[i].standing.stands() && oldest != kept && waited(*oldest, now) > target)
+            if (!lanes_[i].standing.stands())
+                return;
+            waiter* oldest = has_flows(i) ? flows_of(i).oldest(lanes_[i].waiters, kept) : lanes_[i].waiters.front();
+            if (oldest != nullptr && oldest != kept && waited(*oldest, now) > target)
                 found = oldest;
         });
         return found;
@@ -274,7 +352,14 @@ private:
             visit(static_cast<std::size_t>(std::countr_zero(lanes)));
     }
 
-    static waiter* first_of(const lane& l) noexcept {
+    waiter* first_of(std::size_t i) const noexcept {
+        const lane& l = lanes_[i];
+        if (has_flows(i)) [[unlikely]] {
+            waiter* const front = l.waiters.front();
+            return front != nullptr && front->where == waiter::position::back_in_line
+                       ? front
+                       : flows_of(i).next(l.waiters, l.standing.stands());
+        }
         return l.standing.stands() ? l.waiters.back() : l.waiters.front();
     }
 
@@ -327,11 +412,11 @@ private:
         std::int64_t best = 0;
         std::chrono::nanoseconds since{};
         for_each_lane(lanes, [&](std::size_t i) {
-            waiter* oldest = lanes_[i].waiters.front();
+            const waiter* oldest = oldest_of(i);
             const std::int64_t steps = lanes_[i].standing.stands() ? 0 : waited(*oldest, now) / policy_.ageing;
             const std::int64_t promoted = static_cast<std::int64_t>(i % priority_count) - steps;
             if (found == nullptr || promoted < best || (promoted == best && oldest->enqueued_at < since)) {
-                found = first_of(lanes_[i]);
+                found = first_of(i);
                 best = promoted;
                 since = oldest->enqueued_at;
             }
@@ -351,6 +436,8 @@ private:
     partition_turns turns_;
     std::vector<lane> lanes_;
     std::vector<std::atomic<std::size_t>> sizes_; // of the lanes
+    std::atomic<flow_queue*> flows_{nullptr}; // of the lanes; made by prepare_flows()
+    std::atomic<std::uint64_t> flowing_{0}; // a bit for each lane that has a waiter of a flow
     std::uint64_t occupied_ = 0; // a bit for each lane that has a waiter
     std::size_t size_ = 0;
 };

@@ -290,6 +290,9 @@ public:
     // Any thread may call it: see waiting_lanes::set_times().
     void set_times(const standing_times& t) noexcept { queue_.set_times(t); }
 
+    // Called before wait() for a waiter of a flow: see waiting_lanes. May throw std::bad_alloc.
+    void prepare_flows() { queue_.prepare_flows(); }
+
     partitions& shares() noexcept { return queue_.shares(); }
     const partitions& shares() const noexcept { return queue_.shares(); }
 

@@ -6,7 +6,9 @@
 #define FLOWGUARD_DETAIL_SEMAPHORE_WAIT_OPERATION_HPP
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -17,6 +19,7 @@
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/asio/post_attempt.hpp"
 #include "flowguard/detail/base/rare.hpp"
+#include "flowguard/detail/queue/flow_waiter.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/shared_claim.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
@@ -86,6 +89,12 @@ private:
     shared_claim* claim_ = nullptr; // null if the wait could not be started
 };
 
+// A Delivery of calls that may belong to a flow. Only their waiters have memory for that.
+template <class Delivery>
+concept tells_flow = requires(const Delivery& d) {
+    { d.flow() } -> std::same_as<std::uint64_t>;
+};
+
 // A waiter that is an Asio operation. It has a handler, outstanding work that keeps the context of the handler's
 // executor running, and a Delivery, which passes permits on to the handler.
 //
@@ -96,13 +105,24 @@ private:
 //   reference, in whatever form; if there is an error, there are no permits. `enqueued_at` is that of the waiter.
 // - `wait(w)`: puts the waiter in line, if that is not what semaphore_state::wait() does. The waiter is then a drain. A
 //   Delivery may lack it.
+// - `flow()`: the flow of the waiter, if `lane()` says that it belongs to one. A Delivery may lack it.
 // - `watch(executor)`: keeps a timer for the semaphore. `prepare_watch(executor)`: prepares the executor's context for
 //   that. `watch_in_vain()`: called in place of `watch()` if no timer can be had. A Delivery may lack these three.
 //
 // The cancellation slot is filled before the wait is published, and never touched again: see shared_claim.
 template <class Handler, class Executor, class Delivery, class Timing = without_deadline>
-class wait_operation final : public waiter {
+class wait_operation final : public std::conditional_t<tells_flow<Delivery>, flow_waiter, waiter> {
+    using base = std::conditional_t<tells_flow<Delivery>, flow_waiter, waiter>;
+
 public:
+    using base::claim;
+    using base::enqueued_at;
+    using base::lane;
+    using base::make_cancellable;
+    using base::result;
+    using base::share_claim;
+    using base::wanted;
+
     // Starts a wait. If this throws (no memory), the handler is never called, and no permit is taken.
     static void start(Handler handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
                       const Timing& timing = {}) {
@@ -277,12 +297,15 @@ private:
 
     wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
                    const Timing& timing)
-        : waiter(permits, is_a_drain ? queue_message::kind::drain : queue_message::kind::enqueue),
+        : base(permits, is_a_drain ? queue_message::kind::drain : queue_message::kind::enqueue),
           delivery_(delivery),
           executor_(asio::get_associated_executor(handler, default_executor)),
           deadline_(timing, timer_executor_for(handler, default_executor)),
           handler_(std::move(handler)) {
         lane = delivery.lane();
+        if constexpr (tells_flow<Delivery>)
+            if (lane.in_flow())
+                this->set_flow(delivery.flow());
     }
     ~wait_operation() = default;
 
@@ -356,6 +379,9 @@ private:
     // Puts the operation in line.
     static void enqueue(pointer op, const Executor& default_executor) {
         semaphore_state& state = op->delivery_.state();
+        if constexpr (tells_flow<Delivery>)
+            if (op->lane.in_flow())
+                state.prepare_flows();
         if (asio::execution_context* context = op->context())
             op->link(*context);
         op->fill_slot();
@@ -407,9 +433,9 @@ private:
         // The canceller has no claim at first. It replaces the canceller of an earlier wait, whose claim is then freed,
         // so that the new claim can use the memory.
         canceller& cancel = slot.template emplace<canceller>();
-        shared_claim* claim = shared_claim::create(delivery_.state(), *this);
-        share_claim(*claim);
-        cancel.share(*claim);
+        shared_claim* shared = shared_claim::create(delivery_.state(), *this);
+        share_claim(*shared);
+        cancel.share(*shared);
     }
 
     void time_out() noexcept {
