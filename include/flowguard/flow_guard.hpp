@@ -639,10 +639,11 @@ private:
         call_terms how{.deadline = options.deadline,
                        .lane = lane_of(options.partition, options.priority),
                        .kind =
-                           static_cast<std::uint8_t>(detail::check_range("the kind", options.kind, 0, max_kinds - 1)),
-                       .flow = options.flow.value_or(0)};
-        if (options.flow)
+                           static_cast<std::uint8_t>(detail::check_range("the kind", options.kind, 0, max_kinds - 1))};
+        if (options.flow) {
             how.lane.set_in_flow();
+            how.flow = *options.flow;
+        }
         return how;
     }
 
@@ -680,7 +681,7 @@ private:
         }
     };
 
-    // The delivery of a call with options.
+    // The delivery of a call that belongs to a flow.
     struct flow_delivery : delivery {
         flow_delivery(const delivery& d, std::uint64_t flow) noexcept : delivery(d), flow_(flow) {}
         std::uint64_t flow() const noexcept { return flow_; }
@@ -689,8 +690,19 @@ private:
         std::uint64_t flow_;
     };
 
-    static delivery with_flow(const delivery& d) noexcept { return d; }
-    static flow_delivery with_flow(const delivery& d, std::uint64_t flow) noexcept { return {d, flow}; }
+    // Calls `start` with the delivery of a call. A call with options tells its flow; its waiter has memory for that
+    // only if it belongs to one.
+    template <class Start>
+    static void with_delivery(const delivery& d, Start start) {
+        start(d);
+    }
+    template <class Start>
+    static void with_delivery(const delivery& d, Start start, std::uint64_t flow) {
+        if (d.lane().in_flow())
+            start(flow_delivery(d, flow));
+        else
+            start(d);
+    }
 
     // Starts the wait of a call. `flow` is that of a call with options. `end` is the latest time at which it may get
     // its permit.
@@ -704,16 +716,18 @@ private:
         template <class Handler, class... Flow>
         void operator()(Handler&& handler, time_point end, detail::lane_number lane, std::uint8_t kind,
                         Flow... flow) const {
-            const auto d = with_flow(delivery{self->state_, lane, kind}, flow...);
-            detail::with_timing<Clock>(end, [&](const auto& timing) {
-                operation<Handler, decltype(timing), decltype(d)>::wait(std::forward<Handler>(handler), self->executor_,
-                                                                        d, 1, timing);
-            });
+            const auto start = [&](const auto& d) {
+                detail::with_timing<Clock>(end, [&](const auto& timing) {
+                    using op = operation<Handler, decltype(timing), decltype(d)>;
+                    op::wait(std::forward<Handler>(handler), self->executor_, d, 1, timing);
+                });
+            };
+            with_delivery(delivery{self->state_, lane, kind}, start, flow...);
         }
 
     protected:
         template <class Handler, class Timing, class Delivery>
-        using operation = detail::wait_operation<std::decay_t<Handler>, executor_type, std::remove_const_t<Delivery>,
+        using operation = detail::wait_operation<std::decay_t<Handler>, executor_type, std::remove_cvref_t<Delivery>,
                                                  std::remove_cvref_t<Timing>>;
     };
 
@@ -726,11 +740,13 @@ private:
             detail::guard_state<Strategy, Clock>& state = *this->self->state_;
             const detail::keep_alive kept(state); // an observer may destroy the guard meanwhile
             const executor_type executor = this->self->executor_;
-            const auto d = with_flow(delivery{&state, lane, kind}, flow...);
-            detail::with_timing<Clock>(state.end_of_wait(deadline), [&](const auto& timing) {
-                using op = typename initiate_wait::template operation<Handler, decltype(timing), decltype(d)>;
-                op::start(std::forward<Handler>(handler), executor, d, 1, timing);
-            });
+            const auto start = [&](const auto& d) {
+                detail::with_timing<Clock>(state.end_of_wait(deadline), [&](const auto& timing) {
+                    using op = typename initiate_wait::template operation<Handler, decltype(timing), decltype(d)>;
+                    op::start(std::forward<Handler>(handler), executor, d, 1, timing);
+                });
+            };
+            with_delivery(delivery{&state, lane, kind}, start, flow...);
         }
     };
 

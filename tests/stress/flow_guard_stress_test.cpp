@@ -185,13 +185,17 @@ void emit_later(strand s, std::shared_ptr<asio::cancellation_signal> signal, int
 
 enum kind { plain, made, failing, attempted, cancelled, hurried, by_ticket, kinds };
 
-// A random priority, and a random partition.
+// A random priority and partition, and for most calls a random flow.
 struct place {
     place(std::mt19937& random, std::size_t partitions)
-        : rank(static_cast<flowguard::priority>(random() % 4)), partition(random() % partitions) {}
+        : rank(static_cast<flowguard::priority>(random() % 4)), partition(random() % partitions) {
+        if (random() % 4 != 0)
+            flow = random() % 5;
+    }
 
     flowguard::priority rank;
     std::size_t partition;
+    std::optional<std::uint64_t> flow{};
 };
 
 asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind what, int rounds, place in) {
@@ -224,10 +228,12 @@ asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind 
                                                           .deadline = jumping_clock::now() + rounds * 8ms,
                                                           .priority = in.rank,
                                                           .partition = in.partition,
+                                                          .flow = in.flow,
                                                           .classify = classifier});
         break;
     default: {
-        auto t = co_await guard.async_acquire({.priority = in.rank, .partition = in.partition}, asio::use_awaitable);
+        auto t = co_await guard.async_acquire({.priority = in.rank, .partition = in.partition, .flow = in.flow},
+                                              asio::use_awaitable);
         co_await work(seen, rounds, false);
         t.finish(seen.classify(static_cast<outcome>(rounds % 3)));
         break;

@@ -229,16 +229,21 @@ private:
     static stepping_clock::time_point any_deadline() {
         return chance(2) ? stepping_clock::time_point::max() : stepping_clock::now() + any_number() % 8 * 1ms;
     }
+    static std::optional<std::uint64_t> any_flow() {
+        return chance(4) ? std::nullopt : std::optional<std::uint64_t>(any_number() % 5 << 60);
+    }
     options any_options(call& c) const {
         return {.deadline = any_deadline(),
                 .priority = static_cast<flowguard::priority>(any_number() % 4),
                 .partition = any_number() % partitions_,
+                .flow = any_flow(),
                 .classify = judging{&c}};
     }
     flowguard::run_options<flowguard::default_classifier, stepping_clock> any_wait() const {
         return {.deadline = any_deadline(),
                 .priority = static_cast<flowguard::priority>(any_number() % 4),
-                .partition = any_number() % partitions_};
+                .partition = any_number() % partitions_,
+                .flow = any_flow()};
     }
 
     // ---- Tasks ----

@@ -4,6 +4,7 @@
 
 // Flows of a guard's calls: run_options::flow.
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -16,11 +17,18 @@
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
+#include "support/manual_clock.hpp"
 
 namespace {
 
-using flowguard::wait_order;
-using guard_type = flowguard::flow_guard<flowguard::fixed_limit>;
+using namespace std::chrono_literals;
+using support::manual_clock;
+using guard_type = flowguard::flow_guard<flowguard::fixed_limit, manual_clock>;
+
+std::string sorted(std::string names) {
+    std::sort(names.begin(), names.end());
+    return names;
+}
 
 // A guard of one permit, which is held, and its waiters.
 class flow_scene {
@@ -28,25 +36,39 @@ public:
     explicit flow_scene(flowguard::guard_options options = flowguard::guard_options::for_batch())
         : guard_(context_.get_executor(), flowguard::fixed_limit{1}, std::move(options)), held_(guard_.try_acquire()) {}
 
-    void wait(char name, std::optional<std::uint64_t> flow) {
-        flowguard::run_options<> how;
-        how.flow = flow;
-        guard_.async_acquire(how, [this, name](flowguard::error_code e, guard_type::ticket t) {
+    auto end_of(char name) {
+        return [this, name](flowguard::error_code e, guard_type::ticket t) {
             (e ? rejected : served) += name;
+            if (e)
+                errors.push_back(e);
             if (t)
                 held_ = std::move(t);
-        });
+        };
+    }
+
+    void wait(char name, std::optional<std::uint64_t> flow, guard_type::time_point deadline = never) {
+        guard_.async_acquire(terms(flow, deadline), end_of(name));
+        poll();
+    }
+
+    // The caller may give up.
+    void wait(char name, std::optional<std::uint64_t> flow, asio::cancellation_signal& gives_up) {
+        guard_.async_acquire(terms(flow, never), asio::bind_cancellation_slot(gives_up.slot(), end_of(name)));
+        poll();
+    }
+
+    void poll() {
         context_.poll();
         context_.restart();
     }
+    void pass(manual_clock::duration time) { support::pass(context_, time); }
 
     // Serves the waiters one by one.
     std::string serve_all() {
         while (held_) {
             guard_type::ticket t = std::move(held_);
             t.success();
-            context_.poll();
-            context_.restart();
+            poll();
         }
         return served;
     }
@@ -55,8 +77,19 @@ public:
 
     std::string served;
     std::string rejected;
+    std::vector<flowguard::error_code> errors; // of those
 
 private:
+    static constexpr guard_type::time_point never = guard_type::time_point::max();
+
+    static flowguard::run_options<flowguard::default_classifier, manual_clock> terms(std::optional<std::uint64_t> flow,
+                                                                                     guard_type::time_point deadline) {
+        flowguard::run_options<flowguard::default_classifier, manual_clock> how;
+        how.deadline = deadline;
+        how.flow = flow;
+        return how;
+    }
+
     asio::io_context context_{1};
     guard_type guard_;
     guard_type::ticket held_;
@@ -103,7 +136,7 @@ TEST_CASE("Keys that agree in many bits are told apart") {
     CHECK(s.serve_all() == "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz");
 }
 
-TEST_CASE("A close ends the waiters of all flows") {
+TEST_CASE("A close tells each waiter of each flow") {
     flow_scene s;
     s.wait('a', 1);
     s.wait('b', 1);
@@ -111,6 +144,46 @@ TEST_CASE("A close ends the waiters of all flows") {
     s.wait('d', std::nullopt);
     (*s).close();
     CHECK((*s).waiting() == 0);
+    s.poll();
+    CHECK(s.served.empty());
+    CHECK(sorted(s.rejected) == "abcd");
+    for (const flowguard::error_code& e : s.errors)
+        CHECK(e == flowguard::error::closed);
+    CHECK((*s).stats().closed == 4);
+}
+
+TEST_CASE("A drain lets the waiters of all flows be served, in turns") {
+    flow_scene s;
+    s.wait('a', 1);
+    s.wait('b', 1);
+    s.wait('c', 2);
+    bool drained = false;
+    (*s).async_drain([&](flowguard::error_code e) { drained = !e; });
+    s.poll();
+    s.wait('x', 3); // the gate is closed
+    CHECK(s.rejected == "x");
+    CHECK_FALSE(drained);
+    CHECK(s.serve_all() == "acb");
+    s.poll();
+    CHECK(drained);
+}
+
+TEST_CASE("Waiters of flows that are cancelled or reach their deadlines leave the turns of the others as they are") {
+    flow_scene s;
+    asio::cancellation_signal gives_up;
+    s.wait('a', 1, manual_clock::now() + 10ms);
+    s.wait('b', 1, gives_up);
+    s.wait('c', 1);
+    s.wait('x', 2);
+    s.wait('y', 2, manual_clock::now() + 10ms);
+    s.wait('z', 2);
+    gives_up.emit(asio::cancellation_type::all);
+    s.poll();
+    CHECK(s.rejected == "b");
+    s.pass(10ms);
+    CHECK(sorted(s.rejected) == "aby");
+    CHECK(s.serve_all() == "cxz");
+    CHECK((*s).stats().timed_out == 2);
 }
 
 } // namespace

@@ -91,7 +91,7 @@ public:
         turns_.leave(rest_);
     }
 
-    // A waiter is about to be removed because it was granted its permits. It is the next one.
+    // A waiter is about to be removed because it has had its turn. It is the next one.
     void count_turn(const waiter& w) noexcept { flow_turns::grant(turns_.next(), w.wanted); }
 
     // The waiter whose turn it is. A flow waits.

@@ -10,6 +10,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "flowguard/detail/queue/flow_waiter.hpp"
 
@@ -23,8 +24,8 @@ namespace flowguard::detail {
 //
 // Tags only increase, so they are in a radix heap (R. Ahuja, K. Mehlhorn, J. Orlin, R. Tarjan: Faster Algorithms for
 // the Shortest Path Problem. JACM 37(2), 1990): a tag is in the list whose number is the highest bit in which it
-// differs from the present turn. Equal tags stay in their order. Complexity: O(1), amortized: for each waiter, a flow
-// changes its list at most 32 times, and once if all waiters want one permit.
+// differs from the present turn. Equal tags stay in their order. Complexity: O(1) if all waiters want one permit. Else
+// amortized O(1): for each waiter, a flow changes its list at most 32 times; one step may move all flows.
 //
 // Tags are counted modulo 2³². All are less than 2³¹ beyond the present turn, since no waiter wants more than 2²⁸
 // permits.
@@ -48,8 +49,8 @@ public:
         advance();
     }
 
-    // A waiter of the flow whose turn it is was granted that many permits. If the flow goes on waiting, the caller
-    // calls charge() next.
+    // A waiter of the flow whose turn it is was granted that many permits, or went aside to wait for them. If the flow
+    // goes on waiting, the caller calls charge() next.
     static void grant(flow_turn& t, std::uint32_t permits) noexcept {
         t.charged = std::min<std::int64_t>(t.charged - std::int64_t{permits}, 0);
     }
@@ -79,6 +80,12 @@ private:
         flow_turn* last = nullptr;
     };
 
+    static constexpr std::uint64_t bit(std::size_t list) noexcept { return std::uint64_t{1} << list; }
+    void clear(std::size_t i) noexcept {
+        filled_ &= ~bit(i);
+        differ_ &= ~bit(i);
+    }
+
     std::size_t list_of(std::uint32_t tag) const noexcept {
         return static_cast<std::size_t>(std::bit_width(tag ^ now_));
     }
@@ -86,11 +93,13 @@ private:
     void insert(flow_turn& t) noexcept {
         const std::size_t i = list_of(t.tag);
         list& l = lists_[i];
+        if (l.last != nullptr && l.last->tag != t.tag)
+            differ_ |= bit(i);
         t.previous = l.last;
         t.next = nullptr;
         (l.last != nullptr ? l.last->next : l.first) = &t;
         l.last = &t;
-        filled_ |= std::uint64_t{1} << i;
+        filled_ |= bit(i);
     }
 
     void remove(flow_turn& t) noexcept {
@@ -99,18 +108,25 @@ private:
         (t.previous != nullptr ? t.previous->next : l.first) = t.next;
         (t.next != nullptr ? t.next->previous : l.last) = t.previous;
         if (l.first == nullptr)
-            filled_ &= ~(std::uint64_t{1} << i);
+            clear(i);
     }
 
     // Goes on to the lowest tag, unless there is none. All lists below the first filled one are empty, so its flows
-    // spread over these.
+    // spread over these. If their tags are equal, as they are if all waiters want one permit, they stay together.
     void advance() noexcept {
         if (filled_ == 0 || (filled_ & 1) != 0)
             return;
         const auto i = static_cast<std::size_t>(std::countr_zero(filled_));
         flow_turn* t = lists_[i].first;
-        lists_[i] = {};
-        filled_ &= ~(std::uint64_t{1} << i);
+        const list all = std::exchange(lists_[i], list{});
+        const bool equal = (differ_ & bit(i)) == 0;
+        clear(i);
+        if (equal) {
+            now_ = t->tag;
+            lists_[0] = all;
+            filled_ |= bit(0);
+            return;
+        }
         std::uint32_t least = t->tag - now_;
         for (const flow_turn* other = t->next; other != nullptr; other = other->next)
             least = std::min(least, other->tag - now_);
@@ -124,6 +140,7 @@ private:
 
     std::array<list, 33> lists_{};
     std::uint64_t filled_ = 0; // a bit for each list that is not empty
+    std::uint64_t differ_ = 0; // a bit for each list whose tags may differ
     std::uint32_t now_ = 0; // the present turn
 };
 

@@ -275,6 +275,7 @@ private:
 
     template <class Hand>
     void put_aside(waiter& w, Hand& hand) noexcept {
+        lanes_.count_flow_turn(w);
         lanes_.remove(w);
         if (aside_.empty()) {
             hand.note_aside();

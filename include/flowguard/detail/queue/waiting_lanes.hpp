@@ -105,8 +105,7 @@ public:
     // a few only if the owner may evict another waiter in favour of the newcomer. Any thread may call it.
     std::size_t most_waiters_with(lane_number newcomer) const noexcept {
         const bool may_evict = policy_.max_waiters != 0 && (adapts_ || shares_.enabled() || newcomer.in_flow() ||
-                                                            flowing_.load(std::memory_order_relaxed) != 0 ||
-                                                            waits_below(newcomer.priority_index()));
+                                                            flowing() != 0 || waits_below(newcomer.priority_index()));
         return policy_.max_waiters + (may_evict ? most_evictions : 0);
     }
 
@@ -201,12 +200,18 @@ public:
 
     // Called when the next waiter has been granted its permits.
     void count_turn(const waiter& w) noexcept {
-        if (flowing() != 0 && has_flows(w.lane.index()) && w.where != waiter::position::back_in_line) [[unlikely]]
-            flows_of(w.lane.index()).count_turn(w);
+        count_flow_turn(w);
         if (shares_.enabled()) {
             shares_.enter(w.lane.partition());
             turns_.take(w.lane.partition());
         }
+    }
+
+    // Called when the next waiter leaves the line, with its permits or to wait aside for them: it has had the turn of
+    // its flow. When it comes back from aside, it has had it already.
+    void count_flow_turn(const waiter& w) noexcept {
+        if (has_flows(w.lane.index()) && w.where != waiter::position::back_in_line) [[unlikely]]
+            flows_of(w.lane.index()).count_turn(w);
     }
 
     // `visit(w)` may remove w, and no other waiter.

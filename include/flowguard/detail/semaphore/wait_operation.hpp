@@ -89,7 +89,7 @@ private:
     shared_claim* claim_ = nullptr; // null if the wait could not be started
 };
 
-// A Delivery of calls that may belong to a flow. Only their waiters have memory for that.
+// A Delivery of calls that belong to a flow. Only their waiters have memory for that.
 template <class Delivery>
 concept tells_flow = requires(const Delivery& d) {
     { d.flow() } -> std::same_as<std::uint64_t>;
@@ -105,7 +105,7 @@ concept tells_flow = requires(const Delivery& d) {
 //   reference, in whatever form; if there is an error, there are no permits. `enqueued_at` is that of the waiter.
 // - `wait(w)`: puts the waiter in line, if that is not what semaphore_state::wait() does. The waiter is then a drain. A
 //   Delivery may lack it.
-// - `flow()`: the flow of the waiter, if `lane()` says that it belongs to one. A Delivery may lack it.
+// - `flow()`: the flow that the waiter belongs to. A Delivery may lack it.
 // - `watch(executor)`: keeps a timer for the semaphore. `prepare_watch(executor)`: prepares the executor's context for
 //   that. `watch_in_vain()`: called in place of `watch()` if no timer can be had. A Delivery may lack these three.
 //
@@ -304,8 +304,7 @@ private:
           handler_(std::move(handler)) {
         lane = delivery.lane();
         if constexpr (tells_flow<Delivery>)
-            if (lane.in_flow())
-                this->set_flow(delivery.flow());
+            this->set_flow(delivery.flow());
     }
     ~wait_operation() = default;
 
@@ -380,8 +379,7 @@ private:
     static void enqueue(pointer op, const Executor& default_executor) {
         semaphore_state& state = op->delivery_.state();
         if constexpr (tells_flow<Delivery>)
-            if (op->lane.in_flow())
-                state.prepare_flows();
+            state.prepare_flows();
         if (asio::execution_context* context = op->context())
             op->link(*context);
         op->fill_slot();
