@@ -20,19 +20,19 @@ public:
     static_assert(max_partitions * priority_count <= 64, "one word has a bit for each lane");
 
     constexpr explicit lane_number(std::size_t partition = 0, priority of = priority::critical) noexcept
-        : lane_(static_cast<std::uint8_t>(partition * priority_count + static_cast<std::size_t>(of)) & 63U) {}
+        : lane_(static_cast<std::uint8_t>(partition * priority_count + static_cast<std::size_t>(of))) {}
 
     constexpr std::size_t index() const noexcept { return lane_; }
     constexpr std::size_t partition() const noexcept { return lane_ / priority_count; }
     constexpr std::size_t priority_index() const noexcept { return lane_ % priority_count; }
 
     // Whether the waiter belongs to a flow: see flow_waiter.
-    constexpr bool in_flow() const noexcept { return in_flow_ != 0; }
-    constexpr void set_in_flow() noexcept { in_flow_ = 1; }
+    constexpr bool in_flow() const noexcept { return in_flow_; }
+    constexpr void set_in_flow() noexcept { in_flow_ = true; }
 
 private:
-    std::uint8_t lane_ : 6;
-    std::uint8_t in_flow_ : 1 = 0; // in the same byte: every call copies it
+    std::uint8_t lane_;
+    bool in_flow_ = false;
 };
 
 } // namespace flowguard::detail
