@@ -9,6 +9,9 @@ endif()
 if(NOT TARGET Boost::headers)
   list(FILTER headers EXCLUDE REGEX "/beast\\.hpp$")
 endif()
+if(NOT TARGET flowguard_grpc_work)
+  list(FILTER headers EXCLUDE REGEX "/flowguard/grpc/")
+endif()
 foreach(header IN LISTS headers)
   cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include" OUTPUT_VARIABLE name)
   set(source "${CMAKE_CURRENT_BINARY_DIR}/header_alone/${name}.cpp")
@@ -19,4 +22,5 @@ endforeach()
 add_library(flowguard_headers_alone OBJECT ${sources})
 target_link_libraries(flowguard_headers_alone PRIVATE flowguard::flowguard flowguard_warnings
                                                       $<TARGET_NAME_IF_EXISTS:prometheus-cpp::core>
-                                                      $<TARGET_NAME_IF_EXISTS:Boost::headers>)
+                                                      $<TARGET_NAME_IF_EXISTS:Boost::headers>
+                                                      $<TARGET_NAME_IF_EXISTS:flowguard_grpc_work>)

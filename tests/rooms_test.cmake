@@ -27,6 +27,8 @@ set(rooms
     "testing:flowguard/testing.hpp,flowguard/testing/.*"
     "http core:flowguard/detail/http/.*"
     "http:flowguard/http/.*"
+    "grpc core:flowguard/detail/grpc/.*"
+    "grpc:flowguard/grpc/.*"
     "metrics:flowguard/metrics/.*"
     "dashboard:flowguard/detail/dashboard/.*,flowguard/dashboard.hpp,flowguard/dashboard/.*"
     "umbrella:flowguard.hpp")

@@ -468,6 +468,14 @@ public:
         return take_or_shed(how);
     }
 
+    /// The same, but if no permit is free, the call is not counted: its caller goes on, to wait with async_acquire().
+    /// So a call that need not wait continues at once, without an operation that is posted. The options `classify`,
+    /// `deadline` and `long_lived` are ignored. Throws std::invalid_argument for a partition, a priority or a kind that
+    /// does not exist.
+    [[nodiscard]] ticket acquire_if_free(run_options<default_classifier, Clock> options) {
+        return call_reference(*this).take(terms_of(options));
+    }
+
     /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
     std::size_t current_limit() const noexcept { return state_->limit(); }
 

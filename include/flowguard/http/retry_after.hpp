@@ -30,6 +30,13 @@ inline double jitter() noexcept {
     return in_unit_interval(state);
 }
 
+// The time to serve all present calls, (in flight + waiting) / limit × RTT.
+inline double seconds_to_serve_all(const guard_stats& now) noexcept {
+    const double turns =
+        static_cast<double>(now.in_flight + now.waiting) / static_cast<double>(std::max(now.limit, std::size_t{1}));
+    return turns * std::chrono::duration<double>(now.rtt_mean).count();
+}
+
 } // namespace detail
 
 /// When a rejected client should try again, in whole seconds, for Retry-After (RFC 9110, section 10.2.3).
@@ -38,10 +45,7 @@ inline double jitter() noexcept {
 /// since a longer guess is no better. `jitter`, a random number in [0, 1), spreads the values evenly between one and
 /// three times that: clients that were rejected together should not come back together.
 inline std::chrono::seconds retry_after(const guard_stats& now, double jitter) noexcept {
-    const double turns =
-        static_cast<double>(now.in_flight + now.waiting) / static_cast<double>(std::max(now.limit, std::size_t{1}));
-    const double to_serve_all = turns * std::chrono::duration<double>(now.rtt_mean).count();
-    const double least = std::clamp(std::ceil(to_serve_all), 1.0, 60.0);
+    const double least = std::clamp(std::ceil(detail::seconds_to_serve_all(now)), 1.0, 60.0);
     return std::chrono::seconds(static_cast<std::chrono::seconds::rep>(least + jitter * (2 * least + 1)));
 }
 
