@@ -62,10 +62,29 @@ private:
     std::deque<flowguard::grpc_call*> calls_;
 };
 
+class watch_reactor final : public grpc::ServerWriteReactor<result> {
+public:
+    watch_reactor(guard_type& guard, grpc::CallbackServerContext& context)
+        : admitted_(guard.try_acquire({.long_lived = true})) {
+        if (admitted_)
+            StartWrite(&event_);
+        else
+            Finish(flowguard::grpc_rejection(context, guard.stats(), flowguard::error::shed));
+    }
+
+    void OnWriteDone(bool) override { Finish(grpc::Status::OK); }
+    void OnDone() override { delete this; } // the ticket's destructor returns its place
+
+private:
+    guard_type::ticket admitted_;
+    result event_;
+};
+
 // A job's name says what the handler does: "throw", or a number, the status; else it keeps the call for the test.
 class service final : public work::CallbackService {
 public:
-    service(guard_type& guard, flowguard::grpc_layer_options options) : guarded_(guard, std::move(options)) {}
+    service(guard_type& guard, flowguard::grpc_layer_options options)
+        : guard_(guard), guarded_(guard, std::move(options)) {}
 
     grpc::ServerUnaryReactor* Do(grpc::CallbackServerContext* context, const job* j, result* r) override {
         return guarded_.unary(context, [this, j, r](flowguard::grpc_call& call) {
@@ -78,9 +97,14 @@ public:
         });
     }
 
+    grpc::ServerWriteReactor<result>* Watch(grpc::CallbackServerContext* context, const job*) override {
+        return new watch_reactor(guard_, *context);
+    }
+
     calls_in_handler kept;
 
 private:
+    guard_type& guard_;
     flowguard::grpc_layer<guard_type> guarded_;
 };
 
@@ -138,6 +162,17 @@ public:
         stub_->async()->Do(&c->context_, &c->job_, &c->result_,
                            [c = c.get()](const grpc::Status& status) { c->done_.set_value(status); });
         return c;
+    }
+
+    // Reads a stream to its end. Returns how many messages it had.
+    int watch(grpc::ClientContext& context, grpc::Status& status) {
+        const auto reader = stub_->Watch(&context, job());
+        result event;
+        int events = 0;
+        while (reader->Read(&event))
+            ++events;
+        status = reader->Finish();
+        return events;
     }
 
     void wait_for_waiters(std::size_t n) const {
@@ -377,6 +412,22 @@ TEST_CASE("A closed guard answers calls of gRPC with UNAVAILABLE") {
     s.stop();
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().closed == 2);
+}
+
+TEST_CASE("A stream of gRPC runs beside the limit, and is shed beyond its own bound") {
+    for (const std::size_t bound : {1U, 0U}) {
+        guard_type guard{flowguard::fixed_limit{1}, {.max_long_lived = bound}};
+        const auto busy = guard.try_acquire();
+        site s{guard};
+        grpc::ClientContext context;
+        grpc::Status status;
+        CHECK(s.watch(context, status) == static_cast<int>(bound));
+        CHECK(status.error_code() == (bound == 1 ? StatusCode::OK : StatusCode::RESOURCE_EXHAUSTED));
+        CHECK(context.GetServerTrailingMetadata().count("grpc-retry-pushback-ms") == 1 - bound);
+        s.stop();
+        CHECK(guard.stats().long_lived == 0);
+        CHECK(guard.stats().long_lived_admitted == bound);
+    }
 }
 
 TEST_CASE("A call of gRPC continues on the guard's executor") {
