@@ -45,7 +45,13 @@ using ::boost::system::system_error;
 
 } // namespace asio
 
-#if BOOST_ASIO_VERSION >= 102400
+#define SUPPORT_ASIO_VERSION BOOST_ASIO_VERSION
+
+#if SUPPORT_ASIO_VERSION >= 102700
+#include <boost/asio/any_completion_handler.hpp>
+#endif
+
+#if SUPPORT_ASIO_VERSION >= 102400
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
 #else
@@ -86,7 +92,13 @@ using experimental::deferred;
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 
-#if ASIO_VERSION >= 102400
+#define SUPPORT_ASIO_VERSION ASIO_VERSION
+
+#if SUPPORT_ASIO_VERSION >= 102700
+#include <asio/any_completion_handler.hpp>
+#endif
+
+#if SUPPORT_ASIO_VERSION >= 102400
 #include <asio/as_tuple.hpp>
 #include <asio/deferred.hpp>
 #else

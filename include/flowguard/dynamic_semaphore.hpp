@@ -53,7 +53,9 @@ namespace flowguard {
 /// *Completion.* A handler is called through its associated executor, by default the semaphore's, as if by
 /// `asio::post`. It is never called from inside the initiating call, release() or set_limit(). (Asio 1.28 and newer has
 /// associated immediate executors. A handler that has one is called through it if its operation completes at once.)
-/// Work is outstanding on the handler's executor while it waits.
+/// Work is outstanding on the handler's executor while it waits. If that executor takes no posts, as that of an
+/// `any_completion_handler` and Asio's `inline_executor`, the operation waits and completes through the semaphore's
+/// executor, and the handler is dispatched from there to its own.
 ///
 /// *Memory.* A waiter is one block from the handler's associated allocator: 160 bytes with a handler of 8, on 64-bit
 /// machines. It is freed before the handler is called. A deadline adds its timer's operation. A connected cancellation

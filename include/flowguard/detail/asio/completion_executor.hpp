@@ -97,6 +97,12 @@ asio::execution_context* context_of(const Executor& executor) {
         return nullptr;
 }
 
+// Whether a function can be posted to the executor. Some executors only dispatch: Asio's inline_executor, which calls
+// each function at once, and any_completion_executor, which does not tell what it holds.
+template <class Executor>
+inline constexpr bool takes_posts =
+    is_of_networking_ts<Executor> || asio::can_require<const Executor&, asio::execution::blocking_t::never_t>::value;
+
 // The executor on which a waiter is completed. Work is outstanding on it until then.
 template <class Executor>
 class completion_executor {
@@ -146,6 +152,26 @@ private:
 
     tracked executor_;
     completion_memory room_;
+};
+
+// An executor that takes no posts. Work is outstanding on it until the dispatch.
+template <class Executor>
+class dispatch_executor {
+public:
+    explicit dispatch_executor(const Executor& executor)
+        : executor_(asio::prefer(executor, asio::execution::outstanding_work.tracked)) {}
+
+    // The outstanding work is moved out of *this first, because the function may destroy *this.
+    template <class F>
+    void dispatch(F f) {
+        const auto outstanding = std::move(executor_);
+        asio::dispatch(outstanding, std::move(f));
+    }
+
+private:
+    using tracked = decltype(asio::prefer(std::declval<const Executor&>(), asio::execution::outstanding_work.tracked));
+
+    tracked executor_;
 };
 
 // An executor whose type was erased. It takes no allocator. A template, so that a file that includes this header, but

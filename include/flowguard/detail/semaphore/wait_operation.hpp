@@ -96,7 +96,9 @@ concept tells_flow = requires(const Delivery& d) {
 };
 
 // A waiter that is an Asio operation. It has a handler, outstanding work that keeps the context of the handler's
-// executor running, and a Delivery, which passes permits on to the handler.
+// executor running, and a Delivery, which passes permits on to the handler. The completion is posted to the handler's
+// executor. If that executor takes no posts, the completion is posted to the semaphore's executor and dispatched from
+// there, as Asio's own operations are.
 //
 // Members of a Delivery:
 // - `state()`: the semaphore. `lane()`: where to wait.
@@ -192,12 +194,15 @@ private:
 
     using handler_executor = asio::associated_executor_t<Handler, Executor>;
 
+    static constexpr bool dispatches = !takes_posts<handler_executor>;
+    using posting_executor = std::conditional_t<dispatches, Executor, handler_executor>;
+
     // Whether the timer uses the handler's executor. Some executors, such as a promise's, have no context for a timer.
-    static constexpr bool timer_is_handlers = has_context<handler_executor>;
+    static constexpr bool timer_is_handlers = !dispatches && has_context<handler_executor>;
     using timer_executor = std::conditional_t<timer_is_handlers, handler_executor, Executor>;
 
     // The executor on which the semaphore keeps a timer of its own, and whether there is one.
-    static constexpr bool has_watch_executor = watches && (has_deadline || has_context<handler_executor>);
+    static constexpr bool has_watch_executor = watches && (has_deadline || has_context<posting_executor>);
     auto watch_executor() {
         if constexpr (has_deadline)
             return deadline_.get_executor();
@@ -235,10 +240,21 @@ private:
 
         allocator_type get_allocator() const noexcept { return op_->executor_.get_allocator(); }
 
-        void operator()() { std::exchange(op_, nullptr)->invoke(); }
+        void operator()() { release()->run_posted(); }
+
+    protected:
+        wait_operation* release() noexcept { return std::exchange(op_, nullptr); }
 
     private:
         wait_operation* op_;
+    };
+
+    // The function that is dispatched from a posted one.
+    class dispatched_completion : public completion {
+    public:
+        using completion::completion;
+
+        void operator()() { this->release()->invoke(); }
     };
 
     // The timer's handler.
@@ -286,7 +302,7 @@ private:
 
         void operator()() {
             post_attempt::gone(op_); // if this runs inside the attempt, the handler may throw
-            completion::operator()();
+            this->release()->invoke();
         }
 
     private:
@@ -299,7 +315,8 @@ private:
                    const Timing& timing)
         : base(permits, is_a_drain ? queue_message::kind::drain : queue_message::kind::enqueue),
           delivery_(delivery),
-          executor_(asio::get_associated_executor(handler, default_executor)),
+          executor_(posting_executor_for(handler, default_executor)),
+          dispatch_executor_(asio::get_associated_executor(handler, default_executor)),
           deadline_(timing, timer_executor_for(handler, default_executor)),
           handler_(std::move(handler)) {
         lane = delivery.lane();
@@ -307,6 +324,13 @@ private:
             this->set_flow(delivery.flow());
     }
     ~wait_operation() = default;
+
+    static posting_executor posting_executor_for(const Handler& handler, const Executor& default_executor) {
+        if constexpr (dispatches)
+            return default_executor;
+        else
+            return asio::get_associated_executor(handler, default_executor);
+    }
 
     static timer_executor timer_executor_for(const Handler& handler, const Executor& default_executor) {
         if constexpr (timer_is_handlers)
@@ -341,9 +365,10 @@ private:
     void complete_immediately([[maybe_unused]] const Executor& default_executor) {
 #if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
         try_to([&] {
-            auto executor = asio::get_associated_executor(handler_, default_executor);
-            auto immediate = asio::get_associated_immediate_executor(handler_, executor);
-            asio::dispatch(immediate, immediate_completion{this, executor});
+            auto immediate =
+                asio::get_associated_immediate_executor(handler_, posting_executor_for(handler_, default_executor));
+            asio::dispatch(immediate,
+                           immediate_completion{this, asio::get_associated_executor(handler_, default_executor)});
         });
 #else
         try_to([this] { executor_.post(completion(this)); });
@@ -461,6 +486,13 @@ private:
         deleter{}(this);
     }
 
+    void run_posted() {
+        if constexpr (dispatches)
+            dispatch_executor_.dispatch(dispatched_completion(this));
+        else
+            invoke();
+    }
+
     // Frees the memory before it calls the handler, so that the handler's next operation can use it.
     void invoke() {
         if (result == wait_result::abandoned)
@@ -483,8 +515,15 @@ private:
         }
     }
 
+    // In place of an executor, if the handler's takes posts.
+    struct no_dispatch {
+        explicit no_dispatch(const handler_executor&) noexcept {}
+    };
+
     const Delivery delivery_;
-    completion_executor<handler_executor> executor_;
+    completion_executor<posting_executor> executor_;
+    [[no_unique_address]] std::conditional_t<dispatches, dispatch_executor<handler_executor>, no_dispatch>
+        dispatch_executor_;
     [[no_unique_address]] deadline<Timing, timer_executor> deadline_;
     Handler handler_;
 };
