@@ -63,6 +63,42 @@ foreach(library flowguard flowguard_boost)
   endif()
 endforeach()
 
+# Runs <name>.cmake with the ARGN and with what each of these scripts needs, or says why not.
+function(flowguard_add_consumer_script name why_not)
+  if(why_not)
+    add_test(NAME consumer.${name} COMMAND "${CMAKE_COMMAND}" -E echo "skipped: ${why_not}")
+    set_tests_properties(consumer.${name} PROPERTIES LABELS build SKIP_REGULAR_EXPRESSION "^skipped")
+    return()
+  endif()
+  add_test(
+    NAME consumer.${name}
+    COMMAND
+      "${CMAKE_COMMAND}" -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "COMPILER=${CMAKE_CXX_COMPILER}" -D
+      "ASIO=$<TARGET_PROPERTY:flowguard::asio,INTERFACE_INCLUDE_DIRECTORIES>" -D
+      "SCRATCH=${CMAKE_CURRENT_BINARY_DIR}/consumer/${name}" ${ARGN} -P "${CMAKE_CURRENT_SOURCE_DIR}/consumer/${name}.cmake")
+  set_tests_properties(consumer.${name} PROPERTIES LABELS build TIMEOUT 300)
+endfunction()
+
+flowguard_add_consumer_script(single_header "")
+
+find_program(FLOWGUARD_MESON NAMES meson DOC "Meson, to test FlowGuard in its projects")
+mark_as_advanced(FLOWGUARD_MESON)
+set(why_not "")
+if(NOT FLOWGUARD_MESON OR NOT FLOWGUARD_PKG_CONFIG)
+  set(why_not "there is no meson or no pkg-config")
+endif()
+flowguard_add_consumer_script(meson "${why_not}" -D "MESON=${FLOWGUARD_MESON}" -D "PREFIX=${prefix}")
+set_tests_properties(consumer.meson PROPERTIES FIXTURES_REQUIRED installed)
+
+find_program(FLOWGUARD_DPKG_DEB NAMES dpkg-deb DOC "dpkg-deb, to test FlowGuard's Debian package")
+mark_as_advanced(FLOWGUARD_DPKG_DEB)
+set(why_not "")
+if(NOT FLOWGUARD_DPKG_DEB)
+  set(why_not "there is no dpkg-deb")
+endif()
+flowguard_add_consumer_script(debian "${why_not}" -D "DPKG_DEB=${FLOWGUARD_DPKG_DEB}" -D "CPACK=${CMAKE_CPACK_COMMAND}" #
+                              -D "GENERATOR=${CMAKE_GENERATOR}" -D "VERSION=${PROJECT_VERSION}")
+
 if(FLOWGUARD_CLANG)
   flowguard_add_consumer(find_package.clang "${FLOWGUARD_CLANG}" -DHOW=find_package -DVERSION=${version})
   flowguard_add_consumer(add_subdirectory.clang "${FLOWGUARD_CLANG}" -DHOW=add_subdirectory)
@@ -76,3 +112,20 @@ foreach(wrong ${PROJECT_VERSION_MAJOR}.${next_minor} ${next_major}.0)
     consumer.rejects_${wrong} PROPERTIES PASS_REGULAR_EXPRESSION
                                          "compatible with requested version \"${wrong}\"")
 endforeach()
+
+# The files in packaging/.
+find_program(FLOWGUARD_PYTHON NAMES python3 DOC "Python, to compile the Conan recipe")
+mark_as_advanced(FLOWGUARD_PYTHON)
+add_test(NAME packages.vcpkg
+         COMMAND "${CMAKE_COMMAND}" -D WHAT=vcpkg -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "VERSION=${PROJECT_VERSION}" -P
+                 "${CMAKE_CURRENT_LIST_DIR}/packages.cmake")
+set_tests_properties(packages.vcpkg PROPERTIES LABELS build TIMEOUT 60)
+if(FLOWGUARD_PYTHON)
+  add_test(NAME packages.conan
+           COMMAND "${CMAKE_COMMAND}" -D WHAT=conan -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "PYTHON=${FLOWGUARD_PYTHON}" -D
+                   "SCRATCH=${CMAKE_CURRENT_BINARY_DIR}/consumer/conan" -P "${CMAKE_CURRENT_LIST_DIR}/packages.cmake")
+  set_tests_properties(packages.conan PROPERTIES LABELS build TIMEOUT 60)
+else()
+  add_test(NAME packages.conan COMMAND "${CMAKE_COMMAND}" -E echo "skipped: there is no python3")
+  set_tests_properties(packages.conan PROPERTIES LABELS build SKIP_REGULAR_EXPRESSION "^skipped")
+endif()
