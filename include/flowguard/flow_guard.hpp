@@ -427,7 +427,7 @@ public:
 
     /// Waits for a ticket. Completion signature: `void(error_code, ticket)`. The ticket is empty if there is an error,
     /// which is one that run() throws. Throws std::invalid_argument if neither the handler nor the guard has an
-    /// executor; give the handler one by asio::bind_executor().
+    /// executor that takes posts; give the handler one by asio::bind_executor().
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(Token&& token = asio::default_completion_token_t<executor_type>()) {

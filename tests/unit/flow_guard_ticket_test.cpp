@@ -211,8 +211,8 @@ TEST_CASE("A handler needs an executor of its own, or one of the guard's") {
     using ticket_type = decltype(guard)::ticket;
     int calls = 0;
     const auto count = [&](flowguard::error_code, const ticket_type&) { ++calls; };
-    const std::string expected =
-        "flowguard: a handler without an associated executor needs a guard that was made with an executor";
+    const std::string expected = "flowguard: a handler without an associated executor, or with one that takes no "
+                                 "posts, needs a guard that was made with an executor";
     CHECK_THROWS_MATCHES(guard.async_acquire(count), std::invalid_argument, Catch::Message(expected));
     CHECK_THROWS_MATCHES(guard.async_acquire({.long_lived = true}, count), std::invalid_argument,
                          Catch::Message(expected));
