@@ -19,6 +19,26 @@ foreach(header IN LISTS headers)
   list(APPEND sources "${source}")
 endforeach()
 
+# Where min and max are macros, as <windows.h> makes them. The headers of the standard library do not hold there, so they
+# come before.
+set(source "${CMAKE_CURRENT_BINARY_DIR}/header_alone/min_and_max_are_macros.cpp")
+file(
+  CONFIGURE
+  OUTPUT "${source}"
+  CONTENT
+    "#include <algorithm>
+#include <charconv>
+#include <random>
+#include <semaphore>
+#include <string>
+#include \"flowguard/detail/asio/asio.hpp\"
+#define min(a, b) (((a) < (b)) ? (a) : (b))
+#define max(a, b) (((a) > (b)) ? (a) : (b))
+#include \"flowguard.hpp\"
+"
+  @ONLY)
+list(APPEND sources "${source}")
+
 add_library(flowguard_headers_alone OBJECT ${sources})
 target_link_libraries(flowguard_headers_alone PRIVATE flowguard::flowguard flowguard_warnings
                                                       $<TARGET_NAME_IF_EXISTS:prometheus-cpp::core>

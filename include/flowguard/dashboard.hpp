@@ -137,7 +137,7 @@ public:
         asio::basic_waitable_timer<clock> timer(co_await asio::this_coro::executor, clock::now());
         while (!stop.stop_requested()) {
             sample();
-            timer.expires_at(std::max(timer.expiry() + interval, clock::now()));
+            timer.expires_at((std::max)(timer.expiry() + interval, clock::now()));
             co_await timer.async_wait(asio::use_awaitable);
         }
     }

@@ -16,7 +16,7 @@ struct drain_options {
 
     /// How long the drain may take, from its start, in the time of the guard's Clock. At least 0. By default, it may
     /// take for ever.
-    duration timeout = duration::max();
+    duration timeout = (duration::max)();
 };
 
 } // namespace flowguard

@@ -216,7 +216,7 @@ public:
     /// `error::closed` if the semaphore is closed. To grant a permit to a blocked thread takes a short lock that only
     /// that thread uses, too.
     permit acquire_blocking(std::size_t n = 1) {
-        return block(check_wanted(n), std::chrono::steady_clock::time_point::max());
+        return block(check_wanted(n), (std::chrono::steady_clock::time_point::max)());
     }
 
     /// The same, but blocks at most for `timeout`; then throws system_error with `error::wait_timeout`. A permit that

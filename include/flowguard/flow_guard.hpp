@@ -452,7 +452,7 @@ public:
     [[nodiscard]] ticket try_acquire() noexcept { return take_or_shed(plain_terms{}); }
     [[nodiscard]] ticket try_acquire(std::size_t partition) {
         return take_or_shed(
-            call_terms{.deadline = time_point::max(), .lane = lane_of(partition, priority::critical), .kind = 0});
+            call_terms{.deadline = (time_point::max)(), .lane = lane_of(partition, priority::critical), .kind = 0});
     }
 
     /// The same with options. `classify` is ignored. The ticket is also empty if the deadline has passed. Throws
@@ -629,7 +629,7 @@ private:
     // The options of a call that was made without options. They are constants of the type, so that such a call pays
     // nothing for options.
     struct plain_terms {
-        static constexpr time_point deadline = time_point::max();
+        static constexpr time_point deadline = (time_point::max)();
         static constexpr detail::lane_number lane{};
         static constexpr std::uint8_t kind = 0;
         static bool is_over() noexcept { return false; }
@@ -639,7 +639,7 @@ private:
         detail::lane_number lane; // says whether the call has a flow
         std::uint8_t kind;
         std::uint64_t flow = 0;
-        bool is_over() const noexcept { return deadline != time_point::max() && deadline <= Clock::now(); }
+        bool is_over() const noexcept { return deadline != (time_point::max)() && deadline <= Clock::now(); }
     };
 
     template <class Classifier>
@@ -819,7 +819,7 @@ private:
         // The latest time at which a call may get its permit, if it begins to wait now.
         template <class Terms, class Form>
         FLOWGUARD_DETAIL_EACH_CALL time_point end_of_wait(const Terms& how, const Form& form) const noexcept {
-            return state_->end_of_wait(std::min(how.deadline, form.template end_of_wait<Clock>()));
+            return state_->end_of_wait((std::min)(how.deadline, form.template end_of_wait<Clock>()));
         }
 
         // Rejects a call that found no permit, and may not wait for one until `end` either: so it pays for no
@@ -827,7 +827,7 @@ private:
         template <class Terms>
         FLOWGUARD_DETAIL_EACH_CALL error_code reject_before_wait(const Terms& how, time_point end) const noexcept {
             const auto why_not =
-                detail::why_not_wait(*state_, how.lane, end != time_point::max() && end <= Clock::now());
+                detail::why_not_wait(*state_, how.lane, end != (time_point::max)() && end <= Clock::now());
             return why_not ? reject(how, *why_not) : error_code();
         }
 
@@ -899,7 +899,7 @@ private:
     template <class Form, class F, class Classifier, class Terms>
     FLOWGUARD_DETAIL_EACH_CALL auto admit(Form form, F&& make_task, Classifier&& classify, Terms how,
                                           duration timeout) {
-        if (timeout != duration::max()) [[unlikely]]
+        if (timeout != (duration::max)()) [[unlikely]]
             return admit_timed(form, std::forward<F>(make_task), std::forward<Classifier>(classify), how, timeout);
         return guarded(form, call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
                        std::decay_t<Classifier>(std::forward<Classifier>(classify)), how);
@@ -1090,7 +1090,7 @@ private:
         typename Form::template returned<std::invoke_result_t<F&>> {
         using result_type = std::invoke_result_t<F&>;
         const time_point end = detail::end_after<Clock>(timeout);
-        const auto task = [end] { return blocking_task{end != time_point::max() && end <= Clock::now()}; };
+        const auto task = [end] { return blocking_task{end != (time_point::max)() && end <= Clock::now()}; };
         std::exception_ptr exception;
         try {
             if constexpr (std::is_void_v<result_type>) {

@@ -30,11 +30,11 @@ struct guard_options {
     /// beyond its share, or, with wait_order::adaptive, one of a lane that stands. At most 64 such calls are on their
     /// way at a time. With 0, no caller waits. By default, there is no bound: the order keeps the queue short in an
     /// overload.
-    std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
+    std::size_t max_waiters = (std::numeric_limits<std::size_t>::max)();
 
     /// How long a caller may wait for a permit. Then its call ends with `error::wait_timeout`. At least 0. By default,
     /// there is no bound, but the order sheds callers that have waited too long in an overload.
-    duration max_wait = duration::max();
+    duration max_wait = (duration::max)();
 
     /// How long a task may take, from its admission, unless run_options::timeout says otherwise. After that time the
     /// task is cancelled, its call then ends with `error::task_timeout`, and it counts as dropped: see flow_guard. At
@@ -45,7 +45,7 @@ struct guard_options {
     ///
     /// A task with a time-out must not start an operation that can be cancelled while it runs on another executor than
     /// its own: see flow_guard.
-    duration timeout = duration::max();
+    duration timeout = (duration::max)();
 
     /// In which order waiters of the same priority and partition are served. By default, an overload is shed, while a
     /// burst waits. A caller that must not be shed, however long it waits, needs wait_order::fifo: see for_batch().
@@ -58,7 +58,7 @@ struct guard_options {
     /// The guard serves waiters of higher priority first: see run_options::priority. A waiter counts as one priority
     /// higher for each `ageing` that it has waited, so that no priority is starved for ever. At least 1 ns. By default,
     /// waiters do not age.
-    duration ageing = duration::max();
+    duration ageing = (duration::max)();
 
     /// The share of the limit that each partition of the calls has: see run_options::partition. There are at most 16
     /// partitions. Each share is in [0, 1], and their sum is at most 1. By default, there is one partition, which has

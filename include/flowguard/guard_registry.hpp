@@ -325,7 +325,7 @@ private:
     bool make_room(std::chrono::nanoseconds at, order& forgotten) noexcept {
         if (guards_.size() < max_guards_)
             return true;
-        for (std::size_t looks = std::min(most_looks, guards_.size()); looks > 0; --looks)
+        for (std::size_t looks = (std::min)(most_looks, guards_.size()); looks > 0; --looks)
             if (forget_oldest(at, forgotten))
                 return true;
         ++rejected_;

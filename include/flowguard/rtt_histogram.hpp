@@ -27,7 +27,7 @@ struct rtt_buckets {
         if (ns < 8)
             return static_cast<std::size_t>(ns);
         const auto octave = static_cast<std::size_t>(std::bit_width(ns)) - 1;
-        return std::min((octave - 2) * 8 + static_cast<std::size_t>((ns >> (octave - 3)) & 7), count - 1);
+        return (std::min)((octave - 2) * 8 + static_cast<std::size_t>((ns >> (octave - 3)) & 7), count - 1);
     }
 
     /// The middle of a bucket, in nanoseconds.
@@ -55,8 +55,8 @@ public:
     void add_to_bucket(std::size_t index, std::uint32_t times) noexcept {
         counts_[index] += times;
         total_ += times;
-        first_ = std::min(first_, index);
-        end_ = std::max(end_, index + 1);
+        first_ = (std::min)(first_, index);
+        end_ = (std::max)(end_, index + 1);
     }
 
     /// How many samples there are.
@@ -73,7 +73,7 @@ public:
 
     /// The value below which a share `q` of the samples lies; 0 if there are no samples. q is clamped to [0, 1].
     std::chrono::nanoseconds quantile(double q) const noexcept {
-        const double clamped = q > 0 ? std::min(q, 1.0) : 0.0;
+        const double clamped = q > 0 ? (std::min)(q, 1.0) : 0.0;
         const auto rank =
             std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(clamped * static_cast<double>(total_))));
         std::uint64_t seen = 0;
@@ -98,7 +98,7 @@ public:
         if (total_ < 2 || sum <= 0)
             return 0;
         const double mean = sum / static_cast<double>(total_);
-        return std::sqrt(std::max(0.0, squares / static_cast<double>(total_) - mean * mean)) / mean;
+        return std::sqrt((std::max)(0.0, squares / static_cast<double>(total_) - mean * mean)) / mean;
     }
 
 private:

@@ -26,7 +26,7 @@ template <class Classifier = default_classifier, class Clock = std::chrono::stea
 struct run_options {
     /// After this time the result is useless to the caller. A task that has not been started by then is never started.
     /// By default, there is no deadline.
-    std::type_identity_t<detail::point_in_time<Clock>> deadline = Clock::time_point::max();
+    std::type_identity_t<detail::point_in_time<Clock>> deadline = (Clock::time_point::max)();
 
     /// How long the task may take, from its admission. After that time the task is cancelled, and counts as dropped:
     /// see flow_guard. At least 1 ns; with duration::max(), there is no time-out. By default, guard_options::timeout.

@@ -27,7 +27,7 @@ struct rtt_summary {
     std::array<kind_summary, max_kinds> kinds{}; ///< the same successes by their kind
 
     /// The shortest RTT, within 7 %; 0 without samples. Complexity: as quantile().
-    duration min() const noexcept { return quantile(0); }
+    duration(min)() const noexcept { return quantile(0); } // holds where min is a macro
 
     /// The RTT below which a share `q` in [0, 1] of the samples lies, with a relative error of at most 7 %; 0 without
     /// samples. Complexity: linear in the number of buckets (320).

@@ -216,7 +216,7 @@ private:
         Guard& guard() const noexcept { return *layer_->guard_; }
 
         bool is_over() const noexcept {
-            return how_to_run_.deadline != clock::time_point::max() && how_to_run_.deadline <= clock::now();
+            return how_to_run_.deadline != (clock::time_point::max)() && how_to_run_.deadline <= clock::now();
         }
 
         // gRPC calls OnCancel only after unary() has returned. By then the wait has been started, so the slot is not

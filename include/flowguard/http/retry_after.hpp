@@ -33,7 +33,7 @@ inline double jitter() noexcept {
 // The time to serve all present calls, (in flight + waiting) / limit × RTT.
 inline double seconds_to_serve_all(const guard_stats& now) noexcept {
     const double turns =
-        static_cast<double>(now.in_flight + now.waiting) / static_cast<double>(std::max(now.limit, std::size_t{1}));
+        static_cast<double>(now.in_flight + now.waiting) / static_cast<double>((std::max)(now.limit, std::size_t{1}));
     return turns * std::chrono::duration<double>(now.rtt_mean).count();
 }
 

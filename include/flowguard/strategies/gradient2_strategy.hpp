@@ -79,7 +79,7 @@ public:
     std::size_t current_limit() const noexcept { return static_cast<std::size_t>(limit_); }
 
     /// The long RTT; 0 before any success. Complexity: O(1).
-    duration long_rtt() const noexcept { return duration{static_cast<duration::rep>(std::min(long_rtt_, 9e18))}; }
+    duration long_rtt() const noexcept { return duration{static_cast<duration::rep>((std::min)(long_rtt_, 9e18))}; }
 
     /// The next limit. A window that has neither a success nor a drop changes nothing. Complexity: O(1).
     std::size_t update(const window& w) noexcept {
@@ -96,7 +96,7 @@ private:
     static double short_rtt_of(const window& w) noexcept {
         const double succeeded = w.all.samples > 0 ? detail::nanoseconds(w.all.mean) : 0;
         const double dropped = w.dropped > 0 ? detail::nanoseconds(w.dropped_mean_rtt) : 0;
-        return succeeded + detail::drop_share(w) * std::max(0.0, dropped - succeeded);
+        return succeeded + detail::drop_share(w) * (std::max)(0.0, dropped - succeeded);
     }
 
     void learn(double rtt) noexcept {

@@ -108,7 +108,7 @@ public:
     /// \throws std::invalid_argument when an option is out of its range; the message has name, value and range.
     explicit vegas_strategy(vegas_options options)
         : options_(detail::vegas::checked(options)), probes_(options_), drops_(options_.drop_tolerance) {
-        set_limit(std::min(detail::vegas::most_unproven, static_cast<double>(options_.initial_limit)));
+        set_limit((std::min)(detail::vegas::most_unproven, static_cast<double>(options_.initial_limit)));
     }
 
     /// The limit, in [min_limit, max_limit]; during a probe, the limit after it. A limit below one is told as 1.
@@ -120,7 +120,9 @@ public:
 
     /// The RTT without queueing at the guarded resource; 0 while unknown. If there are kinds of calls, it is that of
     /// the mix in the first window. Complexity: O(1).
-    duration baseline() const noexcept { return duration{static_cast<duration::rep>(std::min(baseline_.rtt(), 9e18))}; }
+    duration baseline() const noexcept {
+        return duration{static_cast<duration::rep>((std::min)(baseline_.rtt(), 9e18))};
+    }
 
     /// How many requests queued at the guarded resource, by the latest window that was no probe; at least 0.
     /// Complexity: O(1).
@@ -170,7 +172,7 @@ private:
         if (was_probe && now.has_rtt())
             return after_probe(now, probed);
         if (was_probe) // an outage began in it
-            probes_.fail(std::min(now.length, probe_.within));
+            probes_.fail((std::min)(now.length, probe_.within));
 
         learn(w, now);
         if (now.has_rtt() && outage_.is_on())
@@ -278,7 +280,7 @@ private:
         const double enough = detail::vegas::significant_slacks * wanted_queue();
         return limit_ * (1 - baseline_.rtt() / m.rtt) >=
                (baseline_.looks_like_foreign_queue(m) ? enough
-                                                      : std::min(enough, detail::vegas::significant_share * limit_));
+                                                      : (std::min)(enough, detail::vegas::significant_share * limit_));
     }
 
     double wanted_queue() const noexcept {
@@ -296,8 +298,8 @@ private:
     // Not below one: errors may have another cause than the load, and with a spacing, their end would be seen late.
     void cut_for_drops(const measurement& now) noexcept {
         growth_.cut();
-        const double left = std::max(detail::vegas::least_left_by_drops, 1 - drops_.excess(now));
-        set_limit(std::max(left * limit_, std::min(limit_, 1.0)));
+        const double left = (std::max)(detail::vegas::least_left_by_drops, 1 - drops_.excess(now));
+        set_limit((std::max)(left * limit_, (std::min)(limit_, 1.0)));
     }
 
     // No probe now, and a small window, because a big window of time-outs would take long. A window without a success
@@ -313,7 +315,7 @@ private:
         const double before = outage_.end();
         growth_.start_quickly_up_to(before);
         probes_.end_pause();
-        set_limit(std::max(limit_, detail::vegas::left_by_outage * before));
+        set_limit((std::max)(limit_, detail::vegas::left_by_outage * before));
         return {next_window(), "an outage ended: half of the limit before it"};
     }
 
@@ -343,14 +345,14 @@ private:
         if (growth_.warms_up())
             return {limit, limit};
         const std::size_t few = growth_.is_quick() ? std::max<std::size_t>(20, 3 * limit) : 10 * limit;
-        return {limit, detail::window_size(std::min(options_.min_window, few), limit)};
+        return {limit, detail::window_size((std::min)(options_.min_window, few), limit)};
     }
 
     // ---- Probes ----
 
     // It is not always the limit: when demand is low, a third of the limit would have no effect.
     double concurrency(const measurement& m) const noexcept {
-        return std::min(limit_, m.bound ? m.limit : m.in_flight);
+        return (std::min)(limit_, m.bound ? m.limit : m.in_flight);
     }
 
     double probe_limit(const measurement& m) const noexcept { return probes_.limit_at(concurrency(m)); }
@@ -400,7 +402,7 @@ private:
         const double wait =
             probes_.until_scheduled(probe_length(latest_), latest_, baseline_, rise_.is_suspected(), time);
         next.scheduled = plan_probe(latest_, time + wait);
-        next.scheduled.begins_in = duration{static_cast<duration::rep>(std::max(wait, 1.0))};
+        next.scheduled.begins_in = duration{static_cast<duration::rep>((std::max)(wait, 1.0))};
     }
 
     // Remembers a probe, and the window before it. `begins_at` is on the shared clock; 0: at once.
@@ -433,7 +435,7 @@ private:
     // Calls that never end held the permits of the probe, or no caller came: that says nothing about the RTT. The limit
     // is as it was before.
     decision after_failed_probe(const window& w) noexcept {
-        probes_.fail(std::min(detail::nanoseconds(w.length), probe_.within));
+        probes_.fail((std::min)(detail::nanoseconds(w.length), probe_.within));
         return {next_window(), "probe failed: too few requests ended"};
     }
 
@@ -452,7 +454,7 @@ private:
         }
         if (can_go_deeper && only_queued(high, low)) {
             growth_.end_quick_start();
-            set_limit(std::min(limit_, detail::vegas::above_knee * reached));
+            set_limit((std::min)(limit_, detail::vegas::above_knee * reached));
             return probe(low, low);
         }
         // If the RTT fell in the probe, it may fall more in a deeper one. A first or a higher baseline is taken only

@@ -26,7 +26,7 @@ struct waits_at_will {
 
     template <class Clock>
     static constexpr typename Clock::time_point end_of_wait() noexcept {
-        return Clock::time_point::max();
+        return (Clock::time_point::max)();
     }
 };
 

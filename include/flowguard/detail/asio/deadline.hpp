@@ -32,15 +32,15 @@ until<Clock> after(typename Clock::duration length) noexcept {
 // is not read.
 template <class Clock>
 typename Clock::time_point end_after(std::chrono::nanoseconds longest) noexcept {
-    if (longest == std::chrono::nanoseconds::max())
-        return Clock::time_point::max();
+    if (longest == (std::chrono::nanoseconds::max)())
+        return (Clock::time_point::max)();
     return after<Clock>(saturated_cast<typename Clock::duration>(longest)).time;
 }
 
 // Calls `start(timing)` for a wait until then.
 template <class Clock, class Start>
 void with_timing(typename Clock::time_point end, Start start) {
-    if (end == Clock::time_point::max())
+    if (end == (Clock::time_point::max)())
         start(without_deadline{});
     else
         start(until<Clock>{end});

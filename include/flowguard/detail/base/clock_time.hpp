@@ -23,10 +23,10 @@ constexpr std::chrono::duration<Rep, Period> saturated_sum(std::chrono::duration
                                                            std::chrono::duration<Rep, Period> b) noexcept {
     using sum = std::chrono::duration<Rep, Period>;
     if constexpr (!std::chrono::treat_as_floating_point_v<Rep>) {
-        if (b > sum::zero() && a > sum::max() - b)
-            return sum::max();
-        if (b < sum::zero() && a < sum::min() - b)
-            return sum::min();
+        if (b > sum::zero() && a > (sum::max)() - b)
+            return (sum::max)();
+        if (b < sum::zero() && a < (sum::min)() - b)
+            return (sum::min)();
     }
     return a + b;
 }
@@ -36,10 +36,10 @@ FLOWGUARD_DETAIL_EACH_CALL constexpr std::chrono::duration<Rep, Period>
 saturated_difference(std::chrono::duration<Rep, Period> a, std::chrono::duration<Rep, Period> b) noexcept {
     using difference = std::chrono::duration<Rep, Period>;
     if constexpr (!std::chrono::treat_as_floating_point_v<Rep>) {
-        if (b < difference::zero() && a > difference::max() + b)
-            return difference::max();
-        if (b > difference::zero() && a < difference::min() + b)
-            return difference::min();
+        if (b < difference::zero() && a > (difference::max)() + b)
+            return (difference::max)();
+        if (b > difference::zero() && a < (difference::min)() + b)
+            return (difference::min)();
     }
     return a - b;
 }
@@ -51,25 +51,25 @@ constexpr To saturated_cast(std::chrono::duration<Rep, Period> from) noexcept {
     if constexpr (treat_as_floating_point_v<Rep> || treat_as_floating_point_v<typename To::rep>) {
         using real = std::chrono::duration<double, typename To::period>;
         const real exact = std::chrono::duration_cast<real>(from);
-        if (!(exact < std::chrono::duration_cast<real>(To::max())))
-            return To::max();
-        if (!(exact > std::chrono::duration_cast<real>(To::min())))
-            return To::min();
+        if (!(exact < std::chrono::duration_cast<real>((To::max)())))
+            return (To::max)();
+        if (!(exact > std::chrono::duration_cast<real>((To::min)())))
+            return (To::min)();
         return std::chrono::duration_cast<To>(exact);
     } else {
         using factor = std::ratio_divide<Period, typename To::period>;
-        constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / factor::num;
+        constexpr std::int64_t most = (std::numeric_limits<std::int64_t>::max)() / factor::num;
         const auto ticks = static_cast<std::int64_t>(from.count());
         if (ticks > most)
-            return To::max();
+            return (To::max)();
         if (ticks < -most)
-            return To::min();
+            return (To::min)();
         const std::int64_t scaled = ticks * factor::num;
         const std::int64_t rounded = scaled / factor::den + (scaled % factor::den > 0 ? 1 : 0);
-        if (rounded > static_cast<std::int64_t>(To::max().count()))
-            return To::max();
-        if (rounded < static_cast<std::int64_t>(To::min().count()))
-            return To::min();
+        if (rounded > static_cast<std::int64_t>((To::max)().count()))
+            return (To::max)();
+        if (rounded < static_cast<std::int64_t>((To::min)().count()))
+            return (To::min)();
         return To{static_cast<typename To::rep>(rounded)};
     }
 }

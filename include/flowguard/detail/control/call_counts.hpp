@@ -47,7 +47,7 @@ private:
         std::uint64_t most = most_admitted_.load(std::memory_order_relaxed);
         while (most < admitted && !most_admitted_.compare_exchange_weak(most, admitted, std::memory_order_relaxed)) {
         }
-        return std::max(most, admitted);
+        return (std::max)(most, admitted);
     }
 
     std::array<std::atomic<std::uint64_t>, outcome_count> ended_{};

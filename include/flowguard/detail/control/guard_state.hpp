@@ -79,7 +79,7 @@ public:
 
     // The latest time at which a caller that begins to wait now may get its permit. `deadline` is the caller's.
     typename Clock::time_point end_of_wait(typename Clock::time_point deadline) const noexcept {
-        return std::min(deadline, end_after<Clock>(max_wait_));
+        return (std::min)(deadline, end_after<Clock>(max_wait_));
     }
 
     // How long a task may take, unless its call says otherwise.

@@ -63,7 +63,7 @@ public:
         std::size_t seen = 0;
         for (const auto& rtt : rtts_) {
             const std::int64_t r = rtt.load(std::memory_order_relaxed);
-            most = std::max(most, r);
+            most = (std::max)(most, r);
             seen += r > 0 ? 1 : 0;
         }
         return std::chrono::nanoseconds{seen > 1 ? most : 0};

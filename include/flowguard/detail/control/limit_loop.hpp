@@ -179,7 +179,7 @@ public:
     // Called in place of watch() if no timer can be had: ends the probe, or the wait for a turn, at once, since nothing
     // else might ever end it.
     void watch_in_vain() noexcept {
-        look_at(*current_.load(std::memory_order_acquire), std::chrono::nanoseconds::max());
+        look_at(*current_.load(std::memory_order_acquire), (std::chrono::nanoseconds::max)());
     }
 
     // Looks when a watch has ended. If there is something left to watch, another waiter must do so.
@@ -194,7 +194,7 @@ public:
         const auto at = now();
         const auto bound = current_.load(std::memory_order_acquire)->time_left(at);
         const auto turn = turns_.time_left(at);
-        return bound && turn ? std::min(bound, turn) : bound ? bound : turn;
+        return bound && turn ? (std::min)(bound, turn) : bound ? bound : turn;
     }
 
     // Called for a call that has got its permit. It may call the observer of decisions, which may destroy the guard.
@@ -602,16 +602,16 @@ private:
 
     // The spacing of admissions under a plan, and under the limit after it.
     static duration spacing_of(const plan& p) noexcept {
-        return limit_of(p) == 1 ? std::max(p.spacing, duration{}) : duration{};
+        return limit_of(p) == 1 ? (std::max)(p.spacing, duration{}) : duration{};
     }
     static duration spacing_after(const plan& p) noexcept {
-        return p.then == 1 ? std::max(p.then_spacing, duration{}) : duration{};
+        return p.then == 1 ? (std::max)(p.then_spacing, duration{}) : duration{};
     }
 
     // The ordinary limit of a plan: for a probe, the one after it.
     static limit_setting after_of(const plan& p) noexcept {
         return p.then == 0 ? limit_setting{limit_of(p), spacing_of(p)}
-                           : limit_setting{std::min(p.then, max_limit), spacing_after(p)};
+                           : limit_setting{(std::min)(p.then, max_limit), spacing_after(p)};
     }
 
     // Puts a plan in force, unless the epoch is over.
@@ -625,7 +625,7 @@ private:
     // The limit of a probe. It is raised by the permits that long-running calls hold, so that they cannot hold all of
     // the probe's permits.
     std::size_t probe_limit(std::size_t limit, std::size_t after) const noexcept {
-        return std::max(limit, std::min({limit + long_running(), after, max_limit}));
+        return (std::max)(limit, (std::min)({limit + long_running(), after, max_limit}));
     }
 
     // How many calls in flight are stragglers of their window. There may be more long-running calls, which were
@@ -717,10 +717,10 @@ private:
         const limit_setting in_force = override_.in_force({limit_of(next), spacing_of(next)});
         const std::size_t limit = in_force.limit;
         // Small if the limit is low, because a window takes longest then.
-        const std::size_t usual = window_size(std::min(min_window_, 10 * limit), limit);
-        const std::size_t size = with_ignored(next.admissions != 0 ? std::min(next.admissions, max_limit) : usual);
+        const std::size_t usual = window_size((std::min)(min_window_, 10 * limit), limit);
+        const std::size_t size = with_ignored(next.admissions != 0 ? (std::min)(next.admissions, max_limit) : usual);
         sample_window::opening o{.size = size,
-                                 .limit = std::max(limit, limit_of(next)),
+                                 .limit = (std::max)(limit, limit_of(next)),
                                  .long_running = long_running(),
                                  .expected_rtt = own_->expected_rtt,
                                  .slowest_kind = times_->kinds.slowest(),
@@ -730,10 +730,10 @@ private:
             const limit_setting after = after_of(next);
             o.limit_after = after.limit;
             o.spacing_after = after.spacing;
-            o.within =
-                next.within > duration{} ? next.within : usual_bound(size, limit, std::max(own_->usual_rtt, o.spacing));
+            o.within = next.within > duration{} ? next.within
+                                                : usual_bound(size, limit, (std::max)(own_->usual_rtt, o.spacing));
         } else {
-            o.limit -= std::min(o.long_running, o.limit - 1); // not for a probe, whose limit was raised by as many
+            o.limit -= (std::min)(o.long_running, o.limit - 1); // not for a probe, whose limit was raised by as many
             if (next.scheduled.begins_in > duration{})
                 o.discard_at = saturated_sum(at, next.scheduled.begins_in);
         }
@@ -749,14 +749,14 @@ private:
     // to twenty times.
     std::size_t with_ignored(std::size_t size) const noexcept {
         const double times = std::clamp(own_->ignored_times, 1.0, 20.0);
-        return std::min(static_cast<std::size_t>(static_cast<double>(size) * times), max_limit);
+        return (std::min)(static_cast<std::size_t>(static_cast<double>(size) * times), max_limit);
     }
 
     // The bound of a probe whose plan leaves it to the guard: see plan::within.
     static duration usual_bound(std::size_t admissions, std::size_t limit, duration rtt) noexcept {
         const double rounds = static_cast<double>(admissions) / static_cast<double>(limit);
         const std::chrono::duration<double, std::nano> expected = rounds * rtt;
-        return std::max(saturated_cast<duration>(10 * expected), duration{std::chrono::seconds(1)});
+        return (std::max)(saturated_cast<duration>(10 * expected), duration{std::chrono::seconds(1)});
     }
 
     // How many windows there are, of 3.5 KB each. There are several, so that a window that is opened again with
@@ -778,8 +778,8 @@ private:
     enum class use : std::uint8_t { none, starting, started };
 
     // Values of acts_from_.
-    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-    static constexpr std::int64_t at_once = std::numeric_limits<std::int64_t>::min();
+    static constexpr std::int64_t never = (std::numeric_limits<std::int64_t>::max)();
+    static constexpr std::int64_t at_once = (std::numeric_limits<std::int64_t>::min)();
 
     static constexpr std::uint64_t first_epoch = 0;
     static constexpr const char* reset_reason = "reset by hand";

@@ -99,7 +99,7 @@ public:
     // away.
     limit_setting bounded(const limit_setting& s) const noexcept {
         const std::size_t least = least_.load(std::memory_order_relaxed);
-        return {std::clamp(s.limit, least, std::max(least, most_.load(std::memory_order_relaxed))),
+        return {std::clamp(s.limit, least, (std::max)(least, most_.load(std::memory_order_relaxed))),
                 least > 1 ? duration{} : s.spacing};
     }
 

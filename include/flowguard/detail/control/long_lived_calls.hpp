@@ -57,7 +57,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t sealed = ~(std::numeric_limits<std::size_t>::max() >> 1); // more than `most` can be
+    static constexpr std::size_t sealed = ~((std::numeric_limits<std::size_t>::max)() >> 1); // more than `most` can be
 
     const std::size_t most_;
     std::atomic<std::size_t> running_{0};

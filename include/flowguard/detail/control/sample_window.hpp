@@ -63,7 +63,7 @@ public:
         straggler // none: the window had been closed without this member
     };
 
-    static constexpr time unbounded = time::max();
+    static constexpr time unbounded = (time::max)();
 
     struct opening {
         std::size_t size = 1;
@@ -75,7 +75,7 @@ public:
         time within = unbounded; // when it is over, another thread may take the remaining slots
         time spacing{}; // of admissions; 0: none
         time spacing_after{}; // with limit_after
-        time discard_at = time::max(); // from then on, another thread may discard the window; not if it is bounded
+        time discard_at = (time::max)(); // from then on, another thread may discard the window; not if it is bounded
         std::uint64_t epoch = 0; // of the limit: see limit_override
     };
 
@@ -139,7 +139,7 @@ public:
         if (count == size_.load(std::memory_order_relaxed))
             first_at_.store(now.count(), std::memory_order_relaxed);
         in_flight = std::max<std::size_t>(in_flight, 1);
-        in_flight -= std::min(long_running_.load(std::memory_order_relaxed), in_flight - 1); // some may have ended
+        in_flight -= (std::min)(long_running_.load(std::memory_order_relaxed), in_flight - 1); // some may have ended
         std::size_t most = max_in_flight_.load(std::memory_order_relaxed);
         while (in_flight > most && !max_in_flight_.compare_exchange_weak(most, in_flight, std::memory_order_relaxed)) {
         }
@@ -165,7 +165,7 @@ public:
         const std::int64_t ends_at = ends_at_.load(std::memory_order_relaxed);
         if (ends_at == never || ends_at == unsettled)
             return std::nullopt;
-        return std::max(saturated_difference(time{ends_at}, now), time{});
+        return (std::max)(saturated_difference(time{ends_at}, now), time{});
     }
 
     // If the bound has passed, takes all remaining slots. Returns true to one caller. Until settle() is called, one of
@@ -280,7 +280,7 @@ public:
         const std::int64_t expected = expected_rtt_.load(std::memory_order_relaxed);
         std::int64_t usual = timed > 0 ? std::clamp<std::int64_t>(total / timed, 0, longest_rtt.count()) : expected;
         if (const std::int64_t slowest = slowest_kind_.load(std::memory_order_relaxed); slowest / 1000 <= usual)
-            usual = std::max(usual, slowest);
+            usual = (std::max)(usual, slowest);
         const std::int64_t least = timed > 0 || expected > 0 ? 1'000'000 : 1'000'000'000;
         const time straggler_timeout{std::max<std::int64_t>(10 * usual + 1000 * usual / size * left, least)};
         if (saturated_difference(now, time{last}) <= straggler_timeout)
@@ -355,10 +355,10 @@ public:
         w.admitted = static_cast<std::size_t>(members_at_most());
         w.limit = limit_;
         w.spacing = spacing_;
-        w.length = std::max(saturated_difference(now, opened_at_), time{});
+        w.length = (std::max)(saturated_difference(now, opened_at_), time{});
         const time last{last_at_.load(std::memory_order_relaxed)};
         if (const std::int64_t first = first_at_.load(std::memory_order_relaxed); first != not_yet)
-            w.admitting = std::max(saturated_difference(last, time{first}), time{});
+            w.admitting = (std::max)(saturated_difference(last, time{first}), time{});
         w.ignored = static_cast<std::size_t>(ignored_.load(std::memory_order_relaxed));
         w.max_in_flight = max_in_flight_.load(std::memory_order_relaxed);
 
@@ -419,7 +419,7 @@ private:
 
     // The longest RTT that is recorded: so short that the sum of `size` of them does not overflow.
     static time most_rtt_of(std::size_t size) noexcept {
-        return std::min(longest_rtt, time{INT64_MAX / static_cast<std::int64_t>(std::max<std::size_t>(size, 1))});
+        return (std::min)(longest_rtt, time{INT64_MAX / static_cast<std::int64_t>(std::max<std::size_t>(size, 1))});
     }
 
     // Clamps an RTT. A clock may be set back, or ahead by years. The RTT is then wrong, but does not spoil the sums.
@@ -518,7 +518,7 @@ private:
             if (few != 0)
                 low.add_to_bucket(i, few);
             all.add_to_bucket(i, total);
-            first = std::min(first, i);
+            first = (std::min)(first, i);
             end = i + 1;
         }
         // A member that has not left may just be recording a success, in any bucket.
@@ -556,7 +556,7 @@ private:
         if (w.admitting <= time{} || w.admitted < 2)
             return most;
         const double rate = static_cast<double>(w.admitted - 1) / static_cast<double>(w.admitting.count());
-        return std::min(rate * static_cast<double>(mean_time_in_flight.count()), most);
+        return (std::min)(rate * static_cast<double>(mean_time_in_flight.count()), most);
     }
 
     // Bits 0..31: no_slots, plus the remaining slots, minus the calls that came too late. Above: the generation.

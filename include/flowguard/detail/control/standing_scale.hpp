@@ -50,11 +50,11 @@ public:
         const duration mean = within_reach(f.mean_rtt);
         const duration spacing = within_reach(f.spacing);
         const duration baseline = within_reach(f.baseline);
-        const duration rtt = std::max(baseline > duration{} ? std::min(baseline, mean) : mean, spacing);
+        const duration rtt = (std::max)(baseline > duration{} ? (std::min)(baseline, mean) : mean, spacing);
         const duration turnover =
-            std::max(mean / static_cast<duration::rep>(std::clamp<std::size_t>(f.limit, 1, max_limit)), spacing);
-        return {.target = target_.value_or(std::max(rtt / 2 + 2 * turnover, least.target)),
-                .interval = interval_.value_or(std::max(10 * rtt, least.interval))};
+            (std::max)(mean / static_cast<duration::rep>(std::clamp<std::size_t>(f.limit, 1, max_limit)), spacing);
+        return {.target = target_.value_or((std::max)(rtt / 2 + 2 * turnover, least.target)),
+                .interval = interval_.value_or((std::max)(10 * rtt, least.interval))};
     }
 
     static constexpr standing_times least{.target = std::chrono::milliseconds(5),

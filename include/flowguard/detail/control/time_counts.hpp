@@ -25,7 +25,7 @@ class time_counts {
 public:
     // A negative time counts as 0: a clock may be set back. Complexity: O(1).
     void add(std::chrono::nanoseconds time) noexcept {
-        const std::chrono::nanoseconds t = std::max(time, std::chrono::nanoseconds::zero());
+        const std::chrono::nanoseconds t = (std::max)(time, std::chrono::nanoseconds::zero());
         add(time_histogram::index_of(t), 1);
         add_to_sum(t);
     }
@@ -42,7 +42,7 @@ public:
         for (std::size_t i = 0; i < counts_.size(); ++i)
             h.counts[i] = counts_[i].load(std::memory_order_relaxed);
         const std::uint64_t without_sign =
-            sum_.load(std::memory_order_relaxed) & std::numeric_limits<std::int64_t>::max();
+            sum_.load(std::memory_order_relaxed) & (std::numeric_limits<std::int64_t>::max)();
         h.sum = duration{static_cast<std::int64_t>(without_sign)};
     }
 

@@ -115,11 +115,11 @@ public:
     void stir(std::int64_t measured) noexcept { random_.store(next_random(measured), std::memory_order_relaxed); }
 
 private:
-    static constexpr std::int64_t none = std::numeric_limits<std::int64_t>::max();
-    static constexpr duration longest = duration::max() / 4; // 73 years
+    static constexpr std::int64_t none = (std::numeric_limits<std::int64_t>::max)();
+    static constexpr duration longest = (duration::max)() / 4; // 73 years
 
     // Never `none`.
-    static time later(time from, time by) noexcept { return std::min(saturated_sum(from, by), time{none - 1}); }
+    static time later(time from, time by) noexcept { return (std::min)(saturated_sum(from, by), time{none - 1}); }
 
     // A turn is no further away.
     static time reach(time spacing) noexcept { return spacing + spacing / 2; }

@@ -13,7 +13,7 @@ namespace flowguard::detail {
 // The size of a window under this limit, in admissions: `wanted`, and at least 1.5 × the limit, so that a cohort
 // outlives the one before it.
 constexpr std::size_t window_size(std::size_t wanted, std::size_t limit) noexcept {
-    return std::max(wanted, limit + limit / 2);
+    return (std::max)(wanted, limit + limit / 2);
 }
 
 } // namespace flowguard::detail

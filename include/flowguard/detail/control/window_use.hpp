@@ -15,12 +15,12 @@
 namespace flowguard::detail {
 
 inline double nanoseconds(duration d) noexcept {
-    return std::max(0.0, static_cast<double>(d.count()));
+    return (std::max)(0.0, static_cast<double>(d.count()));
 }
 
 // How many members tell something: all that were not ignored.
 inline std::size_t telling_members(const window& w) noexcept {
-    return w.admitted - std::min(w.ignored, w.admitted);
+    return w.admitted - (std::min)(w.ignored, w.admitted);
 }
 
 // The share of drops, in [0, 1]; 0 for a window without any sample.
@@ -34,8 +34,8 @@ inline bool half_used(const window& w) noexcept {
     // Just after a rise of the limit, the rate of admission overstates what is in flight; hence the caps. False for
     // NaN.
     const std::size_t limit = std::max<std::size_t>(w.limit, 1);
-    const auto most = static_cast<double>(std::min(w.max_in_flight, limit));
-    return w.mean_in_flight > 0 && 2 * std::min(w.mean_in_flight, most) >= static_cast<double>(limit);
+    const auto most = static_cast<double>((std::min)(w.max_in_flight, limit));
+    return w.mean_in_flight > 0 && 2 * (std::min)(w.mean_in_flight, most) >= static_cast<double>(limit);
 }
 
 // Whether the limit, not demand, set what was in flight: it was reached, and not just by a rare burst.

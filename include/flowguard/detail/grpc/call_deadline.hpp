@@ -21,13 +21,13 @@ public:
     call_deadline(clock::time_point deadline, clock::time_point arrival) noexcept
         : deadline_(deadline), arrival_(arrival) {}
 
-    bool exists() const noexcept { return deadline_ != clock::time_point::max(); }
+    bool exists() const noexcept { return deadline_ != (clock::time_point::max)(); }
 
     // In the time of a guard. Only the time that is left counts: the system's clock may be set meanwhile.
     template <class Clock>
     typename Clock::time_point in_time_of() const noexcept {
         if (!exists())
-            return Clock::time_point::max();
+            return (Clock::time_point::max)();
         return after<Clock>(std::chrono::ceil<typename Clock::duration>(deadline_ - arrival_)).time;
     }
 

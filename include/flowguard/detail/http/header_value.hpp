@@ -47,7 +47,7 @@ inline std::optional<duration> parse_timeout(std::string_view value) noexcept {
     const duration unit = unit_of(value.substr(digits));
     if (unit == duration::zero())
         return std::nullopt;
-    return number <= duration::max() / unit ? number * unit : duration::max();
+    return number <= (duration::max)() / unit ? number * unit : (duration::max)();
 }
 
 // Parses the name of a priority, as to_string() returns it. Upper and lower case are the same, and so are - and _.

@@ -129,7 +129,7 @@ private:
         }
         std::uint32_t least = t->tag - now_;
         for (const flow_turn* other = t->next; other != nullptr; other = other->next)
-            least = std::min(least, other->tag - now_);
+            least = (std::min)(least, other->tag - now_);
         now_ += least;
         while (t != nullptr) {
             flow_turn* const after = t->next;

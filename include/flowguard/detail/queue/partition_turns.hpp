@@ -26,13 +26,13 @@ public:
     double of(std::size_t partition) const noexcept { return turns_[partition]; }
 
     // Called when a caller of that partition begins to wait, and no other caller of it waits.
-    void join(std::size_t partition) noexcept { turns_[partition] = std::max(turns_[partition], latest_); }
+    void join(std::size_t partition) noexcept { turns_[partition] = (std::max)(turns_[partition], latest_); }
 
     void take(std::size_t partition) noexcept {
         latest_ = turns_[partition];
         turns_[partition] += strides_[partition];
         for (std::size_t p = 0; p < turns_.size(); ++p)
-            turns_[p] = std::max(turns_[p], latest_ - strides_[p]);
+            turns_[p] = (std::max)(turns_[p], latest_ - strides_[p]);
     }
 
 private:

@@ -23,7 +23,7 @@ public:
     // Notes how long the first waiter has waited by now. The times may differ from those of the look before.
     void look(std::chrono::nanoseconds waited, std::chrono::nanoseconds now, const standing_times& times) noexcept {
         const bool is_too_long = waited > times.target;
-        confirmed_at_ = std::min(confirmed_at_, now); // clocks may be set back: the interval begins anew
+        confirmed_at_ = (std::min)(confirmed_at_, now); // clocks may be set back: the interval begins anew
         if (is_too_long != stands_ && saturated_difference(now, confirmed_at_) >= times.interval)
             stands_ = !stands_;
         if (is_too_long == stands_)
@@ -34,7 +34,7 @@ public:
 
 private:
     // The time of the latest look that confirmed `stands_`. The first look begins the first interval.
-    std::chrono::nanoseconds confirmed_at_ = std::chrono::nanoseconds::max();
+    std::chrono::nanoseconds confirmed_at_ = (std::chrono::nanoseconds::max)();
     bool stands_ = false;
 };
 

@@ -281,7 +281,7 @@ private:
             hand.note_aside();
             least_aside_ = w.wanted;
         }
-        least_aside_ = std::min(least_aside_, w.wanted);
+        least_aside_ = (std::min)(least_aside_, w.wanted);
         aside_.push_back(w);
         w.where = waiter::position::aside;
     }
@@ -299,7 +299,7 @@ private:
             return;
         if (const waiter* first = lanes_.next(); first != nullptr && first->where == waiter::position::back_in_line)
             return;
-        std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
+        std::uint32_t least = (std::numeric_limits<std::uint32_t>::max)();
         for (waiter* w = aside_.front(); w != nullptr; w = w->next) {
             if (w->wanted <= reach) {
                 aside_.remove(*w);
@@ -307,7 +307,7 @@ private:
                 w->where = waiter::position::back_in_line;
                 return;
             }
-            least = std::min(least, w->wanted);
+            least = (std::min)(least, w->wanted);
         }
         least_aside_ = least;
     }

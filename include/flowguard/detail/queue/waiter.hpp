@@ -111,7 +111,7 @@ public:
     bool is_drain() const noexcept { return where == position::draining; }
 
     const std::uint32_t wanted; // permits, all at once
-    static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::min();
+    static constexpr std::chrono::nanoseconds never = (std::chrono::nanoseconds::min)();
     std::chrono::nanoseconds enqueued_at = never; // set only if the queue has a clock
     waiter* next = nullptr;
 

@@ -35,14 +35,14 @@ namespace flowguard::detail {
 
 // How many callers may wait, and the order in which they are served.
 struct wait_policy {
-    std::size_t max_waiters = std::numeric_limits<std::size_t>::max();
+    std::size_t max_waiters = (std::numeric_limits<std::size_t>::max)();
 
     wait_order order = wait_order::fifo;
     standing_times times{}; // for wait_order::adaptive
     bool adjusts_times = false; // `times` are only the first ones: see waiting_lanes::set_times()
 
     // A waiter counts as one priority higher for each `ageing` that it has waited; max: waiters do not age.
-    std::chrono::nanoseconds ageing = std::chrono::nanoseconds::max();
+    std::chrono::nanoseconds ageing = (std::chrono::nanoseconds::max)();
     std::vector<double> shares{}; // of the partitions; empty: there is one partition
 
     // The clock of waiter::enqueued_at; null: there is none. Needed if the order depends on the time.
@@ -61,7 +61,7 @@ public:
     explicit waiting_lanes(wait_policy policy)
         : policy_(std::move(policy)),
           adapts_(policy_.order == wait_order::adaptive),
-          ages_(policy_.ageing != std::chrono::nanoseconds::max()),
+          ages_(policy_.ageing != (std::chrono::nanoseconds::max)()),
           plain_(!adapts_ && !ages_ && policy_.shares.empty()),
           may_shed_(adapts_ || is_bounded()),
           estimate_(policy_.times),
@@ -98,7 +98,7 @@ public:
 
     // Whether the number of waiters is bounded.
     bool is_bounded() const noexcept {
-        return policy_.max_waiters < std::numeric_limits<std::size_t>::max() - most_evictions;
+        return policy_.max_waiters < (std::numeric_limits<std::size_t>::max)() - most_evictions;
     }
 
     // How many callers may be in line or on their way to it, with a newcomer to that lane. This exceeds max_waiters by
@@ -320,7 +320,7 @@ private:
 
     // How long a waiter has waited. At least 0: a clock may be set back.
     static std::chrono::nanoseconds waited(const waiter& w, std::chrono::nanoseconds now) noexcept {
-        return std::max(saturated_difference(now, w.enqueued_at), std::chrono::nanoseconds::zero());
+        return (std::max)(saturated_difference(now, w.enqueued_at), std::chrono::nanoseconds::zero());
     }
 
     void look_at_each() noexcept {

@@ -23,7 +23,7 @@ inline void add_times(time_histogram& sum, const time_histogram& times) noexcept
         sum.counts[i] += times.counts[i];
     const std::uint64_t added =
         static_cast<std::uint64_t>(sum.sum.count()) + static_cast<std::uint64_t>(times.sum.count());
-    sum.sum = duration{static_cast<std::int64_t>(added & std::numeric_limits<std::int64_t>::max())};
+    sum.sum = duration{static_cast<std::int64_t>(added & (std::numeric_limits<std::int64_t>::max)())};
 }
 
 // Adds what a guard has counted since it was made.
@@ -43,7 +43,7 @@ inline void add_counters(guard_stats& sum, const guard_stats& s) noexcept {
     sum.bypassed += s.bypassed;
     sum.long_lived_admitted += s.long_lived_admitted;
     sum.windows += s.windows;
-    sum.partitions = std::max(sum.partitions, s.partitions);
+    sum.partitions = (std::max)(sum.partitions, s.partitions);
     for (std::size_t p = 0; p < s.partitions; ++p)
         for (std::size_t i = 0; i < rejection_count; ++i)
             sum.rejected_by_partition[p][i] += s.rejected_by_partition[p][i];

@@ -205,7 +205,7 @@ private:
     static constexpr std::uint64_t waiting_bits = contended_bit | aside_bit;
     static constexpr std::uint64_t references_mask = aside_bit - 1;
     static constexpr std::uint64_t reference = 1;
-    static constexpr std::int32_t barred_bit = std::numeric_limits<std::int32_t>::min();
+    static constexpr std::int32_t barred_bit = (std::numeric_limits<std::int32_t>::min)();
 
     static constexpr std::int64_t held(std::uint64_t w) noexcept {
         return static_cast<std::int32_t>(static_cast<std::uint32_t>(w >> 32));

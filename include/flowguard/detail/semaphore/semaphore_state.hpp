@@ -370,7 +370,7 @@ private:
     template <std::uintptr_t State>
     struct at_least {
         std::uintptr_t operator()(std::uintptr_t inbox) const noexcept {
-            return (inbox & ~gate) | std::max(inbox & gate, State);
+            return (inbox & ~gate) | (std::max)(inbox & gate, State);
         }
     };
 
@@ -491,7 +491,7 @@ private:
             if (limit == 0)
                 return max_limit;
             const std::int64_t free = state_.word_.balance() + static_cast<std::int64_t>(permits_);
-            return std::max(limit, static_cast<std::size_t>(std::max<std::int64_t>(free, 0)));
+            return (std::max)(limit, static_cast<std::size_t>(std::max<std::int64_t>(free, 0)));
         }
         void note_aside() noexcept { state_.word_.set_aside(); }
 

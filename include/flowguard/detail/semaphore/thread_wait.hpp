@@ -49,7 +49,7 @@ public:
     // permits just now: then it has them. The caller holds a reference to the state.
     template <class Clock, class Watch>
     void block(semaphore_state& state, typename Clock::time_point end, const Watch& watch) {
-        bool has_end = end != Clock::time_point::max();
+        bool has_end = end != (Clock::time_point::max)();
         std::unique_lock lock(mutex_);
         while (!is_done_) {
             std::chrono::nanoseconds longest = most_at_once;
@@ -63,7 +63,7 @@ public:
                     });
                     continue;
                 }
-                longest = std::min(longest, real_time<Clock>(left));
+                longest = (std::min)(longest, real_time<Clock>(left));
             }
             if (watches_) {
                 const std::optional<std::chrono::nanoseconds> left = watch.time_left();
@@ -72,7 +72,7 @@ public:
                     unlocked(lock, [&] { watch.look(); });
                     continue;
                 }
-                longest = std::min(longest, real_time<typename Watch::clock>(*left));
+                longest = (std::min)(longest, real_time<typename Watch::clock>(*left));
             }
             changed_.wait_until(lock, std::chrono::steady_clock::now() + longest);
         }
@@ -89,8 +89,8 @@ private:
     static std::chrono::nanoseconds real_time(const auto& left) {
         const auto length = saturated_cast<typename Clock::duration>(left);
         const auto real = asio::wait_traits<Clock>::to_wait_duration(length);
-        return std::max(saturated_cast<std::chrono::nanoseconds>(real),
-                        std::chrono::nanoseconds(std::chrono::milliseconds(real < length ? 1 : 0)));
+        return (std::max)(saturated_cast<std::chrono::nanoseconds>(real),
+                          std::chrono::nanoseconds(std::chrono::milliseconds(real < length ? 1 : 0)));
     }
 
     template <class F>

@@ -29,7 +29,7 @@ public:
         if (errors_from(m) > replace_errors)
             mean_ = {};
         add(mean_, m);
-        mean_.count = std::min(mean_.count, baseline_memory);
+        mean_.count = (std::min)(mean_.count, baseline_memory);
     }
 
     // How far a mean is from the baseline, in standard errors of their difference.
@@ -88,7 +88,7 @@ public:
     void suspect() noexcept { ++windows_above_; }
 
     // Lowers the count, but not to 0 at once: RTTs that vary come near a wrong baseline now and then.
-    void trust() noexcept { windows_above_ = std::max(0.0, windows_above_ - distrust_after / 10); }
+    void trust() noexcept { windows_above_ = (std::max)(0.0, windows_above_ - distrust_after / 10); }
 
     bool is_doubtful() const noexcept { return windows_above_ >= distrust_after; }
 

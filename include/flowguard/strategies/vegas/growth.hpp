@@ -58,15 +58,15 @@ public:
 
     limit_change next(double limit, const measurement& now, double queue, double wanted, const baseline& base,
                       const vegas_options& o) noexcept {
-        const double last = std::min(known_limit_, static_cast<double>(o.max_limit));
+        const double last = (std::min)(known_limit_, static_cast<double>(o.max_limit));
         const measurement all = with_this_limit(now);
         quick_start_ = quick_start_ && (gains_ || base.is_near(all)) && limit < last;
         if (quick_start_ && now.bound && !gains_ && !base.is_met_by(all))
             return {limit, "quick start: a queue, or bad luck"};
         if (quick_start_ && now.bound) {
-            const double hint = std::max(most_unproven, static_cast<double>(o.initial_limit));
+            const double hint = (std::max)(most_unproven, static_cast<double>(o.initial_limit));
             warms_up_ = true;
-            return {std::min(last, std::max(2 * limit, std::min(4 * limit, hint))), "quick start: no queue yet"};
+            return {(std::min)(last, (std::max)(2 * limit, (std::min)(4 * limit, hint))), "quick start: no queue yet"};
         }
         if (quick_start_)
             return {limit, no_reason};
@@ -76,8 +76,8 @@ public:
             return {limit - std::clamp(step * (queue - wanted), 0.0, max_decrease * limit),
                     "more requests queue than wanted"};
         if (now.bound && queue < o.alpha * wanted)
-            return {limit + (idle_windows_ >= idle_windows ? std::max(wanted, big_step * limit)
-                                                           : std::max(0.0, step * (wanted - queue))),
+            return {limit + (idle_windows_ >= idle_windows ? (std::max)(wanted, big_step * limit)
+                                                           : (std::max)(0.0, step * (wanted - queue))),
                     "fewer requests queue than wanted"};
         return {limit, no_reason};
     }

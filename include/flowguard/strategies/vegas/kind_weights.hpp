@@ -70,7 +70,7 @@ public:
             kind.samples += count;
             if (are_several())
                 kind.weight = bounded(kind.weight + count / kind.samples * (mean / rtt - kind.weight));
-            kind.samples = std::min(kind.samples, weight_memory);
+            kind.samples = (std::min)(kind.samples, weight_memory);
         }
     }
 
@@ -84,14 +84,14 @@ public:
         double rtt = mean_by_weight(rtts);
         const double telling = t.telling() / t.count;
         if (!shows_no_queue(rtt, base)) {
-            rtt = std::min(rtt, mean / m.cost);
+            rtt = (std::min)(rtt, mean / m.cost);
             m.count *= telling;
         }
         m.rtt = rtt + (m.rtt - mean) / m.cost; // drops that took longer
         m.success_rtt = rtt;
         // The difference between kinds is known, and so is no error of a mean. The spread within each kind is taken to
         // be the same for all kinds.
-        m.variation = std::sqrt(std::max(0.0, (m.variation * m.variation + 1) * telling - 1));
+        m.variation = std::sqrt((std::max)(0.0, (m.variation * m.variation + 1) * telling - 1));
         return m;
     }
 

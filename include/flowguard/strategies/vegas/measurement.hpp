@@ -39,7 +39,7 @@ inline double share_of_drops(const window& w) noexcept {
     const double by_number = drop_share(w);
     const double dropped = static_cast<double>(w.dropped) * nanoseconds(w.dropped_mean_rtt);
     const double succeeded = static_cast<double>(w.all.samples) * nanoseconds(w.all.mean);
-    return dropped + succeeded > 0 ? std::min(by_number, dropped / (dropped + succeeded)) : by_number;
+    return dropped + succeeded > 0 ? (std::min)(by_number, dropped / (dropped + succeeded)) : by_number;
 }
 
 // With a spacing, it is what was in flight on average at most: less than one.
@@ -58,14 +58,14 @@ inline measurement measure(const window& w) noexcept {
         // The RTT of a call that timed out would have been at least as long; a prompt refusal says nothing about the
         // RTT.
         m.success_rtt = nanoseconds(w.all.mean);
-        m.rtt = m.success_rtt + m.drops * std::max(0.0, nanoseconds(w.dropped_mean_rtt) - m.success_rtt);
+        m.rtt = m.success_rtt + m.drops * (std::max)(0.0, nanoseconds(w.dropped_mean_rtt) - m.success_rtt);
         m.count = m.ended;
         m.variation = w.all.variation();
     }
     m.limit = limit_of(w);
     // Just after a rise of the limit the rate of admission overstates what is in flight; hence the caps.
     if (w.mean_in_flight > 0)
-        m.in_flight = std::min({w.mean_in_flight, static_cast<double>(w.max_in_flight), m.limit});
+        m.in_flight = (std::min)({w.mean_in_flight, static_cast<double>(w.max_in_flight), m.limit});
     m.bound = w.spacing > duration{} ? 2 * w.mean_in_flight >= m.limit : limit_binds(w);
     m.length = nanoseconds(w.length);
     return m;

@@ -34,7 +34,7 @@ public:
             begin_at(m);
         } else if (m.in_flight >= level_ / same_concurrency) {
             add_window(high_, m);
-            high_.count = std::min(high_.count, experiment_memory);
+            high_.count = (std::min)(high_.count, experiment_memory);
             low_ = {};
         } else if (telling_fall * m.in_flight <= high_.in_flight) {
             if (telling_fall * m.in_flight < low_.in_flight)
@@ -48,14 +48,14 @@ public:
 private:
     void begin_at(const measurement& m) noexcept {
         high_ = m;
-        high_.count = std::min(m.count, experiment_memory);
+        high_.count = (std::min)(m.count, experiment_memory);
         level_ = m.in_flight;
         low_ = {};
     }
 
     std::optional<finding> judge() noexcept {
         const double fall = std::log(high_.in_flight / low_.in_flight);
-        const double error = std::max(high_.variation, low_.variation) * std::sqrt(1 / high_.count + 1 / low_.count) /
+        const double error = (std::max)(high_.variation, low_.variation) * std::sqrt(1 / high_.count + 1 / low_.count) /
                              fall; // of the exponent
         if (low_.count < least_experiment || (error > experiment_error && low_.count < most_experiment))
             return std::nullopt;
@@ -67,7 +67,7 @@ private:
 
     static void add_window(measurement& sum, const measurement& m) noexcept {
         add(sum, m);
-        sum.limit = std::max(sum.limit, m.limit);
+        sum.limit = (std::max)(sum.limit, m.limit);
     }
 
     measurement high_; // before the fall

@@ -22,7 +22,7 @@ inline double lowest(const vegas_options& o) noexcept {
 }
 
 inline std::size_t whole(double limit) noexcept {
-    return std::max<std::size_t>(static_cast<std::size_t>(std::min(limit, 1e18) + 0.5), 1);
+    return std::max<std::size_t>(static_cast<std::size_t>((std::min)(limit, 1e18) + 0.5), 1);
 }
 
 // `rtt` in nanoseconds. At most 1,000 s, however wrong the RTT is.

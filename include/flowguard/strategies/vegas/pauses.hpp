@@ -56,7 +56,7 @@ private:
     }
 
     static bool have_like_limits(const measurement& a, const measurement& b) noexcept {
-        return std::max(a.limit, b.limit) <= like_limits * std::min(a.limit, b.limit);
+        return (std::max)(a.limit, b.limit) <= like_limits * (std::min)(a.limit, b.limit);
     }
 
     double count_ = 0; // windows before or after a pause, less what speaks against pauses

@@ -31,7 +31,7 @@ public:
     // A limit of one can be lowered as well: see paced_limit.hpp.
     double limit_at(double concurrency) const noexcept {
         const double third = concurrency / probe_depth;
-        return std::max(lowest_, third >= 1 ? std::floor(third) : third);
+        return (std::max)(lowest_, third >= 1 ? std::floor(third) : third);
     }
 
     // A probe must at least halve the concurrency, or it would show too little.
@@ -40,9 +40,9 @@ public:
     // Fewer for a very low limit: they take longest there, and the RTTs vary least.
     std::size_t admissions(double limit) const noexcept {
         if (limit < 1)
-            return std::min(min_probe_, paced_probe);
+            return (std::min)(min_probe_, paced_probe);
         const auto permits = static_cast<std::size_t>(limit);
-        return std::max(std::min(min_probe_, 20 * permits), 3 * permits);
+        return (std::max)((std::min)(min_probe_, 20 * permits), 3 * permits);
     }
 
     double length(double limit, const baseline& base) const noexcept { return base.rtt() * rounds(limit); }
@@ -73,8 +73,8 @@ public:
     double until_scheduled(double length, const measurement& now, const baseline& base, bool in_doubt,
                            double time) const noexcept {
         const double wanted = std::clamp(400 * now.variation * now.variation, 1.0, baseline_memory);
-        const double known = in_doubt ? 0 : std::min(1.0, base.samples() / wanted);
-        const double interval = length * std::max(known / share_, std::min(1 / share_, probe_cooldown));
+        const double known = in_doubt ? 0 : (std::min)(1.0, base.samples() / wanted);
+        const double interval = length * (std::max)(known / share_, (std::min)(1 / share_, probe_cooldown));
         const double period = std::exp2(std::round(std::log2(std::clamp(interval, 1.0, longest_interval))));
         const double wait = (std::floor(time / period) + 1) * period - time;
         return since_ + wait < least_distance * period ? wait + period : wait;

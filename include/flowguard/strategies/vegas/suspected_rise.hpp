@@ -22,7 +22,7 @@ public:
     bool is_believed() const noexcept { return probes_ >= believed_probes; }
 
     // The RTT did not follow when the concurrency fell from this limit.
-    void suspect(double limit_before) noexcept { limit_before_ = std::max(limit_before_, limit_before); }
+    void suspect(double limit_before) noexcept { limit_before_ = (std::max)(limit_before_, limit_before); }
     // The highest limit that fell for nothing, if the rise is believed; 0: none did.
     double limit_before() const noexcept { return limit_before_; }
 

@@ -26,12 +26,13 @@ inline double queue_in(const measurement& m, const baseline& base) noexcept {
 // deviation of the wait, as a share of the RTT.
 inline double wanted_queue(double limit, double queue, double in_flight, const baseline& base, double varying_wait,
                            const vegas_options& o) noexcept {
-    const double busy = std::max(0.0, limit - queue);
+    const double busy = (std::max)(0.0, limit - queue);
     const double varying = o.slack_floor + o.slack_factor * std::sqrt(busy) + linear_slack * busy;
-    const double v = base.is_known() ? std::min(1.0, base.variation()) : 1;
-    const double used = in_flight > 0 ? std::min(in_flight, limit) : limit;
-    return std::min({(1 - v) + v * varying, std::max(most_slack * used, std::min(most_slack * limit, least_slack)),
-                     std::max(steady_slack, varying_wait) * used + steady_request});
+    const double v = base.is_known() ? (std::min)(1.0, base.variation()) : 1;
+    const double used = in_flight > 0 ? (std::min)(in_flight, limit) : limit;
+    return (std::min)({(1 - v) + v * varying,
+                       (std::max)(most_slack * used, (std::min)(most_slack * limit, least_slack)),
+                       (std::max)(steady_slack, varying_wait) * used + steady_request});
 }
 
 } // namespace flowguard::detail::vegas

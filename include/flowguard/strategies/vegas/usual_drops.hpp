@@ -19,10 +19,12 @@ public:
     explicit usual_drops(double tolerance) noexcept : tolerance_(tolerance) {}
 
     // An ordinary window shows at most how many are usual, luck aside; the limit of one shows it exactly.
-    void learn(const measurement& m) noexcept { set(m.limit > 1 ? std::min(share_, m.drops + 2 * error(m)) : m.drops); }
+    void learn(const measurement& m) noexcept {
+        set(m.limit > 1 ? (std::min)(share_, m.drops + 2 * error(m)) : m.drops);
+    }
 
     // A probe shows it.
-    void set(double share) noexcept { share_ = std::min(share, most_usual_drops); }
+    void set(double share) noexcept { share_ = (std::min)(share, most_usual_drops); }
 
     // The share of drops beyond the usual ones; 0 if that is within tolerance and two standard errors.
     double excess(const measurement& m) const noexcept {

@@ -34,7 +34,7 @@ public:
         if (rtt_ <= 0)
             return 1;
         const double service = base.variation() * base.rtt();
-        return std::sqrt(std::max(0.0, square_ - rtt_ * rtt_ - service * service)) / rtt_;
+        return std::sqrt((std::max)(0.0, square_ - rtt_ * rtt_ - service * service)) / rtt_;
     }
 
 private:
