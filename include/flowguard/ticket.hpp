@@ -7,7 +7,7 @@
 
 #include <utility>
 
-#include "flowguard/detail/control/sample_window.hpp"
+#include "flowguard/detail/control/membership.hpp"
 #include "flowguard/detail/control/ticket_issuer.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/outcome.hpp"

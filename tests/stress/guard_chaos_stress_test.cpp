@@ -230,7 +230,7 @@ private:
         return chance(2) ? stepping_clock::time_point::max() : stepping_clock::now() + any_number() % 8 * 1ms;
     }
     static std::optional<std::uint64_t> any_flow() {
-        return chance(4) ? std::nullopt : std::optional<std::uint64_t>(any_number() % 5 << 60);
+        return chance(4) ? std::nullopt : std::optional(std::uint64_t{any_number() % 5} << 60);
     }
     options any_options(call& c) const {
         return {.deadline = any_deadline(),

@@ -31,6 +31,7 @@
 #include "flowguard/detail/control/decision_trace.hpp"
 #include "flowguard/detail/control/guard_policy.hpp"
 #include "flowguard/detail/control/limit_override.hpp"
+#include "flowguard/detail/control/membership.hpp"
 #include "flowguard/detail/control/probe_watch.hpp"
 #include "flowguard/detail/control/sample_window.hpp"
 #include "flowguard/detail/control/standing_scale.hpp"
@@ -49,16 +50,6 @@
 #include "flowguard/window.hpp"
 
 namespace flowguard::detail {
-
-// What an admitted task remembers about its admission.
-struct membership {
-    sample_window* window = nullptr; // null: admitted after the window was full, and so no sample
-    std::chrono::nanoseconds admitted_at{};
-    std::uint32_t generation = 0; // of the window
-    bool low = false;
-    std::uint8_t partition = 0;
-    std::uint8_t kind = 0;
-};
 
 // Stands for the open window before a loop has windows: it has no slots, and nothing is due. Loops only read it.
 inline constinit sample_window no_window;

@@ -5,7 +5,7 @@
 #ifndef FLOWGUARD_DETAIL_CONTROL_TICKET_ISSUER_HPP
 #define FLOWGUARD_DETAIL_CONTROL_TICKET_ISSUER_HPP
 
-#include "flowguard/detail/control/sample_window.hpp"
+#include "flowguard/detail/control/membership.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/outcome.hpp"
 
