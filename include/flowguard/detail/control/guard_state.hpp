@@ -41,7 +41,7 @@ namespace flowguard::detail {
 // Everything of a guard except its executor: a semaphore, the loop that finds its limit, and the counts of calls. It
 // lives as long as the guard or any of its tickets, waiters and timers.
 template <class Strategy, class Clock>
-class guard_state final : public ticket_issuer {
+class guard_state : public ticket_issuer {
 public:
     guard_state(Strategy strategy, guard_options options)
         : ticket_issuer(check_range("the strategy's initial limit", strategy.current_limit(), 1, max_limit),
