@@ -28,11 +28,11 @@
 #include "flowguard/detail/dashboard/page_charts.hpp"
 #include "flowguard/detail/dashboard/page_script.hpp"
 #include "flowguard/detail/dashboard/page_style.hpp"
+#include "flowguard/detail/registry/stats_sum.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/limit_decision.hpp"
 #include "flowguard/limits.hpp"
-#include "flowguard/priority.hpp"
-#include "flowguard/rejection.hpp"
+#include "flowguard/time_histogram.hpp"
 
 namespace flowguard {
 
@@ -107,12 +107,12 @@ public:
     void sample() {
         const std::scoped_lock lock(mutex_);
         const double now = seconds(clock::now() - start_);
-        std::string decisions;
-        std::string guards;
+        detail::json_list decisions;
+        detail::json_list guards;
         for (shown_guard& g : guards_) {
-            guards.append(guards.empty() ? "" : ",").append(json_of(g));
+            guards.add_json(json_of(g));
             for (std::string& decision : new_decisions(g, now)) {
-                decisions.append(decisions.empty() ? "" : ",").append(decision);
+                decisions.add_json(decision);
                 g.decisions.push_back(std::move(decision));
                 if (g.decisions.size() > most_decisions)
                     g.decisions.pop_front();
@@ -121,14 +121,15 @@ public:
         detail::json_object point;
         point.add("t", now);
         point.add("at", std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
-        point.add_json("guards", '[' + guards + ']');
-        const std::string text = point.text();
-        latest_ = "data: {\"point\":" + text + ",\"decisions\":[" + decisions + "]}\n\n";
-        recent_.push_back(latest_);
+        point.add_json("guards", guards.text());
+        detail::json_object event;
+        event.add_json("point", point.text());
+        event.add_json("decisions", decisions.text());
+        recent_.push_back("data: " + event.text() + "\n\n");
         if (recent_.size() > most_recent)
             recent_.pop_front();
         ++taken_;
-        history_.add(text);
+        history_.add(point.text());
     }
 
     /// Takes a sample every `interval`, until a stop is requested. Samples that would be late are left out. The caller
@@ -159,16 +160,16 @@ public:
     /// The samples so far, the oldest first, and the latest decisions, as JSON: what the page shows when it opens.
     std::string snapshot() const {
         const std::scoped_lock lock(mutex_);
-        std::string text = "{\"points\":[";
-        bool first = true;
-        history_.for_each(
-            [&](const std::string& point) { text.append(std::exchange(first, false) ? "" : ",").append(point); });
-        text += "],\"decisions\":[";
-        first = true;
+        detail::json_list points;
+        history_.for_each([&](const std::string& point) { points.add_json(point); });
+        detail::json_list decisions;
         for (const shown_guard& g : guards_)
             for (const std::string& decision : g.decisions)
-                text.append(std::exchange(first, false) ? "" : ",").append(decision);
-        return text += "]}";
+                decisions.add_json(decision);
+        detail::json_object all;
+        all.add_json("points", points.text());
+        all.add_json("decisions", decisions.text());
+        return all.text();
     }
 
     /// The server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) that a client has not
@@ -176,9 +177,9 @@ public:
     /// missed some, gets the latest: snapshot() has the others. Call it a few times a second for each client.
     std::string next_events(std::uint64_t& seen) const {
         const std::scoped_lock lock(mutex_);
-        const std::uint64_t news = taken_ - std::exchange(seen, taken_);
+        std::uint64_t news = taken_ - std::exchange(seen, taken_);
         if (news > recent_.size() || news == taken_)
-            return latest_;
+            news = recent_.empty() ? 0 : 1;
         std::string text;
         for (auto event = recent_.end() - static_cast<std::ptrdiff_t>(news); event != recent_.end(); ++event)
             text += *event;
@@ -236,16 +237,13 @@ private:
         json.add_count("succeeded", s.succeeded);
         json.add_count("ignored", s.ignored);
         json.add_count("dropped", s.dropped);
-        std::vector<std::string> partitions;
+        detail::json_list rejected;
         for (std::size_t p = 0; p < s.partitions; ++p)
-            partitions.push_back(detail::json_array(s.rejected_by_partition[p], count));
-        json.add_json("rejected", detail::json_array(partitions, [](const std::string& text) { return text; }));
+            rejected.add_json(detail::json_array(s.rejected_by_partition[p], count));
+        json.add_json("rejected", rejected.text());
         time_histogram waits;
-        for (const time_histogram& h : s.waits_by_priority) {
-            for (std::size_t i = 0; i < h.counts.size(); ++i)
-                waits.counts[i] += h.counts[i];
-            waits.sum += h.sum;
-        }
+        for (const time_histogram& of_priority : s.waits_by_priority)
+            detail::add_times(waits, of_priority);
         json.add_json("waits", detail::json_array(waits.counts, count));
         json.add_ms("waited", waits.sum);
         json.add_ms("rtt_sum", s.rtts.sum);
@@ -297,7 +295,6 @@ private:
     std::vector<shown_guard> guards_;
     detail::dashboard_history history_;
     std::deque<std::string> recent_; // events, the latest last
-    std::string latest_;
     std::uint64_t taken_ = 0;
 };
 

@@ -639,7 +639,7 @@ private:
         detail::lane_number lane; // says whether the call has a flow
         std::uint8_t kind;
         std::uint64_t flow = 0;
-        bool is_over() const noexcept { return deadline != (time_point::max)() && deadline <= Clock::now(); }
+        bool is_over() const noexcept { return detail::has_passed<Clock>(deadline); }
     };
 
     template <class Classifier>
@@ -826,8 +826,7 @@ private:
         // operation. Returns no error if it may wait.
         template <class Terms>
         FLOWGUARD_DETAIL_EACH_CALL error_code reject_before_wait(const Terms& how, time_point end) const noexcept {
-            const auto why_not =
-                detail::why_not_wait(*state_, how.lane, end != (time_point::max)() && end <= Clock::now());
+            const auto why_not = detail::why_not_wait(*state_, how.lane, detail::has_passed<Clock>(end));
             return why_not ? reject(how, *why_not) : error_code();
         }
 
@@ -1090,7 +1089,7 @@ private:
         typename Form::template returned<std::invoke_result_t<F&>> {
         using result_type = std::invoke_result_t<F&>;
         const time_point end = detail::end_after<Clock>(timeout);
-        const auto task = [end] { return blocking_task{end != (time_point::max)() && end <= Clock::now()}; };
+        const auto task = [end] { return blocking_task{detail::has_passed<Clock>(end)}; };
         std::exception_ptr exception;
         try {
             if constexpr (std::is_void_v<result_type>) {

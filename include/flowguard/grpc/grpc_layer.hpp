@@ -215,9 +215,7 @@ private:
 
         Guard& guard() const noexcept { return *layer_->guard_; }
 
-        bool is_over() const noexcept {
-            return how_to_run_.deadline != (clock::time_point::max)() && how_to_run_.deadline <= clock::now();
-        }
+        bool is_over() const noexcept { return detail::has_passed<clock>(how_to_run_.deadline); }
 
         // gRPC calls OnCancel only after unary() has returned. By then the wait has been started, so the slot is not
         // being filled any more, and the signal may be emitted at any time: also while the wait ends, and after it.

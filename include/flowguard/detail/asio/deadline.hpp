@@ -12,6 +12,7 @@
 
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/base/rare.hpp"
 
 namespace flowguard::detail {
 
@@ -35,6 +36,12 @@ typename Clock::time_point end_after(std::chrono::nanoseconds longest) noexcept 
     if (longest == (std::chrono::nanoseconds::max)())
         return (Clock::time_point::max)();
     return after<Clock>(saturated_cast<typename Clock::duration>(longest)).time;
+}
+
+// Whether that end has come. If there is no end, the clock is not read.
+template <class Clock>
+FLOWGUARD_DETAIL_EACH_CALL inline bool has_passed(typename Clock::time_point end) noexcept {
+    return end != (Clock::time_point::max)() && end <= Clock::now();
 }
 
 // Calls `start(timing)` for a wait until then.

@@ -56,13 +56,24 @@ private:
     std::string text_;
 };
 
-// Builds a JSON array of what `to_json` makes of each element.
+// Builds one JSON array, element by element.
+class json_list {
+public:
+    void add_json(std::string_view json) { text_.append(text_.empty() ? "[" : ",").append(json); }
+
+    std::string text() const { return text_.empty() ? "[]" : text_ + ']'; }
+
+private:
+    std::string text_;
+};
+
+// A JSON array of what `to_json` makes of each element.
 template <class Range, class ToJson>
 std::string json_array(const Range& elements, ToJson to_json) {
-    std::string text = "[";
+    json_list list;
     for (const auto& element : elements)
-        text.append(text.size() > 1 ? "," : "").append(to_json(element));
-    return text += ']';
+        list.add_json(to_json(element));
+    return list.text();
 }
 
 } // namespace flowguard::detail

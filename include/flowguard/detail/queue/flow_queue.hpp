@@ -50,14 +50,10 @@ public:
         flow_waiter& first = *tree_.find(w.flow);
         --first.waiters;
         if (first.waiters == 0) {
-            forget(first);
             tree_.remove(first);
-            turns_.leave(first);
-            if (tree_.empty() && rest_waits_) {
-                rest_waits_ = false;
-                forget(rest_);
-                turns_.leave(rest_);
-            }
+            leave(first);
+            if (tree_.empty() && rest_waits_)
+                leave_rest();
             return;
         }
         w.older->newer = w.newer;
@@ -82,13 +78,10 @@ public:
     }
     void remove_from_rest(const waiter_list& rest, bool newest_first) noexcept {
         --rest_.waiters;
-        if (!rest.empty()) {
+        if (rest.empty())
+            leave_rest();
+        else
             turns_.charge(rest_, of_rest(rest, newest_first).wanted);
-            return;
-        }
-        rest_waits_ = false;
-        forget(rest_);
-        turns_.leave(rest_);
     }
 
     // A waiter is about to be removed because it has had its turn. It is the next one.
@@ -158,9 +151,15 @@ private:
             longest_ = &t;
     }
 
-    void forget(flow_turn& t) noexcept {
+    void leave(flow_turn& t) noexcept {
         if (longest_ == &t)
             longest_ = nullptr;
+        turns_.leave(t);
+    }
+
+    void leave_rest() noexcept {
+        rest_waits_ = false;
+        leave(rest_);
     }
 
     waiter_list arrivals_; // of all flows, by `previous` and `next`

@@ -31,8 +31,6 @@ namespace flowguard::detail {
 // permits.
 class flow_turns {
 public:
-    bool empty() const noexcept { return filled_ == 0; }
-
     // The flow whose turn it is. There is one.
     flow_turn& next() const noexcept { return *lists_[0].first; }
 
