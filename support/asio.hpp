@@ -57,10 +57,6 @@ using ::boost::system::system_error;
 #else
 #include <boost/asio/experimental/as_tuple.hpp>
 #include <boost/asio/experimental/deferred.hpp>
-namespace asio {
-using experimental::as_tuple;
-using experimental::deferred;
-} // namespace asio
 #endif
 
 #else
@@ -104,12 +100,15 @@ using experimental::deferred;
 #else
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/experimental/deferred.hpp>
+#endif
+
+#endif
+
+#if SUPPORT_ASIO_VERSION < 102400
 namespace asio {
 using experimental::as_tuple;
 using experimental::deferred;
 } // namespace asio
-#endif
-
 #endif
 
 #endif

@@ -13,15 +13,17 @@
 #include <cstddef>
 #include <string>
 
+#include "flowguard/detail/queue/flow_waiter.hpp"
 #include "flowguard/detail/queue/wait_queue.hpp"
 #include "support/asio.hpp"
 #include "support/manual_clock.hpp"
 
 namespace support {
 
-class caller final : public flowguard::detail::waiter {
+// Its flow, if it has one, is set by set_flow().
+class caller : public flowguard::detail::flow_waiter {
 public:
-    explicit caller(char called, std::size_t permits = 1) : waiter(permits), name(called) { make_cancellable(); }
+    explicit caller(char called, std::size_t permits = 1) : flow_waiter(permits), name(called) { make_cancellable(); }
     caller(char called, flowguard::priority rank, std::size_t partition = 0) : caller(called) {
         lane = flowguard::detail::lane_number(partition, rank);
     }

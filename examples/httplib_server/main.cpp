@@ -11,58 +11,18 @@
 #include <iostream>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <thread>
 
 #include <flowguard.hpp>
 #include <httplib.h>
 #include <pthread.h>
 
-#include "support/command_line.hpp"
+#include "examples/server_options.hpp"
 #include "support/run_main.hpp"
 
 namespace httplib_server {
 
-struct options {
-    bool help = false;
-    int port = 8080;
-    unsigned workers = 4;
-    unsigned latency_ms = 20;
-};
-
-constexpr std::string_view help_text =
-    R"(usage: httplib_server [--port N] [--workers N] [--latency_ms N]
-
-A server of cpp-httplib in front of a simulated service, guarded by FlowGuard.
-
-  GET /work      one task of the service: 200, or 503 if the guard rejects it
-  GET /metrics   metrics for Prometheus
-
-  --port N         where to listen on 127.0.0.1, 0 for any free port; default: 8080
-  --workers N      how many tasks the service works on at once, from 1 to 64; default: 4
-  --latency_ms N   how long a worker takes for a task, from 1 to 500; default: 20
-  --help           this text
-
-SIGINT and SIGTERM end the server.
-)";
-
-options parse_options(int argc, char** argv) {
-    options result;
-    for (support::command_line line(argc, argv); line.next();) {
-        const std::string_view option = line.option();
-        if (option == "--help")
-            result.help = true;
-        else if (option == "--port")
-            result.port = line.number_in<unsigned short>(0, 65535);
-        else if (option == "--workers")
-            result.workers = line.number_in<unsigned>(1, 64);
-        else if (option == "--latency_ms")
-            result.latency_ms = line.number_in<unsigned>(1, 500);
-        else
-            line.reject();
-    }
-    return result;
-}
+using examples::options;
 
 // Stands for a database with a blocking client. Callers that find all workers busy wait, however many they are.
 class database {
@@ -148,6 +108,7 @@ void serve(const options& chosen) {
 } // namespace httplib_server
 
 int main(int argc, char** argv) {
-    return support::run_main("httplib_server", httplib_server::help_text, argc, argv, httplib_server::parse_options,
-                             [](const httplib_server::options& chosen) { httplib_server::serve(chosen); });
+    const std::string help_text = examples::help_text("httplib_server", "cpp-httplib");
+    return support::run_main("httplib_server", help_text, argc, argv, examples::parse_options,
+                             [](const examples::options& chosen) { httplib_server::serve(chosen); });
 }

@@ -11,7 +11,6 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <asio/bind_executor.hpp>
@@ -21,51 +20,12 @@
 #include <flowguard.hpp>
 #include <restinio/all.hpp>
 
-#include "support/command_line.hpp"
+#include "examples/server_options.hpp"
 #include "support/run_main.hpp"
 
 namespace restinio_server {
 
-struct options {
-    bool help = false;
-    unsigned short port = 8080;
-    unsigned workers = 4;
-    unsigned latency_ms = 20;
-};
-
-constexpr std::string_view help_text =
-    R"(usage: restinio_server [--port N] [--workers N] [--latency_ms N]
-
-A server of RESTinio in front of a simulated service, guarded by FlowGuard.
-
-  GET /work      one task of the service: 200, or 503 if the guard rejects it
-  GET /metrics   metrics for Prometheus
-
-  --port N         where to listen on 127.0.0.1, 0 for any free port; default: 8080
-  --workers N      how many tasks the service works on at once, from 1 to 64; default: 4
-  --latency_ms N   how long a worker takes for a task, from 1 to 500; default: 20
-  --help           this text
-
-SIGINT and SIGTERM end the server.
-)";
-
-options parse_options(int argc, char** argv) {
-    options result;
-    for (support::command_line line(argc, argv); line.next();) {
-        const std::string_view option = line.option();
-        if (option == "--help")
-            result.help = true;
-        else if (option == "--port")
-            result.port = line.number_in<unsigned short>(0, 65535);
-        else if (option == "--workers")
-            result.workers = line.number_in<unsigned>(1, 64);
-        else if (option == "--latency_ms")
-            result.latency_ms = line.number_in<unsigned>(1, 500);
-        else
-            line.reject();
-    }
-    return result;
-}
+using examples::options;
 
 // Stands for a database with callbacks. Queries that find all workers busy wait, however many they are.
 class database {
@@ -168,6 +128,7 @@ void serve(const options& chosen) {
 } // namespace restinio_server
 
 int main(int argc, char** argv) {
-    return support::run_main("restinio_server", restinio_server::help_text, argc, argv, restinio_server::parse_options,
-                             [](const restinio_server::options& chosen) { restinio_server::serve(chosen); });
+    const std::string help_text = examples::help_text("restinio_server", "RESTinio");
+    return support::run_main("restinio_server", help_text, argc, argv, examples::parse_options,
+                             [](const examples::options& chosen) { restinio_server::serve(chosen); });
 }

@@ -16,78 +16,34 @@
 #include <string>
 #include <vector>
 
-#include "support/asio.hpp"
 #include "support/manual_clock.hpp"
 #include "support/random_numbers.hpp"
+#include "support/wait_queue_scene.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
-using flowguard::detail::cancel_message;
-using flowguard::detail::enqueue_message;
-using flowguard::detail::flow_waiter;
 using flowguard::detail::lane_number;
 using flowguard::detail::wait_policy;
-using flowguard::detail::wait_queue;
 using flowguard::detail::wait_result;
 using flowguard::detail::waiter;
-using flowguard::detail::waiter_list;
 using support::manual_clock;
 
-std::chrono::nanoseconds time_of_flows() noexcept {
-    return manual_clock::at;
-}
-
-class caller final : public flow_waiter {
-public:
+struct caller final : support::caller {
     caller(char called, std::optional<std::uint64_t> of, std::size_t permits = 1, lane_number waits_in = lane_number())
-        : flow_waiter(permits), name(called) {
+        : support::caller(called, permits) {
         lane = waits_in;
         if (of)
             set_flow(*of);
-        make_cancellable();
     }
-
-    void complete() noexcept override {}
-    void destroy() noexcept override {}
-    void watch() noexcept override {}
-    asio::execution_context* context() override { return nullptr; }
-
-    enqueue_message& arrival() { return *this; }
-    cancel_message& withdrawal() { return *this; }
-
-    const char name;
 };
 
-struct permits {
-    std::size_t free = 0;
-    std::size_t in_hand = 0;
-    std::size_t limit = 1000;
-
-    bool take(std::size_t n, bool) {
-        free += in_hand;
-        in_hand = 0;
-        if (free < n)
-            return false;
-        free -= n;
-        in_hand = n;
-        return true;
-    }
-    void grant() { in_hand = 0; }
-    static flowguard::detail::standing_times estimate_times() { return {}; }
-    std::size_t reach() const { return limit; }
-    void note_aside() {}
-};
-
-class flow_scene {
-public:
-    explicit flow_scene(const wait_policy& policy = {}) : queue(policy) { queue.prepare_flows(); }
-
-    void arrive(caller& c) { queue.apply(c.arrival(), done); }
+struct flow_scene : support::scene {
+    explicit flow_scene(const wait_policy& policy = {}) : scene(policy) { queue.prepare_flows(); }
 
     void serve(std::size_t more_permits) {
         hand.free += more_permits;
-        CHECK_FALSE(queue.serve(hand, done, 1'000'000));
+        scene::serve();
         hand.free += hand.in_hand;
         hand.in_hand = 0;
     }
@@ -101,10 +57,6 @@ public:
         }
         return names;
     }
-
-    wait_queue queue;
-    permits hand;
-    waiter_list done;
 };
 
 } // namespace
@@ -152,7 +104,7 @@ TEST_CASE("A waiter of a flow that came back from aside may be cancelled, and th
     CHECK(s.served().empty());
     REQUIRE(heavy.claim());
     heavy.result = wait_result::aborted;
-    s.queue.apply(heavy.withdrawal(), s.done);
+    s.withdraw(heavy);
     CHECK(s.done.pop_front() == &heavy);
     s.serve(1);
     CHECK(s.served() == "ba");
@@ -164,7 +116,7 @@ TEST_CASE("Each waiter, of a flow or not, is decided on exactly once, and no per
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         support::random_numbers random(seed);
         wait_policy policy;
-        policy.now = time_of_flows;
+        policy.now = support::manual_time;
         policy.max_waiters = random.below(3) == 0 ? 30 : 5 + random.below(10);
         if (random.below(2) == 0) {
             policy.order = flowguard::wait_order::adaptive;
@@ -218,7 +170,7 @@ TEST_CASE("Each waiter, of a flow or not, is decided on exactly once, and no per
                         c.result = random.below(2) == 0 ? wait_result::aborted : wait_result::timed_out;
                         if (random.below(2) == 0)
                             s.serve(0); // finds a claimed waiter in line
-                        s.queue.apply(c.withdrawal(), s.done);
+                        s.withdraw(c);
                     }
                 }
                 break;
@@ -236,7 +188,7 @@ TEST_CASE("Each waiter, of a flow or not, is decided on exactly once, and no per
                 break;
             }
             }
-            s.queue.shed(s.done);
+            s.shed();
             collect();
             REQUIRE(s.queue.size() == waiting.size());
             REQUIRE(s.hand.free + held == made);
