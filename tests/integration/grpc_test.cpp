@@ -198,6 +198,21 @@ private:
     std::unique_ptr<work::Stub> stub_;
 };
 
+// A call that its handler keeps until end(), so that it holds a permit.
+class kept_call {
+public:
+    explicit kept_call(site& s) : answered_(s.start("keep")), kept_(s.kept().pop()) {}
+
+    void end() {
+        kept_.finish(grpc::Status::OK);
+        CHECK(answered_->get().status.ok());
+    }
+
+private:
+    decltype(std::declval<site&>().start("keep")) answered_;
+    decltype(std::declval<site&>().kept().pop()) kept_;
+};
+
 } // namespace
 
 TEST_CASE("A call of gRPC holds a permit until its answer is sent") {
@@ -219,15 +234,13 @@ TEST_CASE("A call of gRPC holds a permit until its answer is sent") {
 TEST_CASE("A call of gRPC that finds no permit is shed, and told when to try again") {
     guard_type guard{flowguard::fixed_limit{1}, {.max_waiters = 0}};
     site s{guard};
-    const auto first = s.start("keep");
-    auto& kept = s.kept().pop();
+    kept_call first{s};
     const answer a = s.start("keep")->get();
     CHECK(a.status.error_code() == StatusCode::RESOURCE_EXHAUSTED);
     REQUIRE(a.pushback);
     CHECK(*a.pushback >= 100);
     CHECK(*a.pushback <= 300);
-    kept.finish(grpc::Status::OK);
-    CHECK(first->get().status.ok());
+    first.end();
     s.stop();
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().shed_from_full == 1);
@@ -237,12 +250,10 @@ TEST_CASE("A call of gRPC that finds no permit is shed, and told when to try aga
 TEST_CASE("A call of gRPC waits, and is served when a permit comes back") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    auto& kept = s.kept().pop();
+    kept_call first{s};
     const auto second = s.start("0");
     s.wait_for_waiters(1);
-    kept.finish(grpc::Status::OK);
-    CHECK(first->get().status.ok());
+    first.end();
     CHECK(second->get().status.ok());
     s.stop();
     CHECK(guard.in_flight() == 0);
@@ -252,27 +263,29 @@ TEST_CASE("A call of gRPC waits, and is served when a permit comes back") {
 TEST_CASE("A call of gRPC that waits for longer than max_wait ends with RESOURCE_EXHAUSTED") {
     guard_type guard{flowguard::fixed_limit{1}, {.max_wait = 1ms}};
     site s{guard};
-    const auto first = s.start("keep");
-    auto& kept = s.kept().pop();
+    kept_call first{s};
     const answer a = s.start("0")->get();
     CHECK(a.status.error_code() == StatusCode::RESOURCE_EXHAUSTED);
     CHECK(a.pushback);
     CHECK(guard.stats().timed_out == 1);
-    kept.finish(grpc::Status::OK);
-    CHECK(first->get().status.ok());
+    first.end();
 }
 
 TEST_CASE("A call of gRPC whose deadline passes while it waits never reaches its handler") {
-    guard_type guard{flowguard::fixed_limit{1}};
+    asio::thread_pool pool(1);
+    guard_type guard{pool.get_executor(), flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    auto& kept = s.kept().pop();
+    kept_call first{s};
     const auto ended = [&] { return guard.stats().timed_out + guard.stats().cancelled; };
-    while (ended() == 0) // a machine may be too slow to send the call in time
+    while (ended() == 0) { // a machine may be too slow to send the call in time
+        // While the pool's only thread is busy, the server does not answer: the client's deadline ends the call.
+        std::promise<void> answered;
+        asio::post(pool, [wait_for = answered.get_future().share()] { wait_for.wait(); });
         CHECK(s.start("keep", "", 200ms)->get().status.error_code() == StatusCode::DEADLINE_EXCEEDED);
+        answered.set_value();
+    }
     s.wait_for_waiters(0);
-    kept.finish(grpc::Status::OK);
-    CHECK(first->get().status.ok());
+    first.end();
     s.stop();
     CHECK(s.kept().empty());
     CHECK(guard.in_flight() == 0);
@@ -282,15 +295,13 @@ TEST_CASE("A call of gRPC whose deadline passes while it waits never reaches its
 TEST_CASE("A call of gRPC that its client cancels while it waits never reaches its handler") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    auto& kept = s.kept().pop();
+    kept_call first{s};
     const auto second = s.start("keep");
     s.wait_for_waiters(1);
     second->cancel();
     CHECK(second->get().status.error_code() == StatusCode::CANCELLED);
     s.wait_for_waiters(0);
-    kept.finish(grpc::Status::OK);
-    CHECK(first->get().status.ok());
+    first.end();
     s.stop();
     CHECK(s.kept().empty());
     CHECK(guard.in_flight() == 0);
@@ -398,8 +409,7 @@ TEST_CASE("A handler of gRPC that throws ends its call") {
 TEST_CASE("A closed guard answers calls of gRPC with UNAVAILABLE") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    auto& kept = s.kept().pop();
+    kept_call first{s};
     const auto waiter = s.start("keep");
     s.wait_for_waiters(1);
     guard.close();
@@ -407,8 +417,7 @@ TEST_CASE("A closed guard answers calls of gRPC with UNAVAILABLE") {
     CHECK(a.status.error_code() == StatusCode::UNAVAILABLE);
     CHECK(a.pushback);
     CHECK(s.start("keep")->get().status.error_code() == StatusCode::UNAVAILABLE);
-    kept.finish(grpc::Status::OK);
-    CHECK(first->get().status.ok());
+    first.end();
     s.stop();
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().closed == 2);
@@ -434,14 +443,12 @@ TEST_CASE("A call of gRPC continues on the guard's executor") {
     asio::thread_pool pool(1);
     guard_type guard{pool.get_executor(), flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    auto& kept = s.kept().pop();
+    kept_call first{s};
     const auto second = s.start("keep");
     s.wait_for_waiters(1);
     std::promise<void> release;
     asio::post(pool, [&] { release.get_future().wait(); });
-    kept.finish(grpc::Status::OK);
-    CHECK(first->get().status.ok());
+    first.end();
     CHECK(s.kept().empty()); // the pool's only thread is busy
     release.set_value();
     s.kept().pop().finish(grpc::Status::OK);
@@ -452,14 +459,12 @@ TEST_CASE("A call of gRPC ends if the context in which it waits is destroyed") {
     auto context = std::make_unique<asio::io_context>();
     guard_type guard{context->get_executor(), flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    auto& kept = s.kept().pop();
+    kept_call first{s};
     const auto second = s.start("keep");
     s.wait_for_waiters(1);
     context.reset();
     CHECK(second->get().status.error_code() == StatusCode::UNAVAILABLE);
-    kept.finish(grpc::Status::OK);
-    CHECK(first->get().status.ok());
+    first.end();
     s.stop();
     CHECK(guard.in_flight() == 0);
 }
