@@ -27,6 +27,7 @@ public:
     caller(char called, flowguard::priority rank, std::size_t partition = 0) : caller(called) {
         lane = flowguard::detail::lane_number(partition, rank);
     }
+    virtual ~caller() = default;
 
     void complete() noexcept override {}
     void destroy() noexcept override {}

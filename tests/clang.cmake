@@ -24,7 +24,7 @@ add_test(NAME clang.configure
                  "-DFETCHCONTENT_BASE_DIR=${FETCHCONTENT_BASE_DIR}")
 add_test(NAME clang.build COMMAND "${CMAKE_COMMAND}" --build "${build}" --parallel 2)
 add_test(NAME clang.unit_tests COMMAND "${CMAKE_CTEST_COMMAND}" --test-dir "${build}" --output-on-failure #
-                                       --parallel 2 --no-tests=error -L "unit|example|benchmark")
+                                       --parallel 2 --no-tests=error -L "unit|benchmark")
 set_tests_properties(clang.configure PROPERTIES FIXTURES_SETUP clang_configured)
 set_tests_properties(clang.build PROPERTIES FIXTURES_REQUIRED clang_configured FIXTURES_SETUP clang_built)
 set_tests_properties(clang.unit_tests PROPERTIES FIXTURES_REQUIRED clang_built)

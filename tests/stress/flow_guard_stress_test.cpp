@@ -455,7 +455,8 @@ TEST_CASE("The trace of a guard can be read while its limit changes") {
         });
     std::size_t torn = 0;
     std::size_t seen = 0;
-    while (seen < 5000)
+    // Until the trace is full, too: this thread may read its first decision thousands of times before the others run.
+    while (seen < 5000 || guard.stats().windows < 8)
         for (const flowguard::limit_decision& d : guard.trace()) {
             ++seen;
             torn +=
