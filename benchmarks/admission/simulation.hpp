@@ -5,12 +5,15 @@
 #ifndef ADMISSION_SIMULATION_HPP
 #define ADMISSION_SIMULATION_HPP
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "flowguard.hpp"
 #include "lab/time.hpp"
@@ -37,7 +40,23 @@ struct setup {
     double length = 60;          ///< seconds
     std::uint64_t seed = 1;
 
+    std::size_t modest_tenants = 0; ///< how many tenants share what the greedy one leaves of the load; 0: no tenants
+    double greedy_load = 0;         ///< what the greedy tenant offers, divided by the capacity; a part of `load`
+    bool flows = false;             ///< whether each call names its tenant as its flow
+
     double capacity() const { return static_cast<double>(workers) / service; }
+};
+
+/// What the requests of some tenants got.
+struct tenants_outcome {
+    std::size_t offered = 0;
+    std::size_t in_time = 0;
+    std::vector<double> waits{}; ///< for a permit, of the requests that got one, in ascending order; seconds
+
+    /// The wait that a `part` of the requests did not exceed; 0 < part <= 1. Precondition: one of them got a permit.
+    double wait(double part) const {
+        return waits.at(static_cast<std::size_t>(std::ceil(part * static_cast<double>(waits.size()))) - 1);
+    }
 };
 
 /// How the requests ended.
@@ -50,6 +69,9 @@ struct outcome {
     double time_to_rejection = 0; ///< mean of the requests that were shed; seconds
 
     double goodput = 0; ///< the rate of answers in time, divided by the capacity
+
+    tenants_outcome modest{}; ///< all tenants but the greedy one
+    tenants_outcome greedy{}; ///< the greedy tenant; without tenants, all requests
 };
 
 /// Runs a real guard, with its queue of waiters, in virtual time.
@@ -71,6 +93,8 @@ public:
         result_.goodput = static_cast<double>(result_.in_time) / (setup_.capacity() * setup_.length);
         if (result_.shed > 0)
             result_.time_to_rejection /= static_cast<double>(result_.shed);
+        for (tenants_outcome* of : {&result_.modest, &result_.greedy})
+            std::sort(of->waits.begin(), of->waits.end());
         return result_;
     }
 
@@ -78,7 +102,10 @@ private:
     using guard_type = flowguard::flow_guard<flowguard::any_strategy, virtual_clock>;
     using ticket = guard_type::ticket;
 
+    static constexpr std::size_t greedy_tenant = 0;
+
     struct request {
+        std::size_t tenant = greedy_tenant;
         time_point enqueued_at = virtual_clock::now();
         asio::cancellation_signal gives_up;
     };
@@ -107,18 +134,33 @@ private:
         schedule(next_arrival(), [this] { arrive(); });
         ++result_.offered;
         auto r = std::make_shared<request>();
-        guard_.async_acquire(asio::bind_executor(
-            context_, asio::bind_cancellation_slot(r->gives_up.slot(), [this, r](flowguard::error_code e, ticket t) {
-                if (t)
-                    serve(r, std::move(t));
-                else
-                    reject(*r, e);
-            })));
+        r->tenant = any_tenant();
+        ++of_tenant(*r).offered;
+        flowguard::run_options<flowguard::default_classifier, virtual_clock> how;
+        if (setup_.flows)
+            how.flow = r->tenant;
+        const auto end_wait = [this, r](flowguard::error_code e, ticket t) {
+            if (t)
+                serve(r, std::move(t));
+            else
+                reject(*r, e);
+        };
+        guard_.async_acquire(how,
+                             asio::bind_executor(context_, asio::bind_cancellation_slot(r->gives_up.slot(), end_wait)));
         if (setup_.clients_cancel)
             schedule(lab::seconds(setup_.timeout), [r] { r->gives_up.emit(asio::cancellation_type::terminal); });
     }
 
+    std::size_t any_tenant() {
+        if (setup_.modest_tenants == 0 || random_.uniform() * setup_.load < setup_.greedy_load)
+            return greedy_tenant;
+        return 1 + random_.below(setup_.modest_tenants);
+    }
+
+    tenants_outcome& of_tenant(const request& r) { return r.tenant == greedy_tenant ? result_.greedy : result_.modest; }
+
     void serve(const std::shared_ptr<request>& r, ticket t) {
+        of_tenant(*r).waits.push_back(time_of(*r));
         admitted_.push_back(
             {r, std::make_shared<ticket>(std::move(t)), lab::seconds(setup_.service * random_.exponential())});
         occupy_workers();
@@ -132,10 +174,19 @@ private:
             schedule(w.time, [this, w] {
                 ++idle_workers_;
                 w.held->success();
-                ++(time_of(*w.of) <= setup_.timeout ? result_.in_time : result_.late);
+                answer(*w.of);
                 occupy_workers();
             });
         }
+    }
+
+    void answer(const request& r) {
+        if (time_of(r) > setup_.timeout) {
+            ++result_.late;
+            return;
+        }
+        ++result_.in_time;
+        ++of_tenant(r).in_time;
     }
 
     void reject(const request& r, flowguard::error_code why) {

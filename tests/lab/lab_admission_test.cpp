@@ -73,3 +73,19 @@ TEST_CASE("A guard that finds its limit answers most calls in time at twice the 
     check_sum(o);
     CHECK(o.goodput >= 0.97);
 }
+
+TEST_CASE("With flows, a greedy tenant takes nothing from 999 modest ones; without them, nearly everything") {
+    const guard_options options = GENERATE(guard_options::for_batch(), guard_options{});
+    setup s{.options = options, .load = 5.5, .length = 4, .modest_tenants = 999, .greedy_load = 5};
+    const outcome together = simulation(s).run();
+    s.flows = true;
+    const outcome apart = simulation(s).run();
+    for (const outcome* o : {&together, &apart}) {
+        check_sum(*o);
+        CHECK(o->modest.offered + o->greedy.offered == o->offered);
+        CHECK(o->modest.in_time + o->greedy.in_time == o->in_time);
+    }
+    CHECK(together.modest.in_time < apart.modest.offered / 4);
+    CHECK(static_cast<double>(apart.modest.in_time) > 0.94 * static_cast<double>(apart.modest.offered));
+    CHECK(apart.modest.wait(1) < 0.03);
+}
