@@ -79,6 +79,9 @@ struct scene {
 
     void arrive(caller& c) { queue.apply(c.arrival(), done); }
     void withdraw(caller& c) { queue.apply(c.withdrawal(), done); }
+    void cancel(const asio::execution_context& context) {
+        queue.apply(*new flowguard::detail::cancel_context_message(context), done); // the queue deletes it
+    }
     void serve() { CHECK_FALSE(queue.serve(hand, done, 1'000'000)); }
 
     void shed() { queue.shed(done); }

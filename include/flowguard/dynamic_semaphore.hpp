@@ -280,8 +280,26 @@ public:
     /// How many callers wait.
     std::size_t waiting() const noexcept { return state_->waiting(); }
 
-    /// Ends all present waits with `operation_aborted`. Later callers wait as usual.
+    /// Ends all present waits with `operation_aborted`. Later callers wait as usual. May throw std::bad_alloc; then
+    /// nothing has changed.
     void cancel() { state_->cancel_all(); }
+
+    /// The same for the waits of one execution context, such as an io_context: for a part of a program that goes away
+    /// while other parts go on using the semaphore.
+    ///
+    ///     semaphore.cancel(context); // a stopped context would keep the permits that it is granted
+    ///
+    /// A wait belongs to the context in which it completes: that of its handler's executor, or of the semaphore's
+    /// executor where that takes its place (see *Completion* and *Deadlines*). Strands belong to the context that they
+    /// run on. Blocked threads, and handlers whose executors have no context, as with asio::use_future, belong to none.
+    ///
+    /// Each wait of the context ends that had begun before this call. A wait that begins at the same time may end or
+    /// not; later ones go on. A waiter that is being granted its permit just now completes with the permit. Like every
+    /// other end, this one is posted to the waiter's executor.
+    ///
+    /// May be called on any thread. `context` must exist until this returns. Lock-free, except for an allocation: may
+    /// throw std::bad_alloc; then nothing has changed. Complexity: linear in the number of all waiters.
+    void cancel(asio::execution_context& context) { state_->cancel_all_of(context); }
 
     /// Ends all present waits, and every later attempt to acquire a permit until reopen(), with `error::closed`.
     /// Permits that are held stay valid. Idempotent.

@@ -565,6 +565,16 @@ public:
     /// the same. Tasks that run are not disturbed, and close() does not wait for them: see async_drain(). Idempotent.
     void close() noexcept { state_->close(); }
 
+    /// Ends the waiting calls of one execution context, such as an io_context, with `operation_aborted`: for a part of
+    /// a program that goes away while other parts go on using the guard. Later calls wait as usual.
+    ///
+    ///     guard.cancel_waiting(context); // a stopped context would keep the permits that it is granted
+    ///
+    /// To its caller and in the statistics, such a call is one that was cancelled while it waited. Tasks that run, and
+    /// drains, are not affected. For which calls these are, for calls that begin to wait at the same time, and for
+    /// threads, errors and complexity, see dynamic_semaphore::cancel().
+    void cancel_waiting(asio::execution_context& context) { state_->cancel_all_of(context); }
+
     /// Closes the guard, and waits until no task is in flight: what a service does before it ends. Completion
     /// signature: `void(error_code)`.
     ///

@@ -114,6 +114,18 @@ TEST_CASE("Cancellation, close and destruction end a blocked thread") {
     CHECK(orphaned.get() == asio::error::operation_aborted);
 }
 
+TEST_CASE("A blocked thread belongs to no context whose waits are cancelled") {
+    asio::io_context never_run;
+    flowguard::dynamic_semaphore semaphore{never_run, 1};
+    flowguard::permit first = semaphore.acquire_blocking();
+    auto second = std::async(std::launch::async, [&] { return semaphore.acquire_blocking().count(); });
+    await_waiting(semaphore, 1);
+    semaphore.cancel(never_run);
+    CHECK(semaphore.waiting() == 1);
+    first.release();
+    CHECK(second.get() == 1);
+}
+
 TEST_CASE("No permit is lost when grants and the ends of blocking waits race") {
     asio::io_context never_run;
     flowguard::dynamic_semaphore semaphore{never_run, 1};

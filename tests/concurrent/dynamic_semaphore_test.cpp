@@ -577,6 +577,69 @@ TEST_CASE("cancel() ends the present waits, and no later ones") {
         CHECK(w.calls == 1);
 }
 
+TEST_CASE("cancel(context) ends the waits of that context and of its strands, and no others") {
+    asio::io_context going;
+    asio::io_context staying;
+    dynamic_semaphore semaphore{staying, 2};
+    REQUIRE(semaphore.try_acquire_n(2));
+    record direct;
+    record on_strand;
+    record timed;
+    record other;
+    record without_executor; // called through the semaphore's
+    record late;
+    semaphore.async_acquire_n(2, asio::bind_executor(going, direct.handler()));
+    semaphore.async_acquire(asio::bind_executor(asio::make_strand(going), on_strand.handler()));
+    semaphore.async_acquire_for(std::chrono::hours(1), asio::bind_executor(asio::any_io_executor(going.get_executor()), timed.handler()));
+    semaphore.async_acquire(asio::bind_executor(staying, other.handler()));
+    semaphore.async_acquire(without_executor.handler());
+    semaphore.release();
+    REQUIRE(semaphore.waiting() == 5); // the first one wants two permits
+
+    asio::post(going, [&] {
+        semaphore.cancel(going);
+        CHECK(direct.calls == 0);
+    });
+    going.poll_one();
+    CHECK(semaphore.waiting() == 1); // one of the others has got the permit
+    CHECK(semaphore.in_flight() == 2);
+    semaphore.async_acquire(asio::bind_executor(going, late.handler()));
+    semaphore.cancel(going);
+    semaphore.async_acquire(asio::bind_executor(going, late.handler()));
+    semaphore.release(2);
+    going.restart();
+    going.run(); // ends: the timer is cancelled as well
+    staying.run();
+    for (const record* w : {&direct, &on_strand, &timed}) {
+        CHECK(w->calls == 1);
+        CHECK(w->error == asio::error::operation_aborted);
+    }
+    for (const record* w : {&other, &without_executor}) {
+        CHECK(w->calls == 1);
+        CHECK_FALSE(w->error);
+    }
+    CHECK(late.calls == 2);
+    CHECK_FALSE(late.error); // of the second wait, which began after the cancellation
+    CHECK(semaphore.waiting() == 0);
+}
+
+TEST_CASE("A context without waiters may cancel them, before and after the semaphore was closed") {
+    asio::io_context context;
+    asio::io_context other;
+    dynamic_semaphore semaphore{context, 1};
+    semaphore.cancel(other);
+    REQUIRE(semaphore.try_acquire());
+    record waiter;
+    semaphore.async_acquire(waiter.handler());
+    semaphore.cancel(other);
+    CHECK(semaphore.waiting() == 1);
+    semaphore.close();
+    semaphore.cancel(context);
+    context.run();
+    CHECK(waiter.calls == 1);
+    CHECK(waiter.error == flowguard::error::closed);
+}
+
 TEST_CASE("close() ends all waits, and rejects later calls") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 2};

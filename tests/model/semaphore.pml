@@ -15,7 +15,8 @@
  * if they can; wait, with a bounded number of waiters; the cancellation of a waiter, from a slot or by a
  * deadline; cancel_all, close, orphan, set_limit, abandon, drain and reopen. The owner's work is done in rounds, with its
  * completions, hand_on, and its last touch. After that, the owner tells the observer of rejections. A waiter
- * asks for one permit; the waiters in HEAVY ask for more.
+ * asks for one permit; the waiters in HEAVY ask for more. A message that cancels the waiters of one context is
+ * not modelled: it is a cancel_all that ends some waiters and not others, as if those had come later.
  *
  * Steps. Each access to an atomic is one step. The owner's work on its line belongs to the access before it or
  * after it. Completions do, too, but never to the step that ends the ownership. If a loop of a load

@@ -359,6 +359,8 @@ TEST_CASE("A semaphore under load loses no permit, completes each waiter once, a
         semaphore.set_limit(1 + random() % crowd::most);
         if (random() % 64 == 0)
             semaphore.cancel();
+        if (random() % 64 == 0)
+            semaphore.cancel(one);
         std::this_thread::yield();
     }
     semaphore.set_limit(crowd::most);
@@ -378,6 +380,76 @@ TEST_CASE("A semaphore under load loses no permit, completes each waiter once, a
     for (std::size_t i = 0; i < crowd::most; ++i)
         CHECK(semaphore.try_acquire());
     CHECK_FALSE(semaphore.try_acquire());
+}
+
+namespace {
+
+// Waits for a permit again and again, and releases it after a post.
+asio::awaitable<void> wait_again_and_again(dynamic_semaphore& semaphore, findings& found, int turns) {
+    for (int i = 0; i < turns; ++i) {
+        error_code error;
+        {
+            const permit p = co_await semaphore.async_acquire_permit(asio::redirect_error(asio::use_awaitable, error));
+            if (static_cast<bool>(p) == static_cast<bool>(error))
+                ++found.unexpected_errors;
+            co_await asio::post(asio::use_awaitable);
+        }
+        found.count(error);
+    }
+}
+
+} // namespace
+
+TEST_CASE("While the waits of one context are cancelled again and again, those of another one are all granted") {
+    constexpr std::size_t callers = 6;
+    const int turns = 1000 * endurance();
+    asio::io_context going{1};
+    asio::io_context staying{1};
+    dynamic_semaphore semaphore{asio::system_executor(), 2};
+    findings of_going;
+    findings of_staying;
+    for (std::size_t i = 0; i < callers; ++i) {
+        asio::co_spawn(asio::make_strand(going), wait_again_and_again(semaphore, of_going, turns), asio::detached);
+        asio::co_spawn(staying, wait_again_and_again(semaphore, of_staying, turns), asio::detached);
+    }
+    std::atomic<int> running{2};
+    std::vector<std::thread> runners;
+    for (asio::io_context* context : {&going, &staying})
+        runners.emplace_back([&running, context] {
+            context->run();
+            --running;
+        });
+    std::thread also_cancels{[&] {
+        while (running > 0) {
+            semaphore.cancel(going);
+            std::this_thread::yield();
+        }
+    }};
+    // A context without waits is destroyed while its message may still be on its way. The next context has the same
+    // address.
+    std::optional<asio::io_context> comes_and_goes;
+    int aborted = 0;
+    while (running > 0) {
+        semaphore.cancel(going);
+        comes_and_goes.emplace(1);
+        semaphore.cancel(*comes_and_goes);
+        comes_and_goes.emplace(1);
+        semaphore.async_acquire_permit(
+            asio::bind_executor(*comes_and_goes, [&aborted](error_code error, permit) { aborted += error ? 1 : 0; }));
+        comes_and_goes->run();
+    }
+    also_cancels.join();
+    for (std::thread& t : runners)
+        t.join();
+
+    CHECK(aborted == 0);
+    CHECK(of_staying.granted == static_cast<int>(callers) * turns);
+    CHECK(of_going.completed() == static_cast<int>(callers) * turns);
+    CHECK(of_going.granted + of_going.aborted == of_going.completed());
+    of_going.require_clean();
+    of_staying.check_idle(semaphore);
+    of_staying.require_clean();
+    CHECK(semaphore.available_permits() == 2);
 }
 
 TEST_CASE("If several threads set limits at once, no more permits are held than the highest limit allows") {

@@ -182,6 +182,27 @@ TEMPLATE_TEST_CASE("An allocation that fails loses no ticket of a guard", "", FL
 
 #if !defined(FLOWGUARD_NO_ALLOCATION_FAILS)
 
+TEST_CASE("If there is no memory to cancel waits, they go on, and can be cancelled later") {
+    asio::io_context context{1};
+    dynamic_semaphore semaphore{context, 1};
+    const permit held = semaphore.try_acquire_permit();
+    error_code ended;
+    semaphore.async_acquire([&](error_code e) { ended = e; });
+    {
+        const support::failing_allocation failing(1);
+        CHECK_THROWS_AS(semaphore.cancel(context), std::bad_alloc);
+    }
+    {
+        const support::failing_allocation failing(1);
+        CHECK_THROWS_AS(semaphore.cancel(), std::bad_alloc);
+    }
+    CHECK(context.poll() == 0);
+    CHECK(semaphore.waiting() == 1);
+    semaphore.cancel(context);
+    CHECK(context.poll() == 1);
+    CHECK(ended == asio::error::operation_aborted);
+}
+
 namespace {
 
 using fixed_guard = flowguard::flow_guard<flowguard::fixed_limit>;

@@ -178,3 +178,74 @@ TEST_CASE("A caller that was cancelled can go on") {
     REQUIRE(end->succeeded());
     CHECK(*end->value == 2);
 }
+
+namespace {
+
+// A listener with a context of its own. Others use the same guard.
+class listener {
+public:
+    listener(guard_type& guard, gate& database) : guard_(guard), database_(database) {}
+
+    void accept_client() { asio::co_spawn(context_, serve(), asio::detached); }
+
+    // May be called on any thread. The other listeners' calls go on waiting.
+    void stop() {
+        asio::post(context_, [this] {
+            acceptor_.close(); // no more clients
+            guard_.cancel_waiting(context_); // the calls that wait end with operation_aborted
+        });
+    }
+
+    void poll() { support::poll(context_); }
+
+    bool is_open() const { return acceptor_.is_open; }
+    int answered = 0;
+    int turned_away = 0;
+
+private:
+    struct acceptor {
+        void close() { is_open = false; }
+        bool is_open = true;
+    };
+
+    asio::awaitable<void> serve() {
+        auto [error] = co_await guard_.run_as_tuple([this] { return database_.pass(); });
+        ++(error == asio::error::operation_aborted ? turned_away : answered);
+    }
+
+    asio::io_context context_;
+    acceptor acceptor_;
+    guard_type& guard_;
+    gate& database_;
+};
+
+} // namespace
+
+TEST_CASE("A listener that goes away ends its waiting calls, and no others") {
+    asio::io_context context;
+    guard_type guard{fixed_limit{1}};
+    gate database{context};
+    listener going{guard, database};
+    listener staying{guard, database};
+    for (int i = 0; i < 3; ++i) {
+        going.accept_client();
+        going.poll(); // the first one runs
+        staying.accept_client();
+        staying.poll();
+    }
+    REQUIRE(guard.waiting() == 5);
+    going.stop();
+    going.poll();
+    CHECK(guard.waiting() == 3);
+    CHECK_FALSE(going.is_open());
+    CHECK(going.turned_away == 2);
+    while (database.let_one()) {
+        poll(context); // the database's
+        for (listener* l : {&going, &staying})
+            l->poll();
+    }
+    CHECK(going.answered == 1);
+    CHECK(staying.answered == 3);
+    CHECK(staying.turned_away == 0);
+    CHECK(guard.in_flight() == 0);
+}

@@ -132,6 +132,58 @@ TEST_CASE("A caller that is cancelled while it waits ends with operation_aborted
     check_idle(guard);
 }
 
+TEST_CASE("cancel_waiting() ends the waiting calls of one context, and no task, drain, or call of another context") {
+    at_nine set_clock;
+    asio::io_context context;
+    asio::io_context staying;
+    gate g{context};
+    scripted_guard guard{scripted_strategy{1}, {.max_wait = 1s, .order = flowguard::wait_order::fifo}};
+    int made = 0;
+    auto make = [&] {
+        ++made;
+        return give(1);
+    };
+    const auto runs = start(context, guard.run(held(g, 5)));
+    const auto waits = start(context, guard.run(make));
+    poll(context);
+    const auto waits_elsewhere = start(staying, guard.run(give(2)));
+    poll(staying);
+    const auto attempt = start(context, guard.try_run_for(500ms, make));
+    flowguard::error_code of_handler;
+    guard.async_acquire({.flow = 7},
+                        asio::bind_executor(context, [&](flowguard::error_code e, ticket) { of_handler = e; }));
+    poll(context);
+    REQUIRE(guard.waiting() == 4);
+    std::optional<flowguard::error_code> drained;
+    guard.async_drain(asio::bind_executor(context, [&](flowguard::error_code e) { drained = e; }));
+
+    guard.cancel_waiting(context);
+    CHECK(guard.waiting() == 1);
+    CHECK_FALSE(waits->done); // not from inside cancel_waiting()
+    poll(context);
+    CHECK(waits->code() == asio::error::operation_aborted);
+    CHECK(attempt->code() == asio::error::operation_aborted);
+    CHECK(of_handler == asio::error::operation_aborted);
+    CHECK(made == 0);
+    CHECK_FALSE(runs->done);
+    CHECK_FALSE(drained);
+    CHECK(guard.stats().cancelled == 3);
+
+    manual_clock::at += 900ms;
+    g.let_one();
+    poll(context);
+    poll(staying);
+    CHECK(runs->succeeded());
+    CHECK(waits_elsewhere->succeeded());
+    manual_clock::at += 1h; // the ended waits do not time out as well
+    poll(context);
+    CHECK(guard.stats().timed_out == 0);
+    CHECK(guard.stats().cancelled == 3);
+    CHECK(drained == flowguard::error_code());
+    guard.reopen();
+    check_idle(guard);
+}
+
 TEST_CASE("A waiter supports all types of cancellation") {
     for (const auto type :
          {asio::cancellation_type::terminal, asio::cancellation_type::partial, asio::cancellation_type::total}) {

@@ -10,6 +10,7 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "flowguard/rejection.hpp"
 #include "support/asio.hpp"
 #include "support/wait_queue_scene.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 using flowguard::detail::queue_message;
 using flowguard::detail::wait_result;
 using flowguard::priority;
+using flowguard::rejection;
 using support::caller;
 using support::scene;
 
@@ -102,6 +104,83 @@ TEST_CASE("A message to cancel all waiters ends those in the queue, and no later
     s.arrive(b);
     CHECK(s.decided() == "a- ");
     CHECK(s.queue.size() == 1);
+}
+
+TEST_CASE("A message to cancel the waiters of a context ends those of that context, and no later one") {
+    asio::io_context going;
+    asio::io_context staying;
+    caller a{'a'}, b{'b'}, c{'c', priority::sheddable}, d{'d'}, e{'e'};
+    a.home = c.home = e.home = &going;
+    b.home = &staying;
+    d.home = nullptr; // a blocked thread
+    scene s;
+    for (caller* w : {&a, &b, &c, &d})
+        s.arrive(*w);
+    s.cancel(going);
+    s.arrive(e);
+    CHECK(s.decided() == "a- c- ");
+    CHECK_FALSE(a.claim()); // too late to be cancelled again
+    CHECK(s.queue.size() == 3);
+    s.hand.free = 3;
+    s.serve();
+    CHECK(s.decided() == "b+ d+ e+ ");
+    CHECK(s.queue.rejected.of(rejection::cancelled) == 2);
+}
+
+TEST_CASE("A message to cancel the waiters of a context finds those aside and those of flows") {
+    asio::io_context going;
+    asio::io_context staying;
+    caller large{'l', 9}, of_flow{'f'}, next_of_flow{'n'}, other{'o'};
+    large.home = of_flow.home = &going;
+    next_of_flow.home = other.home = &staying;
+    of_flow.set_flow(1);
+    next_of_flow.set_flow(1);
+    scene s;
+    s.queue.prepare_flows();
+    s.hand.limit = 5;
+    s.arrive(large);
+    s.serve();
+    REQUIRE(s.queue.has_aside());
+    s.arrive(of_flow);
+    s.arrive(next_of_flow);
+    s.arrive(other);
+    s.cancel(going);
+    CHECK(s.decided() == "f- l- ");
+    CHECK_FALSE(s.queue.has_aside());
+    s.hand.free = 2;
+    s.serve();
+    CHECK(s.decided() == "n+ o+ ");
+}
+
+TEST_CASE("A waiter that is cancelled before its context's waiters are ends once, by its own cancellation") {
+    asio::io_context going;
+    caller a{'a'}, b{'b'};
+    a.home = b.home = &going;
+    scene s;
+    s.arrive(a);
+    s.arrive(b);
+    REQUIRE(a.claim());
+    a.result = wait_result::timed_out; // its message is not sent yet
+    s.cancel(going);
+    s.cancel(going);
+    CHECK(s.decided() == "b- ");
+    CHECK(s.queue.size() == 1);
+    s.withdraw(a);
+    CHECK(s.decided() == "a~ ");
+    CHECK(s.queue.size() == 0);
+}
+
+TEST_CASE("A waiter of a context whose waiters are cancelled keeps the permit that it was granted before") {
+    asio::io_context going;
+    caller a{'a'}, b{'b'};
+    a.home = b.home = &going;
+    scene s;
+    s.arrive(a);
+    s.arrive(b);
+    s.hand.free = 1;
+    s.serve();
+    s.cancel(going); // in the same round of the owner
+    CHECK(s.decided() == "a+ b- ");
 }
 
 TEST_CASE("A context that is destroyed takes its own waiters out of the queue, and no others") {

@@ -140,6 +140,12 @@ public:
             end_all(wait_result::aborted, done);
             delete &message;
             break;
+        case queue_message::kind::cancel_context: {
+            auto& cancel = static_cast<cancel_context_message&>(message);
+            end_waiters_of(cancel.context, wait_result::aborted, done);
+            delete &cancel;
+            break;
+        }
         case queue_message::kind::abandon: {
             auto& abandon = static_cast<abandon_message&>(message);
             end_those_of(abandon.context, abandon.abandoned);
@@ -235,12 +241,17 @@ public:
     }
 
 private:
-    // Ends the waiters of a context that is being destroyed, except those whose cancellation is on its way already.
-    void end_those_of(const asio::execution_context& context, waiter_list& abandoned) noexcept {
+    // Ends the waiters of a context but drains, except those whose cancellation is on its way already.
+    void end_waiters_of(const asio::execution_context* context, wait_result result, waiter_list& ended) noexcept {
         for_each([&](waiter& w) {
-            if (w.context() == &context && w.claim())
-                decide(w, wait_result::abandoned, abandoned);
+            if (w.context() == context && w.claim())
+                decide(w, result, ended);
         });
+    }
+
+    // Ends the waiters and the drains of a context that is being destroyed, with the same exception.
+    void end_those_of(const asio::execution_context& context, waiter_list& abandoned) noexcept {
+        end_waiters_of(&context, wait_result::abandoned, abandoned);
         for_each_of(drains_, [&](waiter& w) {
             if (w.context() == &context && w.claim()) {
                 drains_.remove(w);

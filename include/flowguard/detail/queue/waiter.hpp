@@ -20,7 +20,7 @@ class waiter;
 
 // A message to the owner of the queue. Aligned so that the low bits of its address are free for the inbox's flags.
 struct alignas(16) queue_message {
-    enum class kind : std::uint8_t { enqueue, drain, cancel, cancel_all, abandon, reopen };
+    enum class kind : std::uint8_t { enqueue, drain, cancel, cancel_all, cancel_context, abandon, reopen };
 
     explicit queue_message(kind message) noexcept : what(message) {}
 
@@ -164,6 +164,14 @@ public:
 private:
     waiter* first_ = nullptr;
     waiter* last_ = nullptr;
+};
+
+// Asks the owner to take the waiters of a context out of line, as cancelled. The owner destroys it.
+struct cancel_context_message : queue_message {
+    explicit cancel_context_message(const asio::execution_context& of) noexcept
+        : queue_message(kind::cancel_context), context(&of) {}
+
+    const asio::execution_context* const context; // only compared: the context may be gone when the owner sees this
 };
 
 // Asks the owner to take the waiters of a context out of line, because the context is being destroyed. The message

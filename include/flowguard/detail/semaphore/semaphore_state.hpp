@@ -183,6 +183,9 @@ public:
     // Takes all present waiters out of line. Throws if there is no memory for the message.
     void cancel_all() { post_or_own(new queue_message(queue_message::kind::cancel_all)); }
 
+    // The same for the waiters that are completed in that context, without drains.
+    void cancel_all_of(const asio::execution_context& context) { post_or_own(new cancel_context_message(context)); }
+
     // Takes all waiters out of line, and queues no other until reopen(). Idempotent.
     void close() noexcept { post_or_own(nullptr, at_least<closed>{}); }
 
