@@ -41,6 +41,23 @@ public:
     asio::io_context* home = nullptr;
 };
 
+// A caller that waits until the semaphore is idle. The queue completes it at once.
+class drain_caller final : public flowguard::detail::waiter {
+public:
+    drain_caller() : waiter(0, flowguard::detail::queue_message::kind::drain) { make_cancellable(); }
+
+    void complete() noexcept override { ++completions; }
+    void destroy() noexcept override {}
+    void watch() noexcept override {}
+    asio::execution_context* context() override { return home; }
+
+    flowguard::detail::enqueue_message& arrival() { return *this; }
+    flowguard::detail::cancel_message& withdrawal() { return *this; }
+
+    int completions = 0;
+    asio::io_context* home = nullptr;
+};
+
 // The permits, in place of the owner's.
 struct permits {
     std::size_t free = 0;
@@ -78,7 +95,9 @@ struct scene {
     flowguard::detail::waiter_list done;
 
     void arrive(caller& c) { queue.apply(c.arrival(), done); }
+    void arrive(drain_caller& d) { queue.apply(d.arrival(), done); }
     void withdraw(caller& c) { queue.apply(c.withdrawal(), done); }
+    void withdraw(drain_caller& d) { queue.apply(d.withdrawal(), done); }
     void cancel(const asio::execution_context& context) {
         queue.apply(*new flowguard::detail::cancel_context_message(context), done); // the queue deletes it
     }
