@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
@@ -59,6 +60,24 @@ template <class Callback>
 void start_query(asio::io_context& context, Callback callback) { // stands for a library with callbacks
     auto timer = std::make_shared<asio::steady_timer>(context, std::chrono::milliseconds(10));
     timer->async_wait([timer, callback = std::move(callback)](asio::error_code error) mutable { callback(!error); });
+}
+
+// A query that is under way. It knows neither its guard nor a strategy.
+struct pending_query {
+    flowguard::ticket ticket;
+    std::string statement;
+
+    void ended(bool ok) { ok ? ticket.success() : ticket.drop(); }
+};
+
+void keep_tickets() {
+    flowguard::flow_guard reads{flowguard::vegas_strategy{}};
+    flowguard::flow_guard writes{flowguard::fixed_limit{2}};
+    std::vector<pending_query> pending;
+    pending.push_back({reads.try_acquire(), "select 1"});
+    pending.push_back({writes.try_acquire(), "delete from old_orders"});
+    pending.front().ended(true); // releases its permit; the guard of reads has a sample
+    pending.clear(); // releases the other permit; to the guard of writes, the query counts as ignored
 }
 
 asio::awaitable<void> answer(flowguard::flow_guard<halve_on_drops>& guard) {
@@ -165,6 +184,7 @@ int main() {
 
     if (auto ticket = guard.try_acquire())
         start_query(context, [ticket = std::move(ticket)](bool ok) mutable { ok ? ticket.success() : ticket.drop(); });
+    keep_tickets();
 
     flowguard::dynamic_semaphore connections{context, 10};
     asio::co_spawn(
