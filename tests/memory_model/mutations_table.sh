@@ -117,6 +117,13 @@ mutation queue $state 'word_.set_contended(); // the grant to an only waiter has
 mutation queue $state 'queue_.size() == 0 && word_.is_idle()' 'queue_.size() == 0'
 weaken queue $word relaxed 'held(word_.load(std::memory_order_acquire'
 
+# ---- looks at an idle semaphore ----
+weaken queue $state relaxed 'if ((inbox_.load(std::memory_order_acquire) & ~gate'
+weaken queue $state relaxed 'waiting_.store(queue_.size(), std::memory_order_release'
+weaken queue $state relaxed 'return waiting_.load(std::memory_order_acquire'
+mutation queue $state 'return waiting_.load(std::memory_order_acquire) == 0 && in_flight() == 0;' \
+    'return in_flight() == 0 && waiting_.load(std::memory_order_acquire) == 0;'
+
 # ---- an owner that is kept busy ----
 weaken queue_small_rounds $state relaxed 'inbox_.fetch_and(~owned, std::memory_order_release'
 mutation queue_small_rounds $state 'return !try_own_leftovers();' 'return true;'

@@ -53,6 +53,8 @@ struct semaphore_choices {
     bool reopens =
         (disturbs == disturbance::drain || disturbs == disturbance::close) && choose(2) == 0; // another thread
 
+    bool looker = choose(4) == 0; // a thread looks whether the semaphore is idle
+
     // A holder stops using the semaphore's handle before it returns its permit. If all other users do so, too, the
     // state is destroyed while the permit is being returned.
     bool leaves_early = choose(4) != 0;
@@ -60,7 +62,7 @@ struct semaphore_choices {
     // The same with bare permits. There the handle may be destroyed as soon as the last permit is granted: the next
     // holder may destroy the state while the thread that granted the permit is still inside.
     bool hands_down = leaves_early && bare && limit == 1 && disturbs == disturbance::none && !cancelled && !newcomer &&
-                      choose(2) == 0;
+                      !looker && choose(2) == 0;
 
     bool holders_use_handle() const noexcept { return !leaves_early || (bare && !hands_down); }
 
@@ -84,7 +86,7 @@ struct semaphore_choices {
                (hands_down ? ", hands down" : "") + (second_resizer ? ", two resize" : "") +
                (cancels_all_too ? ", all cancelled" : "") + (drain_ends ? ", all ended" : "") +
                (drain_is_cancelled ? ", drain cancelled" : "") + (reopens ? ", reopened" : "") +
-               ", disturbance: " + name_of(disturbs);
+               (looker ? ", a looker" : "") + ", disturbance: " + name_of(disturbs);
     }
 };
 
@@ -142,6 +144,9 @@ private:
         std::atomic<bool>* left_alone = nullptr; // no thread will cancel the waiter any more
         flowguard::detail::canceller* slot = nullptr;
         int endings = 0;
+        bool was_granted = false;
+        bool returns = false; // the caller has begun to return its permits
+        bool was_missed = false; // before that, the semaphore said that it is idle
         int turn = -1; // in which turn the caller held its permit
     };
 
@@ -192,12 +197,14 @@ private:
             threads.emplace_back([self] { self->cancel_all(); });
         if (choices_.reopens)
             threads.emplace_back([self] { self->reopen(); });
+        if (choices_.looker)
+            threads.emplace_back([self] { self->look_whether_idle(); });
     }
 
     std::size_t user_count() const noexcept {
         return choices_.waiters + (choices_.holders_use_handle() ? choices_.limit : 0) + (choices_.newcomer ? 1 : 0) +
                (choices_.disturbs != disturbance::none ? 1 : 0) + (choices_.second_resizer ? 1 : 0) +
-               (choices_.cancels_all_too ? 1 : 0) + (choices_.reopens ? 1 : 0);
+               (choices_.cancels_all_too ? 1 : 0) + (choices_.reopens ? 1 : 0) + (choices_.looker ? 1 : 0);
     }
 
     // The last user destroys the handle. Returns true if this user was the last.
@@ -256,12 +263,14 @@ private:
         const bool granted = c.waiter->was_granted();
         const std::size_t permits = c.waiter->wanted;
         ++c.endings;
+        c.was_granted = granted;
         if (granted)
             c.turn = hold(permits);
         count(granted ? "granted" : c.waiter->name_of_result());
         if (c.slot == nullptr) // a slot's emission may come late
             wait_until_left_alone(c);
         delete c.waiter;
+        c.returns = true;
         if (!granted)
             leave_handle();
         else if (choices_.hands_down)
@@ -293,6 +302,7 @@ private:
     // Returns a permit that was taken while the scenario was set up.
     void give_back_first_permit() {
         hold(1);
+        ++first_returns_;
         if (choices_.bare)
             state_->release(1);
         else
@@ -334,6 +344,26 @@ private:
     static void wait_until_left_alone(const caller& c) {
         while (!c.left_alone->load(std::memory_order_acquire))
             pause();
+    }
+
+    // Of the calls that began before a look, the semaphore misses none: it is not idle before they return their
+    // permits. The callers' state is read as it is now, without the model.
+    void look_whether_idle() {
+        wait_for_call(callers_[choose(choices_.waiters)]);
+        for (int i = 0; i < 3; ++i) {
+            std::array<bool, most_waiters> has_begun{};
+            for (std::size_t k = 0; k < choices_.waiters; ++k)
+                has_begun[k] = callers_[k].progress->load(std::memory_order_acquire) != 0;
+            if (state_->is_idle()) {
+                count("looks at an idle semaphore");
+                if (first_returns_ < choices_.limit)
+                    fail("a semaphore is idle, but the first permits are held");
+                for (std::size_t k = 0; k < choices_.waiters; ++k)
+                    callers_[k].was_missed |= has_begun[k] && !callers_[k].returns;
+            }
+            pause();
+        }
+        leave_handle();
     }
 
     void resize(std::size_t other_limit) {
@@ -418,6 +448,8 @@ private:
         for (std::size_t i = 0; i < choices_.waiters; ++i) {
             if (callers_[i].endings != 1)
                 fail("a waiter did not end once");
+            if (callers_[i].was_granted && callers_[i].was_missed)
+                fail("a semaphore was idle, but a caller waited or held its permits");
             if (!(choices_.cancelled && i == 0))
                 delete callers_[i].slot;
             if (choices_.is_exclusive() && was_ahead_[i] && newcomers_turn_ >= 0 && callers_[i].turn > newcomers_turn_)
@@ -437,6 +469,7 @@ private:
     std::array<caller, most_waiters> callers_;
     std::array<bool, most_waiters> was_ahead_{}; // whether the waiter waited before the newcomer came
     int newcomers_turn_ = -1;
+    std::size_t first_returns_ = 0; // how many holders of the first permits have begun to return them
     int destroyed_ = 0;
 };
 
