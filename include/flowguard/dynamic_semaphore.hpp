@@ -290,12 +290,12 @@ public:
     ///     semaphore.cancel(context); // a stopped context would keep the permits that it is granted
     ///
     /// A wait belongs to the context in which it completes: that of its handler's executor, or of the semaphore's
-    /// executor where that takes its place (see *Completion* and *Deadlines*). Strands belong to the context that they
-    /// run on. Blocked threads, and handlers whose executors have no context, as with asio::use_future, belong to none.
+    /// executor where that takes its place (see *Completion* and *Deadlines*). A strand belongs to the context that it
+    /// runs on. A blocked thread, and a handler whose executor has no context, belong to none.
     ///
-    /// Each wait of the context ends that had begun before this call. A wait that begins at the same time may end or
-    /// not; later ones go on. A waiter that is being granted its permit just now completes with the permit. Like every
-    /// other end, this one is posted to the waiter's executor.
+    /// The waits that have begun before this call end. A wait that begins at the same time may end or go on; later ones
+    /// go on. A waiter that is granted its permit at the same time completes with the permit. No handler is called from
+    /// inside this call.
     ///
     /// May be called on any thread. `context` must exist until this returns. Lock-free, except for an allocation: may
     /// throw std::bad_alloc; then nothing has changed. Complexity: linear in the number of all waiters.
