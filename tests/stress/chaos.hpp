@@ -205,6 +205,13 @@ public:
         }
     }
 
+    // One of the other contexts.
+    asio::execution_context& any_context() {
+        asio::execution_context* context = nullptr;
+        with_any([&](const auto& executor) { context = &asio::query(executor, asio::execution::context); });
+        return *context;
+    }
+
     asio::any_io_executor any_strand() {
         asio::any_io_executor strand;
         with_any([&](const auto& executor) { strand = asio::make_strand(executor); });

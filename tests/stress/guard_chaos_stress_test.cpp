@@ -389,9 +389,11 @@ private:
         }
     }
 
-    static void progress(std::uint64_t n) {
+    void progress(std::uint64_t n) {
         if (n % 4 == 0)
             stepping_clock::step(n / 4);
+        if (n % 64 == 0)
+            guard_->cancel_waiting(crew_->any_context());
     }
     bool close_at_end() {
         if (closes_)

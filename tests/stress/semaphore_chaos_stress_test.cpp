@@ -141,6 +141,8 @@ private:
     void progress(std::uint64_t n) {
         if (n % 16 == 0)
             semaphore_->set_limit(n % 32 == 0 ? low : high);
+        if (n % 64 == 0)
+            semaphore_->cancel(crew_->any_context());
     }
     bool close_at_end() {
         semaphore_->close();
