@@ -184,8 +184,7 @@ TEST_CASE("Acquiring works with every completion token") {
                 co_await semaphore.async_acquire(asio::use_awaitable);
                 ++reached;
                 asio::post(context, [&] { semaphore.release(); });
-                auto [error, p] =
-                    co_await semaphore.async_acquire_permit(asio::as_tuple(asio::use_awaitable));
+                auto [error, p] = co_await semaphore.async_acquire_permit(asio::as_tuple(asio::use_awaitable));
                 CHECK_FALSE(error);
                 CHECK(p);
                 ++reached;
@@ -548,8 +547,7 @@ TEST_CASE("A permit granted to the loser of operator|| is not lost") {
                 timer.cancel();     // both have completed before the coroutine sees either
                 held.release();
             });
-            auto result =
-                co_await (semaphore.acquire() || timer.async_wait(asio::as_tuple(asio::use_awaitable)));
+            auto result = co_await (semaphore.acquire() || timer.async_wait(asio::as_tuple(asio::use_awaitable)));
             winner = result.index();
         },
         asio::detached);
@@ -590,7 +588,8 @@ TEST_CASE("cancel(context) ends the waits of that context and of its strands, an
     record late;
     semaphore.async_acquire_n(2, asio::bind_executor(going, direct.handler()));
     semaphore.async_acquire(asio::bind_executor(asio::make_strand(going), on_strand.handler()));
-    semaphore.async_acquire_for(std::chrono::hours(1), asio::bind_executor(asio::any_io_executor(going.get_executor()), timed.handler()));
+    semaphore.async_acquire_for(std::chrono::hours(1),
+                                asio::bind_executor(asio::any_io_executor(going.get_executor()), timed.handler()));
     semaphore.async_acquire(asio::bind_executor(staying, other.handler()));
     semaphore.async_acquire(without_executor.handler());
     semaphore.release();
