@@ -298,8 +298,9 @@ public:
     /// - before a callable with arguments, as in `run({.deadline = d}, query, text)`.
     ///
     /// A task whose deadline passes before it can start is not started. The call then ends with `error::wait_timeout`;
-    /// an attempt (see try_run()) has no result. Throws std::invalid_argument for a partition, a priority or a kind
-    /// that does not exist, and for a time-out of less than 1 ns, or on an executor without a context.
+    /// an attempt (see try_run()) has no result. Throws std::invalid_argument for a partition, a priority, a kind or a
+    /// number of permits that is out of range, and for a time-out of less than 1 ns, or on an executor without a
+    /// context.
     ///
     /// A long-lived call (see run_options::long_lived) never waits. If guard_options::max_long_lived such tasks run,
     /// run() ends with `error::shed`, and an attempt has no result. The place comes back when the task ends, in
@@ -437,7 +438,8 @@ public:
     /// As above, with options. `classify` is ignored: the ticket reports the outcome. The deadline only ends the wait:
     /// a permit that is free is taken even after it, and a permit that was granted in time may be delivered later. A
     /// long-lived call never waits: it gets its ticket at once, or one of run()'s errors, `error::wait_timeout` if its
-    /// deadline has passed. Throws std::invalid_argument for a partition, a priority or a kind that does not exist.
+    /// deadline has passed. Throws std::invalid_argument for a partition, a priority, a kind or a number of permits
+    /// that is out of range.
     template <
         asio::completion_token_for<void(error_code, ticket)> Token = asio::default_completion_token_t<executor_type>>
     auto async_acquire(run_options<default_classifier, Clock> options,
@@ -456,7 +458,7 @@ public:
     }
 
     /// The same with options. `classify` is ignored. The ticket is also empty if the deadline has passed. Throws
-    /// std::invalid_argument for a partition, a priority or a kind that does not exist.
+    /// std::invalid_argument for a partition, a priority, a kind or a number of permits that is out of range.
     [[nodiscard]] ticket try_acquire(run_options<default_classifier, Clock> options) {
         const call_terms how = terms_of(options);
         if (options.long_lived)
@@ -470,20 +472,22 @@ public:
 
     /// The same, but if no permit is free, the call is not counted: its caller goes on, to wait with async_acquire().
     /// So a call that need not wait continues at once, without an operation that is posted. The options `classify`,
-    /// `deadline` and `long_lived` are ignored. Throws std::invalid_argument for a partition, a priority or a kind that
-    /// does not exist.
+    /// `deadline` and `long_lived` are ignored. Throws std::invalid_argument for a partition, a priority, a kind or a
+    /// number of permits that is out of range.
     [[nodiscard]] ticket acquire_if_free(run_options<default_classifier, Clock> options) {
         return call_reference(*this).take(terms_of(options));
     }
 
-    /// How many tasks may run at once now. Any of these counters may be out of date when it is returned.
+    /// How many permits there are: how many tasks may run at once now, if each holds one. Any of these counters may be
+    /// out of date when it is returned.
     std::size_t current_limit() const noexcept { return state_->limit(); }
 
     /// The limit minus what is in flight; 0 while a caller waits, while more is in flight than the limit, or until the
     /// next turn: see plan::spacing.
     std::size_t available_permits() const noexcept { return state_->available(); }
 
-    /// How many tasks are admitted and not done, without the long-lived ones.
+    /// How many permits are held: how many tasks are admitted and not done, if each holds one. A task that runs alone
+    /// (see run_options::permits) may hold more than the limit. Long-lived tasks hold none.
     std::size_t in_flight() const noexcept { return state_->in_flight(); }
 
     /// The same for the partition with that index, which must be in range; else throws std::invalid_argument.
@@ -642,12 +646,14 @@ private:
         static constexpr time_point deadline = (time_point::max)();
         static constexpr detail::lane_number lane{};
         static constexpr std::uint8_t kind = 0;
+        static constexpr std::uint32_t permits = 1;
         static bool is_over() noexcept { return false; }
     };
     struct call_terms {
         time_point deadline;
         detail::lane_number lane; // says whether the call has a flow
         std::uint8_t kind;
+        std::uint32_t permits = 1;
         std::uint64_t flow = 0;
         bool is_over() const noexcept { return detail::has_passed<Clock>(deadline); }
     };
@@ -657,7 +663,9 @@ private:
         call_terms how{.deadline = options.deadline,
                        .lane = lane_of(options.partition, options.priority),
                        .kind =
-                           static_cast<std::uint8_t>(detail::check_range("the kind", options.kind, 0, max_kinds - 1))};
+                           static_cast<std::uint8_t>(detail::check_range("the kind", options.kind, 0, max_kinds - 1)),
+                       .permits = static_cast<std::uint32_t>(
+                           detail::check_range("the number of permits", options.permits, 1, max_limit))};
         if (options.flow) {
             how.lane.set_in_flow();
             how.flow = *options.flow;
@@ -679,8 +687,10 @@ private:
 
         detail::semaphore_state& state() const noexcept { return *of; }
         detail::lane_number lane() const noexcept { return waits_in; }
-        bool take(std::size_t) const noexcept { return of->take(waits_in); }
-        void release(std::size_t) const noexcept { of->release(waits_in.partition()); }
+        bool take(std::size_t permits) const noexcept {
+            return of->take(waits_in, static_cast<std::uint32_t>(permits));
+        }
+        void release(std::size_t permits) const noexcept { of->release(waits_in.partition(), permits); }
         template <class TimerExecutor>
         static void prepare_watch(const TimerExecutor& executor) {
             detail::guard_state<Strategy, Clock>::prepare_watch(executor);
@@ -694,8 +704,8 @@ private:
         template <class Handler>
         void deliver(Handler& handler, error_code error, std::size_t permits,
                      std::chrono::nanoseconds enqueued_at) const {
-            std::move(handler)(error,
-                               permits != 0 ? ticket(*of, of->admit_waiter(waits_in, kind, enqueued_at)) : ticket());
+            std::move(handler)(error, permits != 0 ? ticket(*of, of->admit_waiter(waits_in, kind, permits, enqueued_at))
+                                                   : ticket());
         }
     };
 
@@ -708,22 +718,22 @@ private:
         std::uint64_t flow_;
     };
 
-    // Calls `start` with the delivery of a call. A call with options tells its flow; its waiter has memory for that
-    // only if it belongs to one.
+    // Calls `start` with the delivery of a call, and its permits. A call with options tells these and its flow; its
+    // waiter has memory for a flow only if it belongs to one.
     template <class Start>
     static void with_delivery(const delivery& d, Start start) {
-        start(d);
+        start(d, 1);
     }
     template <class Start>
-    static void with_delivery(const delivery& d, Start start, std::uint64_t flow) {
+    static void with_delivery(const delivery& d, Start start, std::uint32_t permits, std::uint64_t flow) {
         if (d.lane().in_flow())
-            start(flow_delivery(d, flow));
+            start(flow_delivery(d, flow), permits);
         else
-            start(d);
+            start(d, permits);
     }
 
-    // Starts the wait of a call. `flow` is that of a call with options. `end` is the latest time at which it may get
-    // its permit.
+    // Starts the wait of a call. `more` are the permits and the flow of a call with options. `end` is the latest time
+    // at which it may get its permits.
     struct initiate_wait {
         using executor_type = asio::any_io_executor;
         flow_guard* self;
@@ -731,16 +741,16 @@ private:
         executor_type get_executor() const noexcept { return self->executor_; }
 
         // For a call that has just found out that it must wait, and may.
-        template <class Handler, class... Flow>
+        template <class Handler, class... More>
         void operator()(Handler&& handler, time_point end, detail::lane_number lane, std::uint8_t kind,
-                        Flow... flow) const {
-            const auto start = [&](const auto& d) {
+                        More... more) const {
+            const auto start = [&](const auto& d, std::size_t permits) {
                 detail::with_timing<Clock>(end, [&](const auto& timing) {
                     using op = operation<Handler, decltype(timing), decltype(d)>;
-                    op::wait(std::forward<Handler>(handler), self->executor_, d, 1, timing);
+                    op::wait(std::forward<Handler>(handler), self->executor_, d, permits, timing);
                 });
             };
-            with_delivery(delivery{self->state_, lane, kind}, start, flow...);
+            with_delivery(delivery{self->state_, lane, kind}, start, more...);
         }
 
     protected:
@@ -751,20 +761,20 @@ private:
 
     // For any other call, whose deadline may also be that of the guard.
     struct initiate_acquire : initiate_wait {
-        template <class Handler, class... Flow>
+        template <class Handler, class... More>
         void operator()(Handler&& handler, time_point deadline, detail::lane_number lane, std::uint8_t kind,
-                        Flow... flow) const {
+                        More... more) const {
             detail::check_executor_of_handler<Handler>(this->self->serves_any_handler_);
             detail::guard_state<Strategy, Clock>& state = *this->self->state_;
             const detail::keep_alive kept(state); // an observer may destroy the guard meanwhile
             const executor_type executor = this->self->executor_;
-            const auto start = [&](const auto& d) {
+            const auto start = [&](const auto& d, std::size_t permits) {
                 detail::with_timing<Clock>(state.end_of_wait(deadline), [&](const auto& timing) {
                     using op = typename initiate_wait::template operation<Handler, decltype(timing), decltype(d)>;
-                    op::start(std::forward<Handler>(handler), executor, d, 1, timing);
+                    op::start(std::forward<Handler>(handler), executor, d, permits, timing);
                 });
             };
-            with_delivery(delivery{&state, lane, kind}, start, flow...);
+            with_delivery(delivery{&state, lane, kind}, start, more...);
         }
     };
 
@@ -791,7 +801,7 @@ private:
         void operator()(Handler&& handler, const call_terms& how, bool long_lived) const {
             if (!long_lived)
                 return initiate_acquire::operator()(std::forward<Handler>(handler), how.deadline, how.lane, how.kind,
-                                                    how.flow);
+                                                    how.permits, how.flow);
             const flow_guard& guard = *this->self;
             detail::check_executor_of_handler<Handler>(guard.serves_any_handler_);
             detail::wait_operation<std::decay_t<Handler>, asio::any_io_executor, long_lived_delivery>::start_at_once(
@@ -818,10 +828,10 @@ private:
         detail::guard_state<Strategy, Clock>& state() const noexcept { return *state_; }
         flow_guard& guard() const noexcept { return *guard_; } // exists, unless the state is orphaned
 
-        // Returns a ticket if a permit is free. The permit then takes over this reference.
+        // Returns a ticket if its permits are free. They then take over this reference.
         template <class Terms>
         FLOWGUARD_DETAIL_EACH_CALL ticket take(const Terms& how) noexcept {
-            if (!state_->take(how.lane, false))
+            if (!state_->take(how.lane, how.permits, false))
                 return ticket();
             return admitted(*std::exchange(state_, nullptr), how);
         }
@@ -1063,7 +1073,7 @@ private:
         return ticket();
     }
 
-    // Takes a permit, or waits for one. Returns an empty ticket and an error if the call is rejected.
+    // Takes the permits, or waits for them. Returns an empty ticket and an error if the call is rejected.
     static ticket block_for_ticket(call_reference& self, const call_terms& how, error_code& why_not) {
         if (how.is_over()) {
             why_not = self.reject(how, detail::wait_result::timed_out);
@@ -1079,13 +1089,13 @@ private:
         std::optional<detail::wait_start> not_queued;
         std::chrono::nanoseconds enqueued_at{};
         const detail::wait_result result = detail::wait_in_thread<Clock>(
-            state, 1, how.lane, end, typename detail::guard_state<Strategy, Clock>::thread_watch(state), not_queued,
-            enqueued_at);
+            state, how.permits, how.lane, end, typename detail::guard_state<Strategy, Clock>::thread_watch(state),
+            not_queued, enqueued_at);
         if (result != detail::wait_result::granted) {
             why_not = not_queued ? self.reject(how, detail::result_of(*not_queued)) : detail::to_error_code(result);
             return ticket();
         }
-        ticket t(state, state.admit_waiter(how.lane, how.kind, enqueued_at));
+        ticket t(state, state.admit_waiter(how.lane, how.kind, how.permits, enqueued_at));
         if (how.is_over()) {
             state_of(t).withdraw(t.membership_);
             why_not = error::wait_timeout;
@@ -1134,7 +1144,7 @@ private:
     template <class Terms>
     FLOWGUARD_DETAIL_EACH_CALL static ticket admitted(detail::guard_state<Strategy, Clock>& state,
                                                       const Terms& how) noexcept {
-        return ticket(state, state.admit(how.lane.partition(), how.kind));
+        return ticket(state, state.admit(how.lane.partition(), how.kind, how.permits));
     }
     FLOWGUARD_DETAIL_EACH_CALL static detail::guard_state<Strategy, Clock>& state_of(ticket& t) noexcept {
         return static_cast<detail::guard_state<Strategy, Clock>&>(*std::exchange(t.issuer_, nullptr));
@@ -1200,7 +1210,7 @@ private:
     auto wait(const Terms& how, time_point end, Token token) {
         if constexpr (std::is_same_v<Terms, call_terms>)
             return asio::async_initiate<Token, void(error_code, ticket)>(initiate_wait{this}, token, end, how.lane,
-                                                                         how.kind, how.flow);
+                                                                         how.kind, how.permits, how.flow);
         else
             return asio::async_initiate<Token, void(error_code, ticket)>(initiate_wait{this}, token, end, how.lane,
                                                                          how.kind);
@@ -1216,10 +1226,10 @@ private:
     template <class Terms>
     ticket take_or_shed(const Terms& how) noexcept {
         detail::guard_state<Strategy, Clock>& state = *state_;
-        if (state.take_at_once(how.lane))
+        if (state.take_at_once(how.lane, how.permits))
             return admitted(state, how);
         const detail::keep_alive kept(state);
-        if (state.take_after_look(how.lane))
+        if (state.take_after_look(how.lane, how.permits))
             return admitted(state, how);
         state.reject(rejection::no_permit, how.lane.partition());
         return ticket();

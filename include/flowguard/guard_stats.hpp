@@ -25,15 +25,16 @@ struct guard_stats {
     std::size_t min_limit = 1; ///< with max_limit, the bounds of the limit: see flow_guard::set_limit_bounds()
     std::size_t max_limit = flowguard::max_limit;
     std::size_t available_permits = 0;
-    std::size_t in_flight = 0;
-    std::size_t waiting = 0;
+    std::size_t in_flight = 0; ///< permits that are held: one for each call, or more; see run_options::permits
+    std::size_t waiting = 0; ///< calls
     std::array<std::size_t, priority_count> waiting_by_priority{}; ///< by the value of their priority
     std::size_t long_lived = 0; ///< long-lived tasks that run, by run_options::long_lived; not in in_flight
 
     // Counts since the guard was made. Every call ends up as admitted, admitted as long-lived, shed, timed out,
     // cancelled, closed, or bypassed, unless it is destroyed with its context.
-    /// Calls that got a permit: the sum of the next three and in_flight. It never decreases. It may count too many:
-    /// calls that were just ending, one for each thread, and calls that got a permit after their deadline.
+    /// Calls that got their permits: the sum of the next three and the calls in flight. It never decreases. It may
+    /// count too many: calls that were just ending, one for each thread, and calls that got a permit after their
+    /// deadline.
     std::uint64_t admitted = 0;
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0; ///< tasks that ended with outcome::ignored

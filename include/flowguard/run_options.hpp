@@ -40,9 +40,10 @@ struct run_options {
     std::size_t partition = 0;
 
     /// The flow that the call belongs to, such as its tenant, user or connection: any number, or a hash of a name.
-    /// Among waiters of the same priority and partition, flows take turns: each turn serves one waiter. So one tenant
-    /// with 10,000 requests delays another tenant's single request by one turn. Calls without a flow count as one flow
-    /// together. A flow needs memory only while it waits. By default, a call has no flow.
+    /// Among waiters of the same priority and partition, flows take turns: each turn serves one waiter; a waiter for
+    /// several permits takes as many turns. So one tenant with 10,000 requests delays another tenant's single request
+    /// by one turn. Calls without a flow count as one flow together. A flow needs memory only while it waits. By
+    /// default, a call has no flow.
     ///
     /// Within a flow, waiters are served in the wait_order: the oldest first; or, while the lane stands, the newest
     /// first. A full queue evicts a waiter of the flow that has most of them. Tenants whose numbers are equal share one
@@ -55,9 +56,22 @@ struct run_options {
     /// the same cost may share a kind. It has no effect on which waiter is served first.
     std::size_t kind = 0;
 
+    /// How many permits the task holds while it runs, for a call that is heavier than others, such as a batch of 50
+    /// rows or a bulk query. It gets all of them at once, and they come back together. In [1, max_limit]; else the call
+    /// throws std::invalid_argument.
+    ///
+    /// A heavy call that waits has its turn as any other. When its turn has come, no later waiter of its lane and no
+    /// newcomer overtakes it while its permits come together. A call that is heavier than the limit *runs alone*: it is
+    /// admitted when nothing else is in flight, and the others wait until it is done. So it never waits for a higher
+    /// limit. An attempt, such as try_run(), is shed unless its permits are free at once.
+    ///
+    /// In counts of calls, in windows and in samples, it is one call. But what is in flight is in permits, and so are
+    /// the shares of partitions and the turns of flows.
+    std::size_t permits = 1;
+
     /// Whether to run the task at once, whatever the load: without a permit, and without being a sample. For health
-    /// checks and the like. Priority, partition, kind and deadline are then ignored. async_acquire() and try_acquire()
-    /// ignore this option.
+    /// checks and the like. Priority, partition, kind, permits and deadline are then ignored. async_acquire() and
+    /// try_acquire() ignore this option.
     ///
     /// A call inside an admitted task of the same guard needs it, too: the outer call's permit counts for both. Without
     /// it, such calls wait for each other when outer calls hold all the permits.
@@ -66,8 +80,8 @@ struct run_options {
     /// Whether the task is a watch, a stream, a long poll, or other work whose length says nothing about the load. It
     /// runs beside the limit: it takes no permit and is no sample, and `classify` is not called. It has a count of its
     /// own, in guard_stats::long_lived, and a bound, guard_options::max_long_lived. A call beyond that bound never
-    /// waits: it is shed at once. Priority, partition and kind have no effect, but must exist. If `bypass` is set as
-    /// well, it wins.
+    /// waits: it is shed at once. Priority, partition, kind and permits have no effect, but must be in range. If
+    /// `bypass` is set as well, it wins.
     ///
     /// Since it holds no permit, a long-lived task may make ordinary calls of the same guard, such as a query for each
     /// event of a stream.

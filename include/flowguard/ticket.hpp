@@ -20,9 +20,10 @@ class flow_guard;
 /// The right to run one task under a guard, for code that is not one coroutine: what flow_guard::async_acquire() and
 /// try_acquire() return. Its type is the same for all guards, so it may be kept in a struct that knows no strategy.
 ///
-/// Its holder reports once how the task ended, which releases the permit. If the ticket is destroyed without a report,
-/// the permit is released, and the task counts as ignored. The ticket of a long-lived task holds a place instead of a
-/// permit; any report only returns the place. A ticket may outlive its guard; then its report is not counted.
+/// Its holder reports once how the task ended, which releases the permit, or all permits of a heavy call. If the ticket
+/// is destroyed without a report, they are released, and the task counts as ignored. The ticket of a long-lived task
+/// holds a place instead of a permit; any report only returns the place. A ticket may outlive its guard; then its
+/// report is not counted.
 ///
 /// *Thread safety.* Distinct tickets: safe. One ticket: not safe.
 class ticket {

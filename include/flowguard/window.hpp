@@ -60,14 +60,18 @@ struct window {
 
     duration dropped_mean_rtt{}; ///< mean time from admission to being dropped; 0 if none was
 
-    // The next three do not count calls that run so long that their window was closed without them, such as streams:
-    // the rest of the limit is what the cohort could use.
+    // The next three are in permits, of which a heavy call holds several: see run_options::permits. They do not count
+    // calls that run so long that their window was closed without them, such as streams: the rest of the limit is what
+    // the cohort could use.
     /// The limit under which the cohort was admitted; in a probe, that of the plan. It is higher than planned if an
     /// operator has set a lower bound, and not lower than planned for an upper bound: see
     /// flow_guard::set_limit_bounds().
     std::size_t limit = 0;
-    std::size_t max_in_flight = 0; ///< the most permits held at an admission of the cohort, its own included
-    double mean_in_flight = 0; ///< by Little's law: rate of admission × mean time in flight
+    /// The most permits held at an admission of the cohort, its own included. It may be more than the limit, for a call
+    /// that is heavier than that.
+    std::size_t max_in_flight = 0;
+    /// By Little's law: rate of admission × mean time in flight, where a call's time counts for each of its permits.
+    double mean_in_flight = 0;
 
     duration spacing{}; ///< that of the plan under which the cohort was admitted; 0 if it had none: see plan::spacing
 

@@ -70,6 +70,14 @@ TEST_CASE("A partition that waits while the other has turns for other reasons is
     CHECK(serve(turns, {0, 1}, 6) == "110101"); // the second turn of partition 1 is the one that it was owed
 }
 
+TEST_CASE("A caller that takes several permits has had as many turns") {
+    partition_turns turns{partitions({0.5, 0.5})};
+    turns.join(0);
+    turns.join(1);
+    turns.take(0, 4);
+    CHECK(serve(turns, {0, 1}, 6) == "111101");
+}
+
 TEST_CASE("A partition without a share has turns as if it had the whole share") {
     partition_turns turns{partitions({1, 0})};
     CHECK(serve(turns, {0, 1}, 6) == "010101");

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flowguard/limits.hpp"
 #include "flowguard/window.hpp"
 #include "support/sample_windows.hpp"
 
@@ -177,6 +178,60 @@ TEST_CASE("Mean in flight counts each member for the time for which it held its 
         REQUIRE(w.close_if_straggling(late) == 1);
         CHECK(summary_of(w, late).mean_in_flight == 50); // 0.1 × 10,127 ms / 10 is 101, but at most 50 were in flight
     }
+}
+
+TEST_CASE("Mean in flight counts the time of a member for each of its permits") {
+    sample_window w;
+    open(w, 10, 100, 0, 0ns);
+    for (int i = 0; i < 10; ++i)
+        enter(w, i * 10ms, 50); // 0.1 admissions per millisecond
+    REQUIRE(w.hold_surplus(support::generation, 9));
+    for (int i = 0; i < 8; ++i)
+        succeed_and_leave(w, 5ms);
+    SECTION("if it is done") {
+        succeed_and_leave(w, 5ms);
+        w.add_surplus(9, 100ms);
+        REQUIRE(w.release_surplus(support::generation, 9));
+        CHECK(succeed_and_leave(w, 100ms));
+        CHECK(summary_of(w, 200ms).mean_in_flight == Approx(0.1 * (9 * 5 + 10 * 100) / 10));
+    }
+    SECTION("if it is unfinished, at least since the last admission") {
+        succeed_and_leave(w, 5ms);
+        const auto late = 90ms + 600ms;
+        REQUIRE(w.close_if_straggling(late) == 1);
+        CHECK(w.straggling_permits() == 10);
+        const flowguard::window s = summary_of(w, late);
+        CHECK(s.unfinished == 1);
+        CHECK(s.mean_in_flight == 50); // 0.1 × 6045 ms / 10 is 60, but at most 50 were in flight
+        CHECK_FALSE(w.release_surplus(support::generation, 9)); // counts with the long-running calls
+        CHECK(w.leave(support::generation) == leaving::straggler);
+    }
+    SECTION("if it is unfinished, and another one, too") {
+        const auto late = 90ms + 1100ms;
+        CHECK(w.close_if_straggling(late) == 2);
+        CHECK(w.straggling_permits() == 11);
+        CHECK(w.open({}, late) == 0); // they are counted already
+    }
+    SECTION("but not in the next window, if the window is discarded") {
+        REQUIRE(w.discard_if_due(1h, 1));
+        CHECK(w.open({.epoch = 1}, 1h) == 2 + 9); // the permits of the new stragglers
+        CHECK(w.straggling_permits() == 0);
+        enter(w, 1h, 7);
+        CHECK(succeed_and_leave(w, 1ms));
+        CHECK(summary_of(w, 1h).mean_in_flight == Approx(7));
+    }
+}
+
+TEST_CASE("The time of many permits is cut off, so that its sum does not overflow") {
+    sample_window w;
+    fill(w, 3, 1s);
+    for (int i = 0; i < 3; ++i) {
+        w.add_surplus(static_cast<std::uint32_t>(flowguard::max_limit), nanoseconds::max());
+        succeed_and_leave(w, nanoseconds::max());
+    }
+    const flowguard::window s = summary_of(w, 1s);
+    CHECK(s.all.samples == 3);
+    CHECK(s.mean_in_flight == 1); // no more than were in flight at an admission
 }
 
 TEST_CASE("Long-running calls do not count as in flight") {

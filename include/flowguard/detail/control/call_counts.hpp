@@ -24,15 +24,14 @@ public:
     void count_task_timeout() noexcept { task_timeouts_.fetch_add(1, std::memory_order_relaxed); }
     void count_bypass() noexcept { bypassed_.fetch_add(1, std::memory_order_relaxed); }
 
-    // Fills in its part of the stats. It calls `in_flight()` after it has read the counts, so that a call which ends in
-    // between is not counted twice.
+    // Fills in its part of the stats. It calls `calls_in_flight()` after it has read the counts, so that a call which
+    // ends in between is not counted twice.
     template <class F>
-    void report(guard_stats& s, F in_flight) const noexcept {
+    void report(guard_stats& s, F calls_in_flight) const noexcept {
         s.succeeded = of(outcome::success);
         s.ignored = of(outcome::ignored);
         s.dropped = of(outcome::dropped);
-        s.in_flight = in_flight();
-        s.admitted = never_less(s.succeeded + s.ignored + s.dropped + s.in_flight);
+        s.admitted = never_less(s.succeeded + s.ignored + s.dropped + calls_in_flight());
         s.task_timeouts = task_timeouts_.load(std::memory_order_relaxed);
         s.bypassed = bypassed_.load(std::memory_order_relaxed);
     }

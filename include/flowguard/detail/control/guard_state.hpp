@@ -23,6 +23,7 @@
 #include "flowguard/detail/control/guard_policy.hpp"
 #include "flowguard/detail/control/limit_loop.hpp"
 #include "flowguard/detail/control/long_lived_calls.hpp"
+#include "flowguard/detail/control/surplus_permits.hpp"
 #include "flowguard/detail/control/ticket_issuer.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/standing_times.hpp"
@@ -57,8 +58,11 @@ public:
         semaphore_state::orphan();
     }
 
-    // Takes a permit for a task, if one is free. Also takes a reference for it, unless the caller brings one.
-    FLOWGUARD_DETAIL_EACH_CALL bool take_at_once(lane_number lane, bool with_reference = true) noexcept {
+    // Takes the permits of a task, if they are free. Also takes a reference for it, unless the caller brings one.
+    FLOWGUARD_DETAIL_EACH_CALL bool take_at_once(lane_number lane, std::uint32_t permits,
+                                                 bool with_reference = true) noexcept {
+        if (permits != 1) [[unlikely]]
+            return take_several_at_once(lane, permits, with_reference);
         if (!try_take(1, with_reference))
             return false;
         if (partitioned_)
@@ -66,15 +70,16 @@ public:
         return true;
     }
 
-    // The same for a call that has just found no permit. The caller holds a reference, because the look may shed
+    // The same for a call that has just found too few permits. The caller holds a reference, because the look may shed
     // waiters, and the observer that is told of that may destroy the guard.
-    FLOWGUARD_DETAIL_EACH_CALL bool take_after_look(lane_number lane, bool with_reference = true) noexcept {
-        return loop_.look() && take_at_once(lane, with_reference);
+    FLOWGUARD_DETAIL_EACH_CALL bool take_after_look(lane_number lane, std::uint32_t permits,
+                                                    bool with_reference = true) noexcept {
+        return loop_.look() && take_at_once(lane, permits, with_reference);
     }
 
     // Both. The caller holds a reference.
-    FLOWGUARD_DETAIL_EACH_CALL bool take(lane_number lane, bool with_reference = true) noexcept {
-        return take_at_once(lane, with_reference) || take_after_look(lane, with_reference);
+    FLOWGUARD_DETAIL_EACH_CALL bool take(lane_number lane, std::uint32_t permits, bool with_reference = true) noexcept {
+        return take_at_once(lane, permits, with_reference) || take_after_look(lane, permits, with_reference);
     }
 
     // The latest time at which a caller that begins to wait now may get its permit. `deadline` is the caller's.
@@ -85,14 +90,20 @@ public:
     // How long a task may take, unless its call says otherwise.
     duration timeout() const noexcept { return timeout_; }
 
-    // Returns a task's permit. May destroy *this.
-    void release(std::size_t partition) noexcept {
+    // Returns a task's permits. May destroy *this.
+    FLOWGUARD_DETAIL_EACH_CALL void release(std::size_t partition, std::size_t permits) noexcept {
+        if (permits != 1) [[unlikely]]
+            return release_several(partition, permits);
         if (partitioned_)
             shares().leave(partition); // first, so that the thread that grants the permit sees it
         release_with_reference(1);
     }
 
-    // Called for a task that has got its permit.
+    // Called for a task that has got its permits.
+    FLOWGUARD_DETAIL_EACH_CALL membership admit(std::size_t partition, std::size_t kind,
+                                                std::uint32_t permits) noexcept {
+        return permits == 1 ? admit(partition, kind) : admit_several(partition, kind, permits);
+    }
     membership admit(std::size_t partition, std::size_t kind) noexcept {
         membership m = loop_.admit();
         m.partition = static_cast<std::uint8_t>(partition);
@@ -101,8 +112,9 @@ public:
     }
 
     // The same for a task whose caller may have waited: `enqueued_at` is that of its waiter.
-    membership admit_waiter(lane_number lane, std::size_t kind, std::chrono::nanoseconds enqueued_at) noexcept {
-        const membership m = admit(lane.partition(), kind);
+    membership admit_waiter(lane_number lane, std::size_t kind, std::size_t permits,
+                            std::chrono::nanoseconds enqueued_at) noexcept {
+        const membership m = admit(lane.partition(), kind, static_cast<std::uint32_t>(permits));
         if (enqueued_at != waiter::never)
             loop_.count_wait(lane.priority_index(), saturated_difference(m.admitted_at, enqueued_at));
         return m;
@@ -132,27 +144,23 @@ public:
     // Called before finish() for a task that took longer than its time-out.
     void count_task_timeout() noexcept { counts_.count_task_timeout(); }
 
-    // Called for a task that is done: records how it ended, and releases its permit. A long-lived task has only its
+    // Called for a task that is done: records how it ended, and releases its permits. A long-lived task has only its
     // place to return. May destroy *this.
     void finish(const membership& m, outcome how) noexcept {
-        if (m.partition == no_partition) {
-            if (long_lived_.leave())
-                tell_owner();
-            drop_references(1);
-            return;
-        }
+        if (m.partition >= no_partition) [[unlikely]]
+            return finish_unusual(m, how);
         loop_.end(m, how);
         counts_.count(how);
-        release(m.partition);
+        release(m.partition, 1);
     }
 
     // Called instead for a task that is not started, because its deadline has passed: its call counts as if it had not
     // been admitted.
     void withdraw(const membership& m) noexcept {
         if (!is_orphaned())
-            reject(rejection::timed_out, m.partition);
-        loop_.end(m, outcome::ignored);
-        release(m.partition);
+            reject(rejection::timed_out, partition_of(m));
+        end_sample(m, outcome::ignored);
+        release(partition_of(m), permits_of(m));
     }
 
     // Of the calls that began before, it misses none, long-lived ones included.
@@ -212,7 +220,8 @@ public:
         s.waiting = waiting();
         for (std::size_t i = 0; i < s.waiting_by_priority.size(); ++i)
             s.waiting_by_priority[i] = waiting_of(static_cast<priority>(i));
-        counts_.report(s, [this] { return in_flight(); });
+        s.in_flight = in_flight();
+        counts_.report(s, [this] { return surplus_.calls([this] { return in_flight(); }); });
         s.shed_at_once = rejected().of(rejection::no_permit);
         s.shed_from_full = rejected().of(rejection::queue_full);
         s.shed_as_overdue = rejected().of(rejection::overdue);
@@ -227,7 +236,67 @@ public:
     }
 
 private:
+    // What membership::partition is besides an index: that of a long-lived task, and a bit for several permits. So a
+    // task with one permit pays nothing for either.
     static constexpr std::uint8_t no_partition = max_partitions;
+    static constexpr std::uint8_t has_several = 0x80;
+    static_assert((no_partition & has_several) == 0);
+
+    static std::size_t partition_of(const membership& m) noexcept {
+        return m.partition & static_cast<std::uint8_t>(~has_several);
+    }
+    static std::size_t permits_of(const membership& m) noexcept {
+        return (m.partition & has_several) != 0 ? m.permits : 1;
+    }
+
+    FLOWGUARD_DETAIL_RARE bool take_several_at_once(lane_number lane, std::uint32_t permits,
+                                                    bool with_reference) noexcept {
+        surplus_.count(permits);
+        if (!try_take_even_alone(permits, with_reference)) {
+            surplus_.discount(permits);
+            return false;
+        }
+        if (partitioned_)
+            shares().enter(lane.partition(), permits);
+        return true;
+    }
+
+    void has_granted_several(std::size_t permits) noexcept override { surplus_.count(permits); }
+
+    FLOWGUARD_DETAIL_RARE membership admit_several(std::size_t partition, std::size_t kind,
+                                                   std::uint32_t permits) noexcept {
+        membership m = loop_.admit_several(permits);
+        m.partition = static_cast<std::uint8_t>(partition | has_several);
+        m.kind = static_cast<std::uint8_t>(kind);
+        return m;
+    }
+
+    FLOWGUARD_DETAIL_RARE void finish_unusual(const membership& m, outcome how) noexcept {
+        if (m.partition == no_partition) {
+            if (long_lived_.leave())
+                tell_owner();
+            drop_references(1);
+            return;
+        }
+        loop_.end_several(m, how);
+        counts_.count(how);
+        release_several(partition_of(m), m.permits);
+    }
+
+    void end_sample(const membership& m, outcome how) noexcept {
+        if (permits_of(m) == 1)
+            loop_.end(m, how);
+        else
+            loop_.end_several(m, how);
+    }
+
+    FLOWGUARD_DETAIL_RARE void release_several(std::size_t partition, std::size_t permits) noexcept {
+        if (partitioned_)
+            shares().leave(partition, permits);
+        const keep_alive kept(*this);
+        release_with_reference(permits);
+        surplus_.discount(permits);
+    }
 
     void report_by_partition(guard_stats& s) const noexcept {
         s.partitions = partitioned_ ? shares().count() : 1;
@@ -254,6 +323,7 @@ private:
 
     // Every completion writes these, so they are not in a cache line that every admission reads.
     alignas(64) call_counts counts_;
+    surplus_permits surplus_;
 };
 
 } // namespace flowguard::detail

@@ -209,12 +209,21 @@ public:
             m.window = &w;
             break;
         case sample_window::entry::none:
-            if (const std::size_t stragglers = w.close_if_straggling(m.admitted_at); stragglers != 0) {
-                long_running_.fetch_add(static_cast<std::int64_t>(stragglers), std::memory_order_relaxed);
+            if (w.close_if_straggling(m.admitted_at) != 0) {
+                long_running_.fetch_add(static_cast<std::int64_t>(w.straggling_permits()), std::memory_order_relaxed);
                 update(w, m.admitted_at);
             }
             break;
         }
+        return m;
+    }
+
+    // The same for a call with several permits. Its surplus is all but the first.
+    FLOWGUARD_DETAIL_RARE membership admit_several(std::uint32_t permits) noexcept {
+        membership m = admit();
+        m.permits = permits;
+        if (m.window != nullptr && !m.window->hold_surplus(m.generation, permits - 1)) // closed meanwhile
+            long_running_.fetch_add(permits - 1, std::memory_order_relaxed);
         return m;
     }
 
@@ -230,6 +239,17 @@ public:
         } else {
             end_of_no_window(m, how);
         }
+    }
+
+    // The same for a call with several permits.
+    FLOWGUARD_DETAIL_RARE void end_several(const membership& m, outcome how) noexcept {
+        if (m.window != nullptr) {
+            if (m.window->is_open(m.generation))
+                m.window->add_surplus(m.permits - 1, saturated_difference(now(), m.admitted_at));
+            if (!m.window->release_surplus(m.generation, m.permits - 1)) // the window was closed without it
+                long_running_.fetch_sub(m.permits - 1, std::memory_order_relaxed);
+        }
+        end(m, how);
     }
 
     // The same for a call that was in no window.
@@ -619,8 +639,8 @@ private:
         return (std::max)(limit, (std::min)({limit + long_running(), after, max_limit}));
     }
 
-    // How many calls in flight are stragglers of their window. There may be more long-running calls, which were
-    // admitted to no window.
+    // How many permits the stragglers of windows hold. There may be more long-running calls, which were admitted to no
+    // window.
     std::size_t long_running() const noexcept {
         // The count is negative for a moment if a straggler leaves before it was counted.
         return static_cast<std::size_t>(std::max<std::int64_t>(long_running_.load(std::memory_order_relaxed), 0));
@@ -789,7 +809,7 @@ private:
     std::atomic<use> use_{use::none};
     std::atomic<std::int64_t> acts_from_{at_once}; // admissions from this time on have more to do: see act()
     probe_watch watch_;
-    std::atomic<std::int64_t> long_running_{0};
+    std::atomic<std::int64_t> long_running_{0}; // permits: see long_running()
     std::atomic<std::uint64_t> updates_{0};
     std::atomic<const char*> reason_{""};
 };

@@ -17,6 +17,7 @@ struct membership {
     sample_window* window = nullptr; // null: admitted after the window was full, and so no sample
     std::chrono::nanoseconds admitted_at{};
     std::uint32_t generation = 0; // of the window
+    std::uint32_t permits = 0; // of a call with several; see guard_state
     bool low = false;
     std::uint8_t partition = 0;
     std::uint8_t kind = 0;

@@ -15,7 +15,9 @@
 #include <utility>
 
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/base/thread_stripe.hpp"
+#include "flowguard/detail/control/window_surplus.hpp"
 #include "flowguard/limits.hpp"
 #include "flowguard/rtt_histogram.hpp"
 #include "flowguard/window.hpp"
@@ -37,6 +39,9 @@ namespace flowguard::detail {
 // without which it was closed. Each opening has a number, its *generation*. Members carry it, and leave only the
 // opening that they belong to. So the count of members is exact. A straggler records nothing, because it was counted
 // as unfinished when the window was closed. Nor does a member of a window that was discarded.
+//
+// *Several permits.* A member with several permits is one member, and one sample. Its *surplus*, the permits beyond the
+// first, counts besides: in what the stragglers hold, and in the mean that is in flight. See window_surplus.
 //
 // Memory orders. The store to `slots_` publishes what open() wrote, and each member acquires it by taking a slot. A
 // member publishes what it has recorded by leaving, a release, and the last member to leave acquires it. All other
@@ -69,7 +74,7 @@ public:
         std::size_t size = 1;
         std::size_t limit = 1; // without the permits of `long_running`
         std::size_t limit_after = 0; // the limit once all slots are taken; 0: the same
-        std::size_t long_running = 0; // calls in flight that do not count
+        std::size_t long_running = 0; // permits of calls in flight that do not count
         time expected_rtt{}; // of earlier windows; 0: not known
         time slowest_kind{}; // RTT of the slowest kind, if there are several; 0: there are not
         time within = unbounded; // when it is over, another thread may take the remaining slots
@@ -80,7 +85,8 @@ public:
     };
 
     // Called by the thread that closed the window before this one, or before this one is shared. If this window was
-    // discarded and has members that have not left, returns how many: they are stragglers from now on.
+    // discarded and has members that have not left, returns how many permits these hold: they are stragglers from now
+    // on.
     std::size_t open(const opening& o, time now) noexcept {
         limit_ = o.limit;
         limit_after_ = o.limit_after;
@@ -90,6 +96,8 @@ public:
         epoch_.store(o.epoch, std::memory_order_relaxed);
         opened_at_ = now;
         stragglers_ = 0;
+        straggling_surplus_ = 0;
+        surplus_time_.store(0, std::memory_order_relaxed);
         within_.store(o.within.count(), std::memory_order_relaxed);
         ends_at_.store(o.within == unbounded ? never : saturated_sum(now, o.within).count(), std::memory_order_relaxed);
         long_running_.store(o.long_running, std::memory_order_relaxed);
@@ -121,8 +129,9 @@ public:
         const std::uint32_t generation = next(generation_of(state_.load(std::memory_order_relaxed)));
         // An exchange: a member that leaves a discarded window counts either there, or among the stragglers.
         const std::uint64_t before = state_.exchange(generation * generation_unit | o.size, std::memory_order_release);
+        const std::size_t surplus = surplus_.end_before(generation);
         slots_.store(slots(generation, static_cast<std::int64_t>(o.size)), std::memory_order_release);
-        return (before & discarded_bit) != 0 ? static_cast<std::size_t>(before & members_mask) : 0;
+        return surplus + ((before & discarded_bit) != 0 ? static_cast<std::size_t>(before & members_mask) : 0);
     }
 
     // Enters a request at its admission. `in_flight` is the number of permits held, its own and those of long-running
@@ -236,6 +245,26 @@ public:
         ignored_sum_.fetch_add(within_reach(held).count(), std::memory_order_relaxed);
     }
 
+    // For a member with several permits, after enter(). Returns false if the window has ended for it meanwhile: then
+    // its surplus is long-running, as that of a straggler.
+    [[nodiscard]] bool hold_surplus(std::uint32_t generation, std::uint32_t surplus) noexcept {
+        return surplus_.hold(generation, surplus);
+    }
+
+    // The same before leave(). Returns false if its surplus is long-running.
+    [[nodiscard]] bool release_surplus(std::uint32_t generation, std::uint32_t surplus) noexcept {
+        return surplus_.release(generation, surplus);
+    }
+
+    // Called besides, for a member with several permits that is a sample. `held`: how long it has held them.
+    FLOWGUARD_DETAIL_RARE void add_surplus(std::uint32_t surplus, time held) noexcept {
+        // The sum of all members does not overflow: each of them adds at most its part.
+        const double most =
+            static_cast<double>(INT64_MAX) / 2 / static_cast<double>(size_.load(std::memory_order_relaxed));
+        const double added = static_cast<double>(surplus) * static_cast<double>(within_reach(held).count());
+        surplus_time_.fetch_add(static_cast<std::int64_t>((std::min)(added, most)), std::memory_order_relaxed);
+    }
+
     // Leaving is one step, because the window may be opened again as soon as no member remains. It is a
     // compare-exchange, because a member of an earlier opening must not change this one.
     leaving leave(std::uint32_t generation) noexcept {
@@ -289,10 +318,15 @@ public:
             // Acquire: this thread must see what the members that are done have recorded. Opening the next window
             // publishes what this thread does next.
             if (state_.compare_exchange_weak(state, state | closed_bit, std::memory_order_acquire,
-                                             std::memory_order_relaxed))
+                                             std::memory_order_relaxed)) {
+                straggling_surplus_ = surplus_.end_before(next(generation_of(state)));
                 return stragglers_ = static_cast<std::size_t>(state & members_mask);
+            }
         return 0;
     }
+
+    // The permits of the members without which it was closed early. For the thread that closed it.
+    std::size_t straggling_permits() const noexcept { return stragglers_ + straggling_surplus_; }
 
     // Closes the window if opening::discard_at has come, or if it is of an older epoch: nobody reads it, and its
     // members only leave. Returns true to one caller, which then is the thread that closed the window. Fails if the
@@ -382,11 +416,15 @@ public:
         w.dropped_mean_rtt = mean(dropped_sum, w.dropped);
 
         w.unfinished = stragglers_;
-        const std::int64_t unfinished_sum =
-            within_reach(saturated_difference(now, last)).count() * static_cast<std::int64_t>(stragglers_);
+        const std::int64_t unfinished = within_reach(saturated_difference(now, last)).count();
+        const std::int64_t unfinished_sum = unfinished * static_cast<std::int64_t>(stragglers_);
 
         const std::int64_t held = sum + dropped_sum + ignored_sum_.load(std::memory_order_relaxed) + unfinished_sum;
-        w.mean_in_flight = littles_law(w, mean(held, w.all.samples + w.dropped + w.ignored + w.unfinished));
+        const std::size_t members = w.all.samples + w.dropped + w.ignored + w.unfinished;
+        const double surplus = static_cast<double>(surplus_time_.load(std::memory_order_relaxed)) +
+                               static_cast<double>(unfinished) * static_cast<double>(straggling_surplus_);
+        w.mean_in_flight = littles_law(w, static_cast<double>(mean(held, members).count()) +
+                                              (members > 0 ? surplus / static_cast<double>(members) : 0));
     }
 
 private:
@@ -423,7 +461,7 @@ private:
     }
 
     // Clamps an RTT. A clock may be set back, or ahead by years. The RTT is then wrong, but does not spoil the sums.
-    time within_reach(time rtt) const noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL time within_reach(time rtt) const noexcept {
         return std::clamp(rtt, time{}, time{most_rtt_.load(std::memory_order_relaxed)});
     }
 
@@ -550,13 +588,14 @@ private:
         return time{count > 0 ? std::max<std::int64_t>(sum / static_cast<std::int64_t>(count), 0) : 0};
     }
 
-    // J. D. C. Little, "A Proof for the Queuing Formula L = λW", Operations Research 9(3), 1961.
-    static double littles_law(const window& w, time mean_time_in_flight) noexcept {
+    // J. D. C. Little, "A Proof for the Queuing Formula L = λW", Operations Research 9(3), 1961. The time is that of a
+    // member in flight, in ns, times its permits.
+    static double littles_law(const window& w, double mean_time_in_flight) noexcept {
         const auto most = static_cast<double>(w.max_in_flight);
         if (w.admitting <= time{} || w.admitted < 2)
             return most;
         const double rate = static_cast<double>(w.admitted - 1) / static_cast<double>(w.admitting.count());
-        return (std::min)(rate * static_cast<double>(mean_time_in_flight.count()), most);
+        return (std::min)(rate * mean_time_in_flight, most);
     }
 
     // Bits 0..31: no_slots, plus the remaining slots, minus the calls that came too late. Above: the generation.
@@ -584,6 +623,9 @@ private:
     std::atomic<std::uint64_t> epoch_{0};
     time opened_at_{};
     std::size_t stragglers_ = 0; // when it was closed early; for the thread that closed it
+    std::size_t straggling_surplus_ = 0; // of these
+    window_surplus surplus_;
+    std::atomic<std::int64_t> surplus_time_{0}; // ns × permits
     std::atomic<std::int64_t> ignored_{0};
     std::atomic<std::int64_t> ignored_sum_{0}; // ns
     std::atomic<std::int64_t> dropped_{0};

@@ -14,8 +14,8 @@
 namespace flowguard::detail {
 
 // How many turns each partition has had in relation to its share: stride scheduling (C. Waldspurger, W. Weihl: Stride
-// Scheduling. MIT/LCS/TM-528, 1995). Credit is capped at one turn, so that an idle partition cannot later claim a
-// burst.
+// Scheduling. MIT/LCS/TM-528, 1995). A caller that takes several permits has had as many turns. Credit is capped at one
+// turn, so that an idle partition cannot later claim a burst.
 class partition_turns {
 public:
     explicit partition_turns(const partitions& shares) : turns_(shares.count()), strides_(shares.count()) {
@@ -28,9 +28,9 @@ public:
     // Called when a caller of that partition begins to wait, and no other caller of it waits.
     void join(std::size_t partition) noexcept { turns_[partition] = (std::max)(turns_[partition], latest_); }
 
-    void take(std::size_t partition) noexcept {
+    void take(std::size_t partition, std::size_t permits = 1) noexcept {
         latest_ = turns_[partition];
-        turns_[partition] += strides_[partition];
+        turns_[partition] += strides_[partition] * static_cast<double>(permits);
         for (std::size_t p = 0; p < turns_.size(); ++p)
             turns_[p] = (std::max)(turns_[p], latest_ - strides_[p]);
     }

@@ -14,8 +14,8 @@
 
 namespace flowguard::detail {
 
-// How much of the limit each partition has a right to, and how much it has in flight. Relaxed: the counts only guide a
-// choice, and may be a call or two out of date.
+// How much of the limit each partition has a right to, and how many permits it has in flight. Relaxed: the counts only
+// guide a choice, and may be a call or two out of date.
 class partitions {
 public:
     // If `shares` is empty, there are no partitions.
@@ -25,8 +25,12 @@ public:
     bool enabled() const noexcept { return enabled_; }
     std::size_t count() const noexcept { return shares_.size(); }
 
-    void enter(std::size_t partition) noexcept { in_flight_[partition].fetch_add(1, std::memory_order_relaxed); }
-    void leave(std::size_t partition) noexcept { in_flight_[partition].fetch_sub(1, std::memory_order_relaxed); }
+    void enter(std::size_t partition, std::size_t permits = 1) noexcept {
+        in_flight_[partition].fetch_add(permits, std::memory_order_relaxed);
+    }
+    void leave(std::size_t partition, std::size_t permits = 1) noexcept {
+        in_flight_[partition].fetch_sub(permits, std::memory_order_relaxed);
+    }
 
     std::size_t in_flight(std::size_t partition) const noexcept {
         return in_flight_[partition].load(std::memory_order_relaxed);
@@ -34,7 +38,7 @@ public:
 
     double share(std::size_t partition) const noexcept { return shares_[partition]; }
 
-    // The limit at which the partition's calls in flight, and `more` of them, would use exactly its share. The
+    // The limit at which the partition's permits in flight, and `more` of them, would be exactly its share. The
     // partition with the lowest such limit is furthest below its share, whatever the actual limit is. Infinite for a
     // share of 0.
     double fill(std::size_t partition, std::size_t more = 0) const noexcept {

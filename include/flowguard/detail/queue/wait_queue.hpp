@@ -53,7 +53,8 @@ inline std::optional<rejection> rejection_of(wait_result result) noexcept {
 // The queue only decides. It puts each waiter that it has decided on into `done`, exactly once, and the owner completes
 // the waiters there. Drains are the exception: see end_drain().
 //
-// *Aside.* A waiter that wants more than the limit cannot be served, and must not block the others. It leaves the line,
+// *Aside.* Unless the policy lets it run alone, a waiter that wants more than the limit cannot be served, and must not
+// block the others. It leaves the line,
 // and waits *aside* until the limit, or permits that were released beyond it, suffice. Then it comes back to the front
 // of the line, and has its turn. (Go's golang.org/x/sync/semaphore does this, too; its limit is fixed, so such a waiter
 // is never served.) If the limit is 0, permits come from releases alone, and any waiter may be served one day.
@@ -87,6 +88,8 @@ public:
     // For any thread: see waiting_lanes.
     void prepare_flows() { lanes_.prepare_flows(); }
     void set_times(const standing_times& t) noexcept { lanes_.set_times(t); }
+
+    bool lets_run_alone() const noexcept { return lanes_.lets_run_alone(); }
 
     partitions& shares() noexcept { return lanes_.shares(); }
     const partitions& shares() const noexcept { return lanes_.shares(); }

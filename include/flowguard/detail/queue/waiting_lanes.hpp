@@ -45,6 +45,10 @@ struct wait_policy {
     std::chrono::nanoseconds ageing = (std::chrono::nanoseconds::max)();
     std::vector<double> shares{}; // of the partitions; empty: there is one partition
 
+    // What becomes of a waiter that wants more permits than the limit. It has its turn, and then runs alone, as soon as
+    // no permit is held; or it waits aside: see wait_queue.
+    bool runs_alone = false;
+
     // The clock of waiter::enqueued_at; null: there is none. Needed if the order depends on the time.
     std::chrono::nanoseconds (*now)() noexcept = nullptr;
 
@@ -116,6 +120,9 @@ public:
             n += waiting_in_lane(i);
         return n;
     }
+
+    // Whether a waiter for more permits than the limit runs alone.
+    bool lets_run_alone() const noexcept { return policy_.runs_alone; }
 
     partitions& shares() noexcept { return shares_; }
     const partitions& shares() const noexcept { return shares_; }
@@ -202,8 +209,8 @@ public:
     void count_turn(const waiter& w) noexcept {
         count_flow_turn(w);
         if (shares_.enabled()) {
-            shares_.enter(w.lane.partition());
-            turns_.take(w.lane.partition());
+            shares_.enter(w.lane.partition(), w.wanted);
+            turns_.take(w.lane.partition(), w.wanted);
         }
     }
 

@@ -28,6 +28,9 @@ namespace flowguard::detail {
 // one store, and reading what is in flight is one load. If the limit is lower than what is held, the difference is
 // *debt*, which releases pay off.
 //
+// A caller may want more permits than the limit. Where the semaphore lets it *run alone*, it takes them while no permit
+// is held: then it, too, leaves debt.
+//
 // The limit's highest bit says that the word is *barred*: no permit is taken, whatever the limit, until unbar() or
 // set_limit_and_refer(). The bit makes the limit negative, so that takes need no look at it.
 //
@@ -54,13 +57,23 @@ public:
         return false;
     }
 
-    // For the queue's owner. Takes permits with one reference for the first waiter. If that is the only one in line,
-    // clears `contended` in the same step. If too few permits are available, sets `contended`, so that the next
-    // release, or the next change of the limit, sees that a caller waits.
-    bool take_or_contend(std::size_t permits, bool only_waiter) noexcept {
+    // The same for a caller that may run alone.
+    bool try_take_even_alone(std::size_t permits, bool with_reference) noexcept {
+        const std::uint64_t step = permits * unit + (with_reference ? reference : 0);
+        std::uint64_t w = word_.load(std::memory_order_relaxed);
+        while ((suffices(w, permits) || allows_alone(w)) && (w & contended_bit) == 0)
+            if (word_.compare_exchange_weak(w, w + step, std::memory_order_acquire, std::memory_order_relaxed))
+                return true;
+        return false;
+    }
+
+    // For the queue's owner. Takes permits with one reference for the first waiter, which may be allowed to run alone.
+    // If that is the only one in line, clears `contended` in the same step. If too few permits are available, sets
+    // `contended`, so that the next release, or the next change of the limit, sees that a caller waits.
+    bool take_or_contend(std::size_t permits, bool only_waiter, bool may_run_alone = false) noexcept {
         std::uint64_t w = word_.load(std::memory_order_relaxed);
         for (;;) {
-            const bool take = suffices(w, permits);
+            const bool take = suffices(w, permits) || (may_run_alone && allows_alone(w));
             if (!take && (w & contended_bit) != 0)
                 return false;
             std::uint64_t next = take ? w + (permits * unit + reference) : w | contended_bit;
@@ -219,6 +232,11 @@ private:
 
     bool suffices(std::uint64_t w, std::size_t permits) const noexcept {
         return balance(w) >= static_cast<std::int64_t>(permits);
+    }
+
+    // Whether a caller may run alone now. Relaxed, as balance().
+    bool allows_alone(std::uint64_t w) const noexcept {
+        return held(w) <= 0 && (limit_.load(std::memory_order_relaxed) & barred_bit) == 0;
     }
 
     std::atomic<std::uint64_t> word_;

@@ -83,7 +83,8 @@ enum class wait_start : std::uint8_t {
 // free permit moves only that line between cores.
 class alignas(64) semaphore_state {
 public:
-    explicit semaphore_state(std::size_t limit, wait_policy policy = {}) : word_(limit), queue_(std::move(policy)) {}
+    explicit semaphore_state(std::size_t limit, wait_policy policy = {})
+        : word_(limit), queue_(std::move(policy)), lets_run_alone_(queue_.lets_run_alone()) {}
 
     semaphore_state(const semaphore_state&) = delete;
     semaphore_state& operator=(const semaphore_state&) = delete;
@@ -96,6 +97,13 @@ public:
         if ((inbox_.load(std::memory_order_acquire) & ~(owned | dirty)) != 0)
             return false;
         return word_.try_take(permits, with_reference);
+    }
+
+    // The same for a caller that wants several permits, and by the policy may run alone.
+    bool try_take_even_alone(std::size_t permits, bool with_reference) noexcept {
+        if ((inbox_.load(std::memory_order_acquire) & ~(owned | dirty)) != 0) // see try_take()
+            return false;
+        return word_.try_take_even_alone(permits, with_reference);
     }
 
     // Releases permits that were taken with a reference. May destroy *this.
@@ -350,6 +358,9 @@ protected:
     // Called by the owner when the gate was opened again.
     virtual void has_reopened() noexcept {}
 
+    // Called by the owner when it grants several permits to a waiter, before the waiter is told.
+    virtual void has_granted_several(std::size_t /*permits*/) noexcept {}
+
     void tell_owner() noexcept { post_or_own(nullptr); }
 
     // Called by the owner, if the policy wants set_times() and nobody has called it yet: see waiting_lanes::look().
@@ -484,14 +495,18 @@ private:
             if (permits_ == permits)
                 return true;
             put_back();
-            if (state_.word_.take_or_contend(permits, last_in_line))
+            if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_))
                 permits_ = permits;
             return permits_ != 0;
         }
-        void grant() noexcept { permits_ = 0; } // the waiter has them, and their reference
+        void grant() noexcept { // the waiter has them, and their reference
+            if (permits_ != 1) [[unlikely]]
+                state_.has_granted_several(permits_);
+            permits_ = 0;
+        }
         std::size_t reach() const noexcept {
             const std::size_t limit = state_.word_.limit();
-            if (limit == 0)
+            if (limit == 0 || state_.lets_run_alone_)
                 return max_limit;
             const std::int64_t free = state_.word_.balance() + static_cast<std::int64_t>(permits_);
             return (std::max)(limit, static_cast<std::size_t>(std::max<std::int64_t>(free, 0)));
@@ -687,6 +702,7 @@ private:
     std::atomic<std::size_t> reserved_{0}; // slots of max_waiters, if bounded: of waiters in line or on their way
     context_links contexts_;
     alignas(64) wait_queue queue_; // the owner's; and the counts of rejections
+    const bool lets_run_alone_; // see wait_policy
     bool handle_dropped_ = false; // the owner's
     std::atomic<bool> wants_watch_{false};
 };
