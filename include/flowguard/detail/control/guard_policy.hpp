@@ -43,9 +43,9 @@ inline wait_policy wait_policy_of(const guard_options& o, std::chrono::nanosecon
             .order = o.order,
             .times = scale.times({}),
             .adjusts_times = scale.adjusts(),
+            .runs_alone = true,
             .ageing = check_least("guard_options::ageing", o.ageing, 1),
             .shares = checked_shares(o.partitions),
-            .runs_alone = true,
             .now = now,
             .on_rejection = o.on_rejection};
 }

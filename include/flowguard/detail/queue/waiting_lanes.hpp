@@ -41,13 +41,13 @@ struct wait_policy {
     standing_times times{}; // for wait_order::adaptive
     bool adjusts_times = false; // `times` are only the first ones: see waiting_lanes::set_times()
 
-    // A waiter counts as one priority higher for each `ageing` that it has waited; max: waiters do not age.
-    std::chrono::nanoseconds ageing = (std::chrono::nanoseconds::max)();
-    std::vector<double> shares{}; // of the partitions; empty: there is one partition
-
     // What becomes of a waiter that wants more permits than the limit. It has its turn, and then runs alone, as soon as
     // no permit is held; or it waits aside: see wait_queue.
     bool runs_alone = false;
+
+    // A waiter counts as one priority higher for each `ageing` that it has waited; max: waiters do not age.
+    std::chrono::nanoseconds ageing = (std::chrono::nanoseconds::max)();
+    std::vector<double> shares{}; // of the partitions; empty: there is one partition
 
     // The clock of waiter::enqueued_at; null: there is none. Needed if the order depends on the time.
     std::chrono::nanoseconds (*now)() noexcept = nullptr;
