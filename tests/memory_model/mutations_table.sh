@@ -66,6 +66,8 @@ weaken windows $window relaxed 'ends_at_.store(unsettled, std::memory_order_rele
 weaken windows $window relaxed 'compare_exchange_strong(due, never, std::memory_order_acquire'
 weaken windows $window relaxed 'std::uint64_t state = state_.load(std::memory_order_acquire'
 
+mutation windows detail/control/window_surplus.hpp 'if (word >> 32 != generation)' 'if (false)'
+
 # What a thread does before it fills a window is to end a probe. It does so under the lock of limit_override, which the
 # thread that closes the window locks, too.
 unnoticed windows $window relaxed 'last_at_.store(now.count(), std::memory_order_release'

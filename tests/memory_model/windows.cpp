@@ -2,10 +2,11 @@
 // ~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// A guard's windows under the memory model. Covers admissions; windows that are closed by their last member, or early
-// if a member straggles; the strategy and its limits; probes that a time limit ends; windows that are discarded for a
-// scheduled probe; admissions that have turns; callers that wait and watch; an operator who pins the limit and sets
-// bounds; decisions that are read meanwhile; and the end of the strategy, the observer and the state.
+// A guard's windows under the memory model. Covers admissions, also of calls with several permits; windows that are
+// closed by their last member, or early if a member straggles; the strategy and its limits; probes that a time limit
+// ends; windows that are discarded for a scheduled probe; admissions that have turns; callers that wait and watch; an
+// operator who pins the limit and sets bounds; decisions that are read meanwhile; and the end of the strategy, the
+// observer and the state.
 //
 // The strategy and the observer of decisions own memory that is checked. These faults are noticed as a data race or as
 // a use after free: two threads are inside at once, a thread does not see what the thread before it did, or a thread
@@ -197,7 +198,7 @@ std::size_t limit_of_guard() {
 // A waiter whose executor cannot keep a timer for the end of a probe.
 class watching_waiter final : public memory_model::test_waiter {
 public:
-    watching_waiter() : test_waiter(1, flowguard::detail::lane_number(), nullptr) {}
+    explicit watching_waiter(std::size_t permits) : test_waiter(permits, flowguard::detail::lane_number(), nullptr) {}
 
     void watch() noexcept override {
         memory_model::count("watches");
@@ -267,9 +268,9 @@ private:
             fail("the observer is told of another decision than the next");
     }
 
-    // Waits for a permit. Returns whether it was granted.
-    static bool wait() {
-        watching_waiter w;
+    // Waits for permits. Returns whether they were granted.
+    static bool wait(std::size_t permits) {
+        watching_waiter w(permits);
         if (guard->wait(w) != flowguard::detail::wait_start::queued)
             return false;
         while (!w.has_ended())
@@ -278,13 +279,16 @@ private:
     }
 
     static bool begin(call& c, bool may_wait = false) {
-        if (!guard->take(flowguard::detail::lane_number()) && !(may_wait && wait()))
+        const auto permits = static_cast<std::uint32_t>(choose(3) == 0 ? 1 + choose(4) : 1);
+        if (!guard->take(flowguard::detail::lane_number(), permits) && !(may_wait && wait(permits)))
             return false;
         current_is_admitting() = true;
-        c.membership = guard->admit(0, choose(2));
+        c.membership = guard->admit(0, choose(2), permits);
         current_is_admitting() = false;
         c.in_flight = true;
         memory_model::count("admitted");
+        if (permits > guard->limit())
+            memory_model::count("heavier than the limit");
         if (guard->loop_.turns_.is_pending())
             memory_model::count("turns begun");
         return true;
@@ -416,6 +420,8 @@ private:
                 fail("the limit is %zu, and not that of the latest plan", limit);
             if (guard->loop_.long_running_.load(std::memory_order_relaxed) != 0)
                 fail("a straggler is counted that has left, or the other way round");
+            if (guard->surplus_.counted_ != guard->surplus_.discounted_)
+                fail("a permit beyond the first of its call is counted that is back, or the other way round");
             if (guard->in_flight() != 0)
                 fail("permits are missing");
             if (guard->available() != limit)
@@ -451,8 +457,8 @@ int main(int argc, char** argv) {
     memory_model::keep_buckets_quiet(*example);
     example->orphan();
     return memory_model::check(argc, argv,
-                               {"admitted", "windows closed", "windows closed early", "windows discarded",
-                                "probes ended in time", "turns begun", "turns ended in time", "watches",
-                                "decisions read", "looks at a pinned limit", "looks at a bounded limit"},
+                               {"admitted", "heavier than the limit", "windows closed", "windows closed early",
+                                "windows discarded", "probes ended in time", "turns begun", "turns ended in time",
+                                "watches", "decisions read", "looks at a pinned limit", "looks at a bounded limit"},
                                make_scenario);
 }

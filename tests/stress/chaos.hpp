@@ -133,6 +133,7 @@ public:
             in_->end(admitted_ ? static_cast<ending>(verdict_) : ending::destroyed, weight_);
     }
 
+    std::size_t weight() const noexcept { return weight_; } // the permits that it wants
     void admit() noexcept { admitted_ = true; }
     bool admitted() const noexcept { return admitted_; }
     // Sets the verdict of an admitted call. The call may have been cancelled just before its task could start.

@@ -185,17 +185,21 @@ void emit_later(strand s, std::shared_ptr<asio::cancellation_signal> signal, int
 
 enum kind { plain, made, failing, attempted, cancelled, hurried, by_ticket, kinds };
 
-// A random priority and partition, and for most calls a random flow.
+// A random priority and partition, for most calls a random flow, and for some several permits, even more than the
+// limit.
 struct place {
     place(std::mt19937& random, std::size_t partitions)
         : rank(static_cast<flowguard::priority>(random() % 4)), partition(random() % partitions) {
         if (random() % 4 != 0)
             flow = random() % 5;
+        if (random() % 4 == 0)
+            permits = 1 + random() % 16;
     }
 
     flowguard::priority rank;
     std::size_t partition;
     std::optional<std::uint64_t> flow{};
+    std::size_t permits = 1;
 };
 
 asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind what, int rounds, place in) {
@@ -211,7 +215,9 @@ asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind 
         co_await guard.run(work(seen, rounds, true), classifier);
         break;
     case attempted:
-        if (!co_await guard.try_run([&] { return work(seen, rounds, false); }, classifier)) {
+        if (!co_await guard.try_run([&] { return work(seen, rounds, false); },
+                                    flowguard::run_options<counting_classifier, jumping_clock>{
+                                        .permits = in.permits, .classify = classifier})) {
             ++seen.shed;
             co_return;
         }
@@ -229,11 +235,13 @@ asio::awaitable<void> call_once(guard_type& guard, counts& seen, strand s, kind 
                                                           .priority = in.rank,
                                                           .partition = in.partition,
                                                           .flow = in.flow,
+                                                          .permits = in.permits,
                                                           .classify = classifier});
         break;
     default: {
-        auto t = co_await guard.async_acquire({.priority = in.rank, .partition = in.partition, .flow = in.flow},
-                                              asio::use_awaitable);
+        auto t = co_await guard.async_acquire(
+            {.priority = in.rank, .partition = in.partition, .flow = in.flow, .permits = in.permits},
+            asio::use_awaitable);
         co_await work(seen, rounds, false);
         t.finish(seen.classify(static_cast<outcome>(rounds % 3)));
         break;
@@ -383,9 +391,9 @@ TEST_CASE("The number of admitted calls never decreases, and hardly exceeds the 
     std::atomic<std::uint64_t> admitted{0};
     std::vector<std::thread> workers;
     for (std::size_t i = 0; i < threads - 1; ++i)
-        workers.emplace_back([&] {
-            while (!done)
-                if (auto t = guard.try_acquire()) {
+        workers.emplace_back([&, i] {
+            for (std::size_t n = i; !done; ++n) // heavier than the limit, too
+                if (auto t = guard.try_acquire({.permits = n % 4 == 0 ? 1 + n % 12 : 1})) {
                     t.success();
                     ++admitted;
                 }

@@ -232,18 +232,22 @@ private:
     static std::optional<std::uint64_t> any_flow() {
         return chance(4) ? std::nullopt : std::optional(std::uint64_t{any_number() % 5} << 60);
     }
+    // No call hangs that has several permits: those that hang leave two of the lowest limit.
+    static std::size_t any_permits() { return chance(4) ? 2 : 1; }
     options any_options(call& c) const {
         return {.deadline = any_deadline(),
                 .priority = static_cast<flowguard::priority>(any_number() % 4),
                 .partition = any_number() % partitions_,
                 .flow = any_flow(),
+                .permits = c.weight(),
                 .classify = judging{&c}};
     }
-    flowguard::run_options<flowguard::default_classifier, stepping_clock> any_wait() const {
+    flowguard::run_options<flowguard::default_classifier, stepping_clock> any_wait(std::size_t permits) const {
         return {.deadline = any_deadline(),
                 .priority = static_cast<flowguard::priority>(any_number() % 4),
                 .partition = any_number() % partitions_,
-                .flow = any_flow()};
+                .flow = any_flow(),
+                .permits = permits};
     }
 
     // ---- Tasks ----
@@ -288,7 +292,7 @@ private:
 
     // Its executor is not concurrent.
     asio::awaitable<bool> ordinary_call() {
-        call c(seen_);
+        call c(seen_, any_permits());
         const std::uint32_t n = any_number();
         const bool fails = chance(5);
         options o = any_options(c);
@@ -350,7 +354,7 @@ private:
     }
 
     asio::awaitable<void> ticket_call(call& c, std::uint32_t n) {
-        ticket t = co_await guard_->async_acquire(any_wait(), asio::use_awaitable);
+        ticket t = co_await guard_->async_acquire(any_wait(c.weight()), asio::use_awaitable);
         c.admit();
         co_await rounds(n % 4);
         ticket moved(std::move(t));
@@ -443,11 +447,12 @@ private:
     template <class Executor>
     void wait_once(const Executor& executor, asio::cancellation_signal* signal,
                    std::atomic<std::int64_t>* outstanding) {
-        auto handler = chaos::handler_on(executor, held_ticket{call(seen_)}, signal, outstanding);
-        if (chance(2))
+        const std::size_t permits = any_permits();
+        auto handler = chaos::handler_on(executor, held_ticket{call(seen_, permits)}, signal, outstanding);
+        if (permits == 1 && chance(2))
             guard_->async_acquire(std::move(handler));
         else
-            guard_->async_acquire(any_wait(), std::move(handler));
+            guard_->async_acquire(any_wait(permits), std::move(handler));
     }
 
     // More waits at once than may.

@@ -58,18 +58,18 @@ TEST_CASE("A caller that may run alone takes more than the limit, but only while
             REQUIRE(word.try_take(r.held, true));
             REQUIRE(served.try_take(r.held, true));
         }
-        CHECK(word.try_take_even_alone(r.wanted, true) == r.taken);
+        CHECK(word.try_take<true>(r.wanted, true) == r.taken);
         CHECK(served.take_or_contend(r.wanted, true, true) == r.taken);
         CHECK(served.contended() == !r.taken);
         CHECK(word.held() == r.held + (r.taken ? r.wanted : 0));
         CHECK(served.held() == word.held());
     }
     permit_word word(4);
-    REQUIRE(word.try_take_even_alone(9, true));
+    REQUIRE(word.try_take<true>(9, true));
     CHECK(word.available() == 0);
     CHECK(word.balance() == -5); // the others wait until it is back
     CHECK_FALSE(word.try_take(1, false));
-    CHECK_FALSE(word.try_take_even_alone(5, true));
+    CHECK_FALSE(word.try_take<true>(5, true));
     CHECK(word.try_release_with_reference(9));
     CHECK(word.available() == 4);
 }
@@ -77,11 +77,11 @@ TEST_CASE("A caller that may run alone takes more than the limit, but only while
 TEST_CASE("No caller runs alone while a word is contended or barred") {
     permit_word word(4);
     word.set_contended();
-    CHECK_FALSE(word.try_take_even_alone(9, true));
+    CHECK_FALSE(word.try_take<true>(9, true));
     CHECK(word.take_or_contend(9, true, true)); // for the waiter
     REQUIRE(word.try_release_with_reference(9));
     REQUIRE(word.bar());
-    CHECK_FALSE(word.try_take_even_alone(9, true));
+    CHECK_FALSE(word.try_take<true>(9, true));
     CHECK_FALSE(word.take_or_contend(9, true, true));
     CHECK(word.contended());
     REQUIRE(word.unbar());

@@ -252,7 +252,7 @@ private:
     FLOWGUARD_DETAIL_RARE bool take_several_at_once(lane_number lane, std::uint32_t permits,
                                                     bool with_reference) noexcept {
         surplus_.count(permits);
-        if (!try_take_even_alone(permits, with_reference)) {
+        if (!try_take<true>(permits, with_reference)) {
             surplus_.discount(permits);
             return false;
         }

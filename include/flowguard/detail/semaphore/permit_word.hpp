@@ -47,21 +47,13 @@ public:
 
     explicit permit_word(std::size_t limit) noexcept : word_(reference), limit_(static_cast<std::int32_t>(limit)) {}
 
-    // Takes permits, with one reference or without, unless too few are available or a caller waits.
+    // Takes permits, with one reference or without, unless too few are available or a caller waits. If MayRunAlone, it
+    // is for a caller that may run alone.
+    template <bool MayRunAlone = false>
     bool try_take(std::size_t permits, bool with_reference) noexcept {
         const std::uint64_t step = permits * unit + (with_reference ? reference : 0);
         std::uint64_t w = word_.load(std::memory_order_relaxed);
-        while (suffices(w, permits) && (w & contended_bit) == 0)
-            if (word_.compare_exchange_weak(w, w + step, std::memory_order_acquire, std::memory_order_relaxed))
-                return true;
-        return false;
-    }
-
-    // The same for a caller that may run alone.
-    bool try_take_even_alone(std::size_t permits, bool with_reference) noexcept {
-        const std::uint64_t step = permits * unit + (with_reference ? reference : 0);
-        std::uint64_t w = word_.load(std::memory_order_relaxed);
-        while ((suffices(w, permits) || allows_alone(w)) && (w & contended_bit) == 0)
+        while ((suffices(w, permits) || (MayRunAlone && allows_alone(w))) && (w & contended_bit) == 0)
             if (word_.compare_exchange_weak(w, w + step, std::memory_order_acquire, std::memory_order_relaxed))
                 return true;
         return false;

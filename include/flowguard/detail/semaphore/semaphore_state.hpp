@@ -90,20 +90,14 @@ public:
     semaphore_state& operator=(const semaphore_state&) = delete;
 
     // Takes permits; with one reference, if they may outlive the handle. Fails if too few are available,
-    // if a caller waits, or if the gate is not open. Lock-free.
+    // if a caller waits, or if the gate is not open. If MayRunAlone, it is for a caller that may run alone. Lock-free.
+    template <bool MayRunAlone = false>
     bool try_take(std::size_t permits, bool with_reference) noexcept {
         // A waiter whose message is still in the inbox comes before this caller. Acquire: if the owner has taken the
         // messages, this thread also sees that `contended` was set before.
         if ((inbox_.load(std::memory_order_acquire) & ~(owned | dirty)) != 0)
             return false;
-        return word_.try_take(permits, with_reference);
-    }
-
-    // The same for a caller that wants several permits, and by the policy may run alone.
-    bool try_take_even_alone(std::size_t permits, bool with_reference) noexcept {
-        if ((inbox_.load(std::memory_order_acquire) & ~(owned | dirty)) != 0) // see try_take()
-            return false;
-        return word_.try_take_even_alone(permits, with_reference);
+        return word_.try_take<MayRunAlone>(permits, with_reference);
     }
 
     // Releases permits that were taken with a reference. May destroy *this.
