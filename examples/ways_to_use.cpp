@@ -52,6 +52,11 @@ asio::awaitable<int> query(std::string statement) {
     co_return co_await query_database();
 }
 
+asio::awaitable<void> insert(std::vector<std::string> rows) {
+    std::cout << rows.size() << " rows\n";
+    co_await query_database();
+}
+
 asio::awaitable<void> watch_for_changes() { // stands for a stream that ends when its client goes
     co_await query_database();
 }
@@ -138,6 +143,12 @@ asio::awaitable<void> of_different_cost() {
     co_await guard.run({.kind = reports}, query, std::string("select * from orders"));
 }
 
+asio::awaitable<void> of_several_permits() {
+    const std::vector<std::string> rows(50, "an order");
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}};
+    co_await guard.run(insert(rows), {.permits = rows.size()}); // holds 50 permits while it runs
+}
+
 asio::awaitable<void> beside_the_limit() {
     flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.max_long_lived = 1000}};
     co_await guard.run(watch_for_changes(), {.long_lived = true});
@@ -202,6 +213,7 @@ int main() {
     asio::co_spawn(context, with_timeout(), asio::detached);
     asio::co_spawn(context, by_importance(), asio::detached);
     asio::co_spawn(context, of_different_cost(), asio::detached);
+    asio::co_spawn(context, of_several_permits(), asio::detached);
     asio::co_spawn(context, beside_the_limit(), asio::detached);
 
     asio::co_spawn(context, configured("aimd"), asio::detached);

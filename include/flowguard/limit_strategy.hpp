@@ -49,7 +49,7 @@ struct plan {
     /// below one: on average, RTT ÷ spacing requests are in flight. After an admission, the next one has its *turn*
     /// 0.5 to 1.5 spacings later, at random, so that guards of one server do not fall in step. A call before its turn
     /// waits, or is shed, as if a permit were missing. A call that is late, by a spacing at most, does not delay the
-    /// turns after it. Has no effect for a higher limit.
+    /// turns after it. A call with several permits has one turn. Has no effect for a higher limit.
     duration spacing{};
 
     /// The spacing that goes with `then`; only for a probe.

@@ -73,7 +73,7 @@ void visit_metrics(Visit visit) {
           [](const guard_stats& s, auto add) { add(std::size_t{s.pinned}); });
     visit(metric{"flowguard.spacing", gauge, "s", "Mean time between admissions, if the limit is below one; else 0."},
           [](const guard_stats& s, auto add) { add(s.spacing); });
-    visit(metric{"flowguard.in_flight", gauge, "{task}", "Tasks that are admitted and not done."},
+    visit(metric{"flowguard.in_flight", gauge, "{task}", "Permits held by tasks that are admitted and not done."},
           [](const guard_stats& s, auto add) { add(s.in_flight); });
     visit(metric{"flowguard.waiting", gauge, "{call}", "Callers that wait for a permit."},
           [](const guard_stats& s, auto add) {
