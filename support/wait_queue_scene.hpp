@@ -84,6 +84,7 @@ struct permits {
         return estimate;
     }
     std::size_t reach() const { return std::max(limit, free + in_hand); }
+    bool has_some() const { return free + in_hand != 0; }
     void note_aside() { ++aside_noted; }
 };
 
@@ -179,7 +180,7 @@ struct adaptive_scene : scene {
 
     void permit_at(int ms) {
         at(ms);
-        hand.free = 1;
+        ++hand.free;
         looks();
     }
 

@@ -61,9 +61,11 @@ struct run_options {
     /// throws std::invalid_argument.
     ///
     /// A heavy call that waits has its turn as any other. When its turn has come, no later waiter of its lane and no
-    /// newcomer overtakes it while its permits come together. A call that is heavier than the limit *runs alone*: it is
-    /// admitted when nothing else is in flight, and the others wait until it is done. So it never waits for a higher
-    /// limit. An attempt, such as try_run(), is shed unless its permits are free at once.
+    /// newcomer overtakes it while its permits come together. (In a lane that stands, its turn has come if it is the
+    /// newest waiter when a permit comes back. So an overload sheds heavy and light calls in about the same
+    /// proportion.) A call that is heavier than the limit *runs alone*: it is admitted when nothing else is in flight,
+    /// and the others wait until it is done. So it never waits for a higher limit. An attempt, such as try_run(), is
+    /// shed unless its permits are free at once.
     ///
     /// In counts of calls, in windows and in samples, it is one call. But what is in flight is in permits, and so are
     /// the shares of partitions and the turns of flows.

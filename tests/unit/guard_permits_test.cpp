@@ -4,6 +4,7 @@
 
 // Calls with run_options::permits, in all the ways in which such a call can be made.
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
@@ -330,6 +331,49 @@ TEST_CASE("Calls that are all heavier than the limit run one by one, and let the
     CHECK(s.guard->current_limit() == 16);
     CHECK(s.started() == "4");
     CHECK(s.take(8));
+}
+
+// By default, the newest waiter is served first in an overload: then a heavy call is hardly ever the newest for as long
+// as its permits take to come together.
+TEST_CASE("In an overload, heavy and light calls are served in about the same proportion") {
+    for (const std::size_t weight : {2U, 10U}) {
+        CAPTURE(weight);
+        scene s(30, {});
+        struct running {
+            manual_clock::duration until;
+            ticket held;
+        };
+        std::deque<running> in_flight; // tasks take 10 ms, so they end in the order in which they began
+        std::array<int, 2> served{};
+        const auto let_end = [&] {
+            const manual_clock::duration now = manual_clock::at;
+            while (!in_flight.empty() && in_flight.front().until <= now) {
+                in_flight.front().held.success();
+                in_flight.pop_front();
+                poll(s.context);
+            }
+        };
+        constexpr int calls = 10'000;
+        const double permits = 0.9 + 0.1 * static_cast<double>(weight); // of a call, on average
+        const auto between = std::chrono::duration_cast<manual_clock::duration>(10ms / 30.0 * permits / 2); // 2 × load
+        for (int i = 0; i < calls; ++i) {
+            const std::size_t is_heavy = i % 10 == 0 ? 1 : 0;
+            s.guard->async_acquire(options{.permits = is_heavy != 0 ? weight : 1},
+                                   [&, is_heavy](error_code e, ticket t) {
+                                       if (e)
+                                           return;
+                                       ++served[is_heavy];
+                                       in_flight.push_back({manual_clock::at + 10ms, std::move(t)});
+                                   });
+            poll(s.context);
+            manual_clock::at += between;
+            let_end();
+        }
+        const double light = served[0] / (0.9 * calls);
+        const double heavy = served[1] / (0.1 * calls);
+        CHECK(light > 0.3);
+        CHECK(heavy / light == Approx(1).margin(0.4));
+    }
 }
 
 TEST_CASE("A limit that is changed while heavy calls run or wait holds from then on") {

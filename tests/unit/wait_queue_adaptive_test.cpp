@@ -114,6 +114,51 @@ TEST_CASE("Above max_waiters, a standing queue evicts its first waiters") {
     CHECK(s.queue.size() == 2);
 }
 
+TEST_CASE("In a standing queue, a waiter for several permits keeps its turn once the first of them is free") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'}, f{'f'}, heavy{'H', 3};
+    adaptive_scene s;
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.comes_at(106, c);
+    CHECK(s.decided() == "a? b? ");
+    s.comes_at(107, heavy);
+    s.comes_at(107, d);
+    s.permit_at(107); // no permit was free when it was the newest
+    CHECK(s.decided() == "d+ ");
+    s.permit_at(108);
+    s.comes_at(108, e);
+    s.permit_at(109);
+    CHECK(s.decided().empty());
+    CHECK(s.hand.free == 2);
+    s.comes_at(120, f); // is the newest, and all others are overdue
+    CHECK(s.decided() == "c? e? ");
+    s.permit_at(121);
+    CHECK(s.decided() == "H+ ");
+    s.permit_at(121);
+    CHECK(s.decided() == "f+ ");
+    CHECK(s.queue.size() == 0);
+}
+
+TEST_CASE("A waiter that keeps its turn is not evicted, and a newer one has the turn if it is cancelled") {
+    caller a{'a'}, b{'b'}, c{'c'}, d{'d'}, e{'e'}, heavy{'H', 3};
+    adaptive_scene s{2};
+    s.comes_at(0, a);
+    s.comes_at(6, b);
+    s.comes_at(106, heavy);
+    CHECK(s.decided() == "a? b? ");
+    s.permit_at(106);
+    s.comes_at(107, c);
+    s.comes_at(107, d);
+    CHECK(s.decided() == "c! ");
+    s.comes_at(107, e);
+    CHECK(s.decided() == "d! ");
+    REQUIRE(heavy.claim());
+    heavy.result = wait_result::aborted;
+    s.withdraw(heavy);
+    s.serve();
+    CHECK(s.decided() == "H- e+ ");
+}
+
 TEST_CASE("A waiter that is cancelled while it is overdue is decided once, by its cancellation") {
     caller a{'a'}, b{'b'}, c{'c'};
     adaptive_scene s;

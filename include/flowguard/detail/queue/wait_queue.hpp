@@ -187,6 +187,7 @@ public:
     //   whether that waiter is the only one in line.
     // - `hand.grant()` passes these permits on to the waiter.
     // - `hand.reach()` is how many permits a waiter may want and still be served one day.
+    // - `hand.has_some()` tells whether any permit is free.
     // - `hand.estimate_times()` is called as by waiting_lanes::look().
     // - `hand.note_aside()` is called when the first waiter goes aside, before `reach()` is called again.
     //
@@ -212,6 +213,8 @@ public:
             } else if (w->wanted > hand.reach()) {
                 put_aside(*w, hand);
             } else {
+                if (w->wanted > 1 && hand.has_some())
+                    lanes_.keep_turn(*w);
                 return false;
             }
         }

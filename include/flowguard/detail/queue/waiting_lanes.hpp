@@ -57,21 +57,25 @@ struct wait_policy {
 
 // The waiters, in one lane for each priority of each partition, and whose turn it is. The next waiter is of the
 // partition that is furthest below its share, and of the highest priority there. It is the first in its lane, or the
-// last if the lane stands (see standing_queue). If waiters of a lane belong to flows, the flows have turns, and the
-// next waiter is the first or the last of the flow whose turn it is: see flow_queue. Where no waiter belongs to a flow,
-// this costs next to nothing.
+// last if the lane stands (see standing_queue). There, a waiter for several permits keeps its turn when it has come,
+// while newer ones arrive: else it would never get its permits together. If waiters of a lane belong to flows, the
+// flows have turns, and the next waiter is the first or the last of the flow whose turn it is: see flow_queue. Where no
+// waiter belongs to a flow, this costs next to nothing.
 class waiting_lanes {
 public:
     explicit waiting_lanes(wait_policy policy)
-        : policy_(std::move(policy)),
-          adapts_(policy_.order == wait_order::adaptive),
-          ages_(policy_.ageing != (std::chrono::nanoseconds::max)()),
-          plain_(!adapts_ && !ages_ && policy_.shares.empty()),
+        : max_waiters_(policy.max_waiters),
+          ageing_(policy.ageing),
+          now_(policy.now),
+          adapts_(policy.order == wait_order::adaptive),
+          ages_(ageing_ != (std::chrono::nanoseconds::max)()),
+          plain_(!adapts_ && !ages_ && policy.shares.empty()),
           may_shed_(adapts_ || is_bounded()),
-          estimate_(policy_.times),
-          target_(policy_.adjusts_times ? unknown : policy_.times.target.count()),
-          interval_(policy_.times.interval.count()),
-          shares_(policy_.shares),
+          runs_alone_(policy.runs_alone),
+          estimate_(policy.times),
+          target_(policy.adjusts_times ? unknown : policy.times.target.count()),
+          interval_(policy.times.interval.count()),
+          shares_(std::move(policy.shares)),
           turns_(shares_),
           lanes_(priority_count * (shares_.enabled() ? shares_.count() : 1)),
           sizes_(lanes_.size()) {}
@@ -95,22 +99,22 @@ public:
 
     bool empty() const noexcept { return occupied_ == 0; }
     bool has_only_one() const noexcept { return size_ == 1; }
-    bool has_too_many() const noexcept { return size_ > policy_.max_waiters; }
+    bool has_too_many() const noexcept { return size_ > max_waiters_; }
 
     // Whether a waiter can ever be shed.
     bool may_shed() const noexcept { return may_shed_; }
 
     // Whether the number of waiters is bounded.
     bool is_bounded() const noexcept {
-        return policy_.max_waiters < (std::numeric_limits<std::size_t>::max)() - most_evictions;
+        return max_waiters_ < (std::numeric_limits<std::size_t>::max)() - most_evictions;
     }
 
     // How many callers may be in line or on their way to it, with a newcomer to that lane. This exceeds max_waiters by
     // a few only if the owner may evict another waiter in favour of the newcomer. Any thread may call it.
     std::size_t most_waiters_with(lane_number newcomer) const noexcept {
-        const bool may_evict = policy_.max_waiters != 0 && (adapts_ || shares_.enabled() || newcomer.in_flow() ||
-                                                            flowing() != 0 || waits_below(newcomer.priority_index()));
-        return policy_.max_waiters + (may_evict ? most_evictions : 0);
+        const bool may_evict = max_waiters_ != 0 && (adapts_ || shares_.enabled() || newcomer.in_flow() ||
+                                                     flowing() != 0 || waits_below(newcomer.priority_index()));
+        return max_waiters_ + (may_evict ? most_evictions : 0);
     }
 
     // How many waiters of that priority there are. Any thread may call it.
@@ -122,14 +126,14 @@ public:
     }
 
     // Whether a waiter for more permits than the limit runs alone.
-    bool lets_run_alone() const noexcept { return policy_.runs_alone; }
+    bool lets_run_alone() const noexcept { return runs_alone_; }
 
     partitions& shares() noexcept { return shares_; }
     const partitions& shares() const noexcept { return shares_; }
 
     void push_back(waiter& w) noexcept {
-        if (policy_.now != nullptr)
-            w.enqueued_at = policy_.now();
+        if (now_ != nullptr)
+            w.enqueued_at = now_();
         if (!plain_)
             prepare(w);
         const std::size_t i = w.lane.index();
@@ -150,8 +154,13 @@ public:
             flows_of(i).push_to_rest(w);
     }
 
+    // The next waiter wants several permits, and only some of them are free: it keeps its turn.
+    void keep_turn(waiter& w) noexcept { in_turn_ = &w; }
+
     void remove(waiter& w) noexcept {
         const std::size_t i = w.lane.index();
+        if (in_turn_ == &w)
+            in_turn_ = nullptr;
         if (has_flows(i)) [[unlikely]]
             return remove_beside_flows(w, i);
         lanes_[i].waiters.remove(w);
@@ -313,7 +322,13 @@ private:
         const bool newest_first = lanes_[i].standing.stands();
         if (has_flows(i)) [[unlikely]]
             return flows_of(i).last(lanes_[i].waiters, newest_first, kept);
-        return newest_first ? lanes_[i].waiters.front() : lanes_[i].waiters.back();
+        return newest_first ? oldest_but(kept, i) : lanes_[i].waiters.back();
+    }
+
+    // The waiter of a lane without flows that has waited longest, but not the one that is kept, unless that is alone.
+    waiter* oldest_but(const waiter* kept, std::size_t i) const noexcept {
+        waiter* const front = lanes_[i].waiters.front();
+        return front == kept && front->next != nullptr ? front->next : front;
     }
 
     // For a waiter that is about to be pushed.
@@ -331,7 +346,7 @@ private:
     }
 
     void look_at_each() noexcept {
-        const auto now = policy_.now();
+        const auto now = now_();
         const standing_times t = times();
         for_each_lane(occupied_, [&](std::size_t i) { lanes_[i].standing.look(waited(*oldest_of(i), now), now, t); });
     }
@@ -345,13 +360,13 @@ private:
 
     waiter* find_overdue() const noexcept {
         const waiter* const kept = next();
-        const auto now = policy_.now();
+        const auto now = now_();
         const std::chrono::nanoseconds target = times().target;
         waiter* found = nullptr;
         for_each_lane(occupied_, [&](std::size_t i) {
             if (!lanes_[i].standing.stands())
                 return;
-            waiter* oldest = has_flows(i) ? flows_of(i).oldest(lanes_[i].waiters, kept) : lanes_[i].waiters.front();
+            waiter* oldest = has_flows(i) ? flows_of(i).oldest(lanes_[i].waiters, kept) : oldest_but(kept, i);
             if (oldest != nullptr && oldest != kept && waited(*oldest, now) > target)
                 found = oldest;
         });
@@ -372,7 +387,9 @@ private:
                        ? front
                        : flows_of(i).next(l.waiters, l.standing.stands());
         }
-        return l.standing.stands() ? l.waiters.back() : l.waiters.front();
+        if (!l.standing.stands())
+            return l.waiters.front();
+        return in_turn_ != nullptr && in_turn_->lane.index() == i ? in_turn_ : l.waiters.back();
     }
 
     std::uint64_t lanes_in(std::size_t partition) const noexcept {
@@ -419,13 +436,13 @@ private:
     // that has waited longest is next. A lane that stands does not age: it serves its newest waiter, and sheds the old
     // ones.
     waiter* oldest_for_its_priority(std::uint64_t lanes) const noexcept {
-        const auto now = policy_.now();
+        const auto now = now_();
         waiter* found = nullptr;
         std::int64_t best = 0;
         std::chrono::nanoseconds since{};
         for_each_lane(lanes, [&](std::size_t i) {
             const waiter* oldest = oldest_of(i);
-            const std::int64_t steps = lanes_[i].standing.stands() ? 0 : waited(*oldest, now) / policy_.ageing;
+            const std::int64_t steps = lanes_[i].standing.stands() ? 0 : waited(*oldest, now) / ageing_;
             const std::int64_t promoted = static_cast<std::int64_t>(i % priority_count) - steps;
             if (found == nullptr || promoted < best || (promoted == best && oldest->enqueued_at < since)) {
                 found = first_of(i);
@@ -436,11 +453,15 @@ private:
         return found;
     }
 
-    const wait_policy policy_;
+    // As in wait_policy.
+    const std::size_t max_waiters_;
+    const std::chrono::nanoseconds ageing_;
+    std::chrono::nanoseconds (*const now_)() noexcept;
     const bool adapts_;
     const bool ages_;
     const bool plain_; // only the priority and the order of arrival matter
     const bool may_shed_;
+    const bool runs_alone_;
     standing_times estimate_; // while target_ is unknown
     std::atomic<std::int64_t> target_; // ns
     std::atomic<std::int64_t> interval_; // ns
@@ -450,6 +471,7 @@ private:
     std::vector<std::atomic<std::size_t>> sizes_; // of the lanes
     std::atomic<flow_queue*> flows_{nullptr}; // of the lanes; made by prepare_flows()
     std::atomic<std::uint64_t> flowing_{0}; // a bit for each lane that has a waiter of a flow
+    waiter* in_turn_ = nullptr; // a waiter that keeps its turn
     std::uint64_t occupied_ = 0; // a bit for each lane that has a waiter
     std::size_t size_ = 0;
 };

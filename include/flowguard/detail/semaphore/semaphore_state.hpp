@@ -483,7 +483,7 @@ private:
     public:
         ownership(semaphore_state& state, std::size_t permits) noexcept : state_(state), permits_(permits) {}
 
-        // The next five are called by wait_queue::serve().
+        // The next six are called by wait_queue::serve().
         standing_times estimate_times() const noexcept { return state_.estimate_times(); }
         bool take(std::size_t permits, bool last_in_line) noexcept {
             if (permits_ == permits)
@@ -505,6 +505,7 @@ private:
             const std::int64_t free = state_.word_.balance() + static_cast<std::int64_t>(permits_);
             return (std::max)(limit, static_cast<std::size_t>(std::max<std::int64_t>(free, 0)));
         }
+        bool has_some() const noexcept { return permits_ != 0 || state_.word_.balance() > 0; }
         void note_aside() noexcept { state_.word_.set_aside(); }
 
         void put_back() noexcept {
