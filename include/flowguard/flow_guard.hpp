@@ -187,6 +187,10 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// guard cannot notice it. Give the inner call `{.bypass = true}`, since the outer permit counts for both, or give the
 /// inner resource a guard of its own. `guard_options::max_wait` bounds the damage.
 ///
+/// *Heavy calls*, such as a batch of 50 rows, hold several permits, which they take and return together: see
+/// run_options::permits. A call that is heavier than the limit runs alone, in its turn: it starts when nothing else is
+/// in flight, so a task that never ends keeps it waiting, and the callers behind it.
+///
 /// *Long-lived work*, such as a watch, a stream or a long poll, would hold its permit for hours, and its length says
 /// nothing about the load. Run it with `{.long_lived = true}`: it then runs beside the limit, with a bound of its own.
 ///

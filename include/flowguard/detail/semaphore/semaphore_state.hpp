@@ -76,8 +76,9 @@ enum class wait_start : std::uint8_t {
 // back, and then completes the drains. Before the gate is closed, nothing of this costs anything. To open the gate
 // again, a thread clears it, and posts a message that ends the drains posted before, in one step.
 //
-// tests/model/semaphore.pml checks all of this exhaustively, except for memory orders, contexts, and bar(), which acts
-// as a limit below what is held. tests/memory_model checks the memory orders.
+// tests/model/semaphore.pml checks all of this exhaustively, except for memory orders, contexts, callers that run
+// alone, and bar(), which acts as a limit below what is held. tests/memory_model checks the memory orders, and has
+// guards whose calls run alone.
 //
 // Aligned so that the atomic words and the counters share one cache line, with nothing else in it: a call that finds a
 // free permit moves only that line between cores.
