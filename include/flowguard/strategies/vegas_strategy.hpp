@@ -457,6 +457,14 @@ private:
             set_limit((std::min)(limit_, detail::vegas::above_knee * reached));
             return probe(low, low);
         }
+        // A few RTTs that vary much are easily too short or too long. But so much more throughput than in the probe is
+        // no luck: the limit is still too low.
+        if (growth_.is_quick() && detail::vegas::throughput_grew(high, low) && detail::vegas::may_be_luck(low) &&
+            !baseline_.is_exceeded_by(low)) {
+            learn_from_probe(high, low);
+            set_limit(growth_.next_quick(limit_, options_));
+            return {next_window(), "quick start: much more throughput than in the probe"};
+        }
         // If the RTT fell in the probe, it may fall more in a deeper one. A first or a higher baseline is taken only
         // from that one.
         const bool rtt_fell = high.rtt > detail::vegas::flat_ratio * low.rtt;

@@ -42,6 +42,13 @@ public:
     bool warms_up() const noexcept { return warms_up_; }
     bool end_warm_up() noexcept { return std::exchange(warms_up_, false); }
 
+    // The next limit of the quick start.
+    double next_quick(double limit, const vegas_options& o) noexcept {
+        const double hint = (std::max)(most_unproven, static_cast<double>(o.initial_limit));
+        warms_up_ = true;
+        return (std::min)(highest(o), (std::max)(2 * limit, (std::min)(4 * limit, hint)));
+    }
+
     // Takes each window, before next(). While it is clearly faster to have more in flight, a higher RTT ends no quick
     // start: it may be that of a batch.
     void see(const measurement& now) noexcept {
@@ -58,15 +65,12 @@ public:
 
     limit_change next(double limit, const measurement& now, double queue, double wanted, const baseline& base,
                       const vegas_options& o) noexcept {
-        const double last = (std::min)(known_limit_, static_cast<double>(o.max_limit));
         const measurement all = with_this_limit(now);
-        quick_start_ = quick_start_ && (gains_ || base.is_near(all)) && limit < last;
+        quick_start_ = quick_start_ && (gains_ || base.is_near(all)) && limit < highest(o);
         if (quick_start_ && now.bound && !gains_ && !base.is_met_by(all))
             return {limit, "quick start: a queue, or bad luck"};
         if (quick_start_ && now.bound) {
-            const double hint = (std::max)(most_unproven, static_cast<double>(o.initial_limit));
-            warms_up_ = true;
-            return {(std::min)(last, (std::max)(2 * limit, (std::min)(4 * limit, hint))), "quick start: no queue yet"};
+            return {next_quick(limit, o), "quick start: no queue yet"};
         }
         if (quick_start_)
             return {limit, no_reason};
@@ -83,6 +87,11 @@ public:
     }
 
 private:
+    // Where the quick start ends.
+    double highest(const vegas_options& o) const noexcept {
+        return (std::min)(known_limit_, static_cast<double>(o.max_limit));
+    }
+
     // All bound windows since the limit was raised to the present one, in the quick start. One alone may be unlucky.
     measurement with_this_limit(const measurement& now) noexcept {
         if (!quick_start_ || !now.bound || !now.has_rtt())
@@ -98,7 +107,7 @@ private:
 
     bool quick_start_ = true;
     bool warms_up_ = false;
-    double known_limit_ = std::numeric_limits<double>::infinity(); // where the quick start ends
+    double known_limit_ = std::numeric_limits<double>::infinity(); // from before an outage, or a rise
     bool gains_ = false; // throughput still grew in the latest window
     measurement before_; // the window before it
     measurement same_limit_; // windows of the quick start
