@@ -395,8 +395,8 @@ TEST_CASE("A probe whose window says nothing is forgotten") {
     CHECK(strategy.baseline() == 10ms);
 }
 
-// The limit stays whatever queues, so that scheduled probes are all that happens.
-const vegas_options unmoved{.alpha = 0, .beta = 1e6};
+// The limit stays whatever queues, and cannot grow, so that scheduled probes are all that happens.
+const vegas_options unmoved{.initial_limit = 100, .max_limit = 100, .alpha = 0, .beta = 1e6};
 
 // An RTT that shows a queue, or nothing to probe for; with a third in flight it is 10 ms.
 constexpr duration steady = 12ms;
@@ -414,9 +414,13 @@ duration scheduled_after(vegas_strategy& strategy, duration time, window w = bou
     return p.scheduled.begins_in > 0ns ? time + p.scheduled.begins_in : 0ns;
 }
 
-// A settled strategy whose latest probe was so long ago that the next one may be at any instant.
+// A strategy with a limit of 100 and a baseline of 10 ms. There was no probe yet, so that the next one may be at any
+// instant.
 vegas_strategy rested() {
-    vegas_strategy strategy = settled(unmoved);
+    vegas_strategy strategy{unmoved};
+    strategy.update(wide(bound_window(20, 10ms)));
+    strategy.update(wide(bound_window(80, 10ms)));
+    REQUIRE(strategy.current_limit() == 100);
     strategy.update(bound_window(100, steady, 1h));
     return strategy;
 }
@@ -524,9 +528,9 @@ TEST_CASE("Scheduled probes take 1 % of the time") {
 TEST_CASE("Guards of one server probe at common instants, though their RTTs and shares differ") {
     // Baselines of 10 ms and of 45 ms: the probes have 30 and 135 ms, and the periods are 2³¹ and 2³⁴ ns.
     const auto next_of = [](duration rtt, duration time) {
-        vegas_strategy strategy{vegas_options{.initial_limit = 20}};
+        vegas_strategy strategy{unmoved};
         strategy.update(wide(bound_window(20, rtt)));
-        strategy.update(wide(with_drops(bound_window(100, rtt), 20, rtt))); // which ends the quick start
+        strategy.update(wide(bound_window(100, rtt)));
         return scheduled_after(strategy, time, bound_window(100, rtt, 1h));
     };
     const duration fast = next_of(10ms, instant);
@@ -538,7 +542,7 @@ TEST_CASE("Guards of one server probe at common instants, though their RTTs and 
 }
 
 TEST_CASE("Scheduled probes are spared where demand is low or shows the baseline itself") {
-    vegas_strategy strategy = settled(unmoved);
+    vegas_strategy strategy = rested();
     CHECK(scheduled_after(strategy, instant, idle_window(100, 40, 10ms, 1h)) == 0ns);
     // Half a period is too short after 60 samples at low concurrency, which are as good as a probe, but not after 59.
     const duration late = instant + 1500ms;

@@ -27,6 +27,7 @@
 #include "flowguard/strategies/vegas/probe_schedule.hpp"
 #include "flowguard/strategies/vegas/suspected_rise.hpp"
 #include "flowguard/strategies/vegas/target.hpp"
+#include "flowguard/strategies/vegas/trials.hpp"
 #include "flowguard/strategies/vegas/usual_drops.hpp"
 #include "flowguard/strategies/vegas/wait_spread.hpp"
 #include "flowguard/window.hpp"
@@ -76,11 +77,17 @@ namespace flowguard {
 /// pause has a long RTT and little throughput; its neighbour, with as high a limit, has no queue. Where that is usual,
 /// the strategy looks at the calmest of the latest windows.
 ///
+/// An RTT above the baseline need not be a queue. Calls may also slow each other down, by locks, caches, or a quota of
+/// the processor, and more of them in flight may still get more done. So now and then half as much again is in flight
+/// for one window: a *trial*. If throughput grew in it, the limit stays there, and what seems to queue there counts as
+/// wanted, until later trials show no gain.
+///
 /// A guard that has a small share of its service learns little from a probe of its own, because the other clients keep
 /// the queue up. So scheduled probes begin at common instants, at multiples of 2^k ns of the clock that hosts share by
-/// NTP: the guards of one server probe together, their common queue falls, and each sees the RTT without it. Between
-/// probes, a wait that hardly varies tells a guard that the queue never becomes empty, and so is too long. The limit
-/// may fall below one, so that a small service bears many guards: see plan::spacing.
+/// NTP: the guards of one server probe together, their common queue falls, and each sees the RTT without it. Trials
+/// have common instants as well, so that no guard wins throughput from the others by its trial. Between probes, a wait
+/// that hardly varies tells a guard that the queue never becomes empty, and so is too long. The limit may fall below
+/// one, so that a small service bears many guards: see plan::spacing.
 ///
 /// A wait behind the requests of others raises the mean of the RTTs, but hardly the spread; a slower service raises
 /// both. So a higher baseline is taken from a probe only if it makes a difference, and a big one if it looks like such
@@ -107,7 +114,10 @@ public:
 
     /// \throws std::invalid_argument when an option is out of its range; the message has name, value and range.
     explicit vegas_strategy(vegas_options options)
-        : options_(detail::vegas::checked(options)), probes_(options_), drops_(options_.drop_tolerance) {
+        : options_(detail::vegas::checked(options)),
+          probes_(options_),
+          trials_(options_),
+          drops_(options_.drop_tolerance) {
         set_limit((std::min)(detail::vegas::most_unproven, static_cast<double>(options_.initial_limit)));
     }
 
@@ -138,7 +148,7 @@ public:
         reason_ = reason;
         if (next.then == 0) {
             next.spacing = spacing_of(limit_);
-            schedule_probe(next, detail::nanoseconds(w.closed_at));
+            schedule(next, detail::nanoseconds(w.closed_at));
         }
         return next;
     }
@@ -154,9 +164,13 @@ private:
     // The rules. The first that applies decides.
     decision decide(const window& w) noexcept {
         const double probed = std::exchange(probe_.limit, 0.0);
-        const bool was_probe = probed > 0 && is_of_probe(w, probed);
+        const bool was_planned = probed > 0 && is_of_probe(w, probed);
+        const bool was_trial = was_planned && probe_.is_trial;
+        const bool was_probe = was_planned && !was_trial;
         if (was_probe)
             latest_ = {};
+        if (was_trial)
+            trials_.rest();
         const bool says_nothing = w.all.samples == 0 && w.dropped == 0;
         if (was_probe && (says_nothing || 2 * detail::telling_members(w) < probes_.admissions(probed)))
             return after_failed_probe(w);
@@ -169,6 +183,8 @@ private:
             recent_rtt_ = now.success_rtt * now.cost;
         if (growth_.end_warm_up() && is_cold(now))
             return {next_window(), "quick start: the first calls with this limit were slow"};
+        if (was_trial && now.has_rtt() && now.drops <= options_.drop_tolerance)
+            return after_trial(now);
         if (was_probe && now.has_rtt())
             return after_probe(now, probed);
         if (was_probe) // an outage began in it
@@ -212,6 +228,7 @@ private:
     void learn(const window& w, const measurement& now) noexcept {
         probes_.pass(now.length);
         latest_ = now;
+        trials_.see(now);
         waits_.learn(now);
         learn_from_low(w);
         learn_from_start(now);
@@ -284,6 +301,12 @@ private:
     }
 
     double wanted_queue() const noexcept {
+        const double in_flight = in_flight_ > 0 ? (std::min)(in_flight_, limit_) : limit_;
+        return needed_queue() + trials_.allowed() * in_flight;
+    }
+
+    // Without what trials allow.
+    double needed_queue() const noexcept {
         return detail::vegas::wanted_queue(limit_, queue_, in_flight_, baseline_, waits_.share(baseline_), options_);
     }
 
@@ -394,14 +417,17 @@ private:
         return {p, "probe: measures the RTT with fewer requests in flight"};
     }
 
-    // Adds the next probe of the schedule, if there is to be one. It takes the place of the window that is open then.
-    // `time` is on the shared clock.
-    void schedule_probe(plan& next, double time) noexcept {
+    // Adds the next probe or trial, if there is to be one. It takes the place of the window that is open then. `time`
+    // is on the shared clock.
+    void schedule(plan& next, double time) noexcept {
         if (!baseline_.is_known() || growth_.is_quick() || !latest_.has_rtt() || !latest_.bound || !may_probe(latest_))
             return;
-        const double wait =
-            probes_.until_scheduled(probe_length(latest_), latest_, baseline_, rise_.is_suspected(), time);
-        next.scheduled = plan_probe(latest_, time + wait);
+        const double length = probe_length(latest_);
+        const double until_probe = probes_.until_scheduled(length, latest_, baseline_, rise_.is_suspected(), time);
+        const double until_trial = trials_.until_scheduled(length, time);
+        const bool is_trial = until_trial < until_probe && may_try();
+        const double wait = is_trial ? until_trial : until_probe;
+        next.scheduled = is_trial ? plan_trial(time + wait) : plan_probe(latest_, time + wait);
         next.scheduled.begins_in = duration{static_cast<duration::rep>((std::max)(wait, 1.0))};
     }
 
@@ -421,6 +447,37 @@ private:
                 .admissions = probes_.admissions(limit),
                 .within = within,
                 .spacing = probe_.spacing};
+    }
+
+    bool may_try() const noexcept {
+        return trials_.is_possible_at(limit_) && latest_.drops <= options_.drop_tolerance && !rise_.is_suspected();
+    }
+
+    scheduled_probe plan_trial(double begins_at) noexcept {
+        const double limit = trials_.limit_from(limit_);
+        const duration within = trials_.longest(limit, latest_.cost);
+        probe_ = {.limit = limit,
+                  .begins_at = begins_at,
+                  .is_trial = true,
+                  .within = detail::nanoseconds(within),
+                  .lowest = {}};
+        return {.limit = detail::vegas::whole(limit), .admissions = trials_.admissions(limit), .within = within};
+    }
+
+    // If throughput grew, the limit stays, and so does what seems to queue with it.
+    decision after_trial(const measurement& now) noexcept {
+        latest_ = {};
+        if (!trials_.tells(now))
+            return {next_window(), "trial of a higher limit: demand did not fill it"};
+        if (!trials_.is_gain(now, baseline_)) {
+            trials_.fail();
+            return {next_window(), "trial of a higher limit: no more throughput"};
+        }
+        in_flight_ = now.in_flight;
+        queue_ = queue_in(now, baseline_);
+        set_limit(now.limit);
+        trials_.succeed(now, queue_, needed_queue());
+        return {next_window(), "trial of a higher limit: more throughput"};
     }
 
     duration spacing_of(double limit) const noexcept { return detail::vegas::spacing_of(limit, recent_rtt_); }
@@ -520,16 +577,18 @@ private:
     detail::vegas::pauses pauses_;
     detail::vegas::growth growth_;
     detail::vegas::probe_schedule probes_;
+    detail::vegas::trials trials_;
     detail::vegas::usual_drops drops_;
     detail::vegas::outage_memory outage_;
     detail::vegas::natural_experiment experiment_;
     detail::vegas::suspected_rise rise_;
 
-    // The probe whose window may be next.
+    // The probe or trial whose window may be next.
     struct planned_probe {
         double limit = 0; // 0: there is none
         duration spacing{};
         double begins_at = 0; // on the shared clock; 0: at once
+        bool is_trial = false;
         bool is_common = false; // it begins at a common instant, or follows such a probe, deeper
         double within = 0; // ns; a window may be longer, for a machine may stand still
         measurement lowest; // of the probe before, if this one is deeper

@@ -20,6 +20,7 @@ public:
     bool is_known() const noexcept { return mean_.has_rtt(); }
     double rtt() const noexcept { return mean_.rtt; } // nanoseconds; 0 while unknown
     double samples() const noexcept { return mean_.count; } // that it is the mean of
+    double in_flight() const noexcept { return mean_.in_flight; } // while it was measured; an upper bound
     double variation() const noexcept { return mean_.variation; } // of these
 
     // Averages, unless the new samples say that the service has changed.

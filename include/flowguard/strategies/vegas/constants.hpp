@@ -67,6 +67,23 @@ inline constexpr int believed_probes = 2; // running, to believe in a higher bas
 inline constexpr double significant_slacks = 3; // that a higher baseline must explain,
 inline constexpr double significant_share = 0.25; // or so much of the limit, unless it looks like a foreign queue
 
+// ---- Trials ----
+inline constexpr double tried_growth = 1.5; // times the limit
+inline constexpr double least_tried_growth = 1.2; // of what is in flight; less says nothing
+inline constexpr double least_tried = 4; // limit
+inline constexpr double tried_change = 0.15; // share: limits that differ by less are about the same
+inline constexpr double least_usual = 50; // samples with the usual limit, to compare with
+inline constexpr double tried_memory = 1000; // of these
+inline constexpr double least_tried_samples = 60; // in a trial, if the RTTs do not vary,
+inline constexpr double varied_samples = 240; // and so many more if their variation is 1
+inline constexpr double tried_exponent = 0.45; // of the RTT; below it, throughput grew, if the RTTs do not vary,
+inline constexpr double varied_exponent = 0.2; // and so much more if their variation is 1
+inline constexpr double least_steepening = 0.8; // of the exponent before
+inline constexpr double most_rare = 8; // times the interval of probes, after trials that showed nothing
+inline constexpr double most_allowed = 0.7; // share of what is in flight that is allowed to seem to queue
+inline constexpr double least_allowed = 0.02; // less is none
+inline constexpr double kept_by_failure = 0.7; // share of it
+
 // ---- Pauses ----
 
 inline constexpr double pause_rtt = 2; // times the RTT of a window without a pause, or more,

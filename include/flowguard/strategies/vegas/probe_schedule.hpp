@@ -16,6 +16,7 @@
 #include "flowguard/strategies/vegas/measurement.hpp"
 #include "flowguard/strategies/vegas/options.hpp"
 #include "flowguard/strategies/vegas/paced_limit.hpp"
+#include "flowguard/strategies/vegas/scheduled_window.hpp"
 
 namespace flowguard::detail::vegas {
 
@@ -52,7 +53,7 @@ public:
     // neither: calls hung, or the machine stood still.
     duration longest(double limit, const measurement& now, const baseline& base) const noexcept {
         const double rtt = std::clamp(now.success_rtt, base.rtt(), 10 * base.rtt());
-        return duration{static_cast<duration::rep>(std::clamp((3 * rounds(limit) + 10) * rtt * now.cost, 1e6, 1e18))};
+        return longest_window(rounds(limit), rtt * now.cost);
     }
 
     // ---- When ----
@@ -75,9 +76,7 @@ public:
         const double wanted = std::clamp(400 * now.variation * now.variation, 1.0, baseline_memory);
         const double known = in_doubt ? 0 : (std::min)(1.0, base.samples() / wanted);
         const double interval = length * (std::max)(known / share_, (std::min)(1 / share_, probe_cooldown));
-        const double period = std::exp2(std::round(std::log2(std::clamp(interval, 1.0, longest_interval))));
-        const double wait = (std::floor(time / period) + 1) * period - time;
-        return since_ + wait < least_distance * period ? wait + period : wait;
+        return until_common_instant(interval, time, since_);
     }
 
     // The schedule begins anew.
@@ -110,8 +109,6 @@ public:
     void ask_again_soon() noexcept { since_ = std::numeric_limits<double>::infinity(); }
 
 private:
-    static constexpr double longest_interval = 1e15; // 12 days
-
     double rounds(double limit) const noexcept { return static_cast<double>(admissions(limit)) / limit; }
 
     double lowest_;
