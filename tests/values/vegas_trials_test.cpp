@@ -50,11 +50,11 @@ TEST_CASE("A trial is of half as much again, up to the highest limit") {
     CHECK(trials{vegas_options{.max_limit = 25}}.limit_from(20) == 25);
 }
 
-TEST_CASE("There is a trial only with a known RTT, from a limit of four, and where the limit can grow by a fifth") {
+TEST_CASE("There is a trial only with a known RTT, from a limit of eight, and where the limit can grow by a fifth") {
     CHECK(after_twenty().is_possible_at(20));
     CHECK_FALSE(trials{{}}.is_possible_at(20));
-    CHECK(after_twenty().is_possible_at(4));
-    CHECK_FALSE(after_twenty().is_possible_at(3.9));
+    CHECK(after_twenty().is_possible_at(8));
+    CHECK_FALSE(after_twenty().is_possible_at(7.9));
     CHECK(after_twenty(0, {.max_limit = 24}).is_possible_at(20));
     CHECK_FALSE(after_twenty(0, {.max_limit = 23}).is_possible_at(20));
 }

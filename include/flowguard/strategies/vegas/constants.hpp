@@ -70,7 +70,7 @@ inline constexpr double significant_share = 0.25; // or so much of the limit, un
 // ---- Trials ----
 inline constexpr double tried_growth = 1.5; // times the limit
 inline constexpr double least_tried_growth = 1.2; // of what is in flight; less says nothing
-inline constexpr double least_tried = 4; // limit
+inline constexpr double least_tried = 8; // limit
 inline constexpr double tried_change = 0.15; // share: limits that differ by less are about the same
 inline constexpr double least_usual = 50; // samples with the usual limit, to compare with
 inline constexpr double tried_memory = 1000; // of these
