@@ -4,6 +4,9 @@
 # but not of the rooms below. A header belongs to the first room with a pattern that matches it. Each header must have a
 # room.
 #
+# Checks also that no header includes a part of the standard library that takes a compiler long: see
+# benchmarks/include_cost.cmake.
+#
 # With -D INCLUDE=..., checks the headers of another directory.
 cmake_minimum_required(VERSION 3.23)
 
@@ -80,12 +83,27 @@ function(check_rooms include)
   message(STATUS "${arrows} includes go down")
 endfunction()
 
+# detail/base/math.hpp includes <cmath> for some compilers alone.
+function(check_heavy_includes include)
+  file(GLOB_RECURSE headers RELATIVE "${include}" "${include}/*.hpp")
+  list(REMOVE_ITEM headers flowguard/detail/base/math.hpp)
+  foreach(header IN LISTS headers)
+    file(STRINGS "${include}/${header}" heavy
+         REGEX "^ *# *include +<(cmath|filesystem|format|fstream|future|iostream|map|random|ranges|regex|sstream)>")
+    if(heavy)
+      message(SEND_ERROR "${header} has ${heavy}, which costs each file that includes FlowGuard much")
+    endif()
+  endforeach()
+endfunction()
+
 if(DEFINED INCLUDE)
   check_rooms("${INCLUDE}")
+  check_heavy_includes("${INCLUDE}")
   return()
 endif()
 
 check_rooms("${SOURCE}/include")
+check_heavy_includes("${SOURCE}/include")
 
 # Makes sure that the check can fail: for a directory with this one header, it must report this error.
 function(expect_failure expected path text)
@@ -104,3 +122,4 @@ expect_failure("flowguard/limits.hpp (values) includes flowguard/flow_guard.hpp 
                flowguard/limits.hpp "#include \"flowguard/flow_guard.hpp\"\n")
 expect_failure("flowguard/new.hpp is in no room" flowguard/new.hpp "#include \"flowguard/limits.hpp\"\n")
 expect_failure("no #include was found" flowguard/limits.hpp "int a;\n")
+expect_failure("flowguard/limits.hpp has #include <random>, which costs" flowguard/limits.hpp "#include <random>\n")

@@ -219,7 +219,7 @@ public:
     /// A guard whose limit is found by `strategy`. Throws std::invalid_argument for options, or an
     /// initial limit, out of range.
     explicit flow_guard(Strategy strategy, guard_options options = {})
-        : flow_guard(no_executor{}, std::move(strategy), options) {}
+        : flow_guard(std::type_identity<asio::system_executor>(), std::move(strategy), options) {}
 
     /// The same, with an executor for handlers that have none.
     explicit flow_guard(asio::any_io_executor executor, Strategy strategy, guard_options options = {})
@@ -638,10 +638,11 @@ public:
     bool is_closed() const noexcept { return state_->is_closed(); }
 
 private:
-    struct no_executor {};
-
-    explicit flow_guard(no_executor, Strategy strategy, guard_options options)
-        : executor_(asio::system_executor()),
+    // A template, so that the compiler converts the system's executor only in programs that make such guards: that costs
+    // much of its time.
+    template <class DefaultExecutor>
+    flow_guard(std::type_identity<DefaultExecutor>, Strategy strategy, guard_options options)
+        : executor_(DefaultExecutor()),
           state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
 
     // The options of a call that was made without options. They are constants of the type, so that such a call pays

@@ -9,9 +9,10 @@
 #include <array>
 #include <bit>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
+
+#include "flowguard/detail/base/math.hpp"
 
 namespace flowguard {
 
@@ -74,8 +75,8 @@ public:
     /// The value below which a share `q` of the samples lies; 0 if there are no samples. q is clamped to [0, 1].
     std::chrono::nanoseconds quantile(double q) const noexcept {
         const double clamped = q > 0 ? (std::min)(q, 1.0) : 0.0;
-        const auto rank =
-            std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(clamped * static_cast<double>(total_))));
+        const auto rank = std::max<std::uint64_t>(
+            1, static_cast<std::uint64_t>(detail::math::ceil(clamped * static_cast<double>(total_))));
         std::uint64_t seen = 0;
         for (std::size_t i = first_; i < end_; ++i) {
             seen += counts_[i];
@@ -98,7 +99,7 @@ public:
         if (total_ < 2 || sum <= 0)
             return 0;
         const double mean = sum / static_cast<double>(total_);
-        return std::sqrt((std::max)(0.0, squares / static_cast<double>(total_) - mean * mean)) / mean;
+        return detail::math::sqrt((std::max)(0.0, squares / static_cast<double>(total_) - mean * mean)) / mean;
     }
 
 private:

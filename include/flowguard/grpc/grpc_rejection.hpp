@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <string>
 
 #include <grpcpp/server_context.h>
@@ -17,6 +16,7 @@
 #include <grpcpp/support/status_code_enum.h>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/http/retry_after.hpp"
@@ -28,7 +28,7 @@ namespace flowguard {
 /// As retry_after(), but in milliseconds: the least value is the time to serve all present calls, clamped to
 /// [100 ms, 60 s]. `jitter`, a random number in [0, 1), spreads the values evenly between one and three times that.
 inline std::chrono::milliseconds grpc_retry_pushback(const guard_stats& now, double jitter) noexcept {
-    const double least = std::clamp(std::ceil(detail::seconds_to_serve_all(now) * 1000), 100.0, 60'000.0);
+    const double least = std::clamp(detail::math::ceil(detail::seconds_to_serve_all(now) * 1000), 100.0, 60'000.0);
     return std::chrono::milliseconds(static_cast<std::chrono::milliseconds::rep>(least + jitter * 2 * least));
 }
 

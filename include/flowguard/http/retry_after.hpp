@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/detail/base/split_mix.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/limits.hpp"
@@ -45,7 +45,7 @@ inline double seconds_to_serve_all(const guard_stats& now) noexcept {
 /// since a longer guess is no better. `jitter`, a random number in [0, 1), spreads the values evenly between one and
 /// three times that: clients that were rejected together should not come back together.
 inline std::chrono::seconds retry_after(const guard_stats& now, double jitter) noexcept {
-    const double least = std::clamp(std::ceil(detail::seconds_to_serve_all(now)), 1.0, 60.0);
+    const double least = std::clamp(detail::math::ceil(detail::seconds_to_serve_all(now)), 1.0, 60.0);
     return std::chrono::seconds(static_cast<std::chrono::seconds::rep>(least + jitter * (2 * least + 1)));
 }
 

@@ -185,7 +185,7 @@ public:
         const auto at = now();
         const auto bound = current_.load(std::memory_order_acquire)->time_left(at);
         const auto turn = turns_.time_left(at);
-        return bound && turn ? (std::min)(bound, turn) : bound ? bound : turn;
+        return bound && (!turn || *bound <= *turn) ? bound : turn;
     }
 
     // Called for a call that has got its permit. It may call the observer of decisions, which may destroy the guard.

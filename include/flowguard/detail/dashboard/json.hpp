@@ -7,11 +7,11 @@
 
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/limits.hpp"
 
 namespace flowguard::detail {
@@ -33,7 +33,7 @@ inline std::string json_string(std::string_view text) {
 // A JSON number; 0 for what JSON cannot express, such as infinity.
 inline std::string json_number(double value) {
     std::array<char, 32> digits{};
-    const double finite = std::isfinite(value) ? value : 0;
+    const double finite = math::is_finite(value) ? value : 0;
     return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), finite).ptr};
 }
 

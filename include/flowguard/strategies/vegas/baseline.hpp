@@ -6,9 +6,9 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_BASELINE_HPP
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
 
@@ -35,8 +35,9 @@ public:
 
     // How far a mean is from the baseline, in standard errors of their difference.
     double errors_from(const measurement& m) const noexcept {
-        const double distance = std::abs(m.rtt - mean_.rtt);
-        const double error = m.variation * std::hypot(m.rtt / std::sqrt(m.count), mean_.rtt / std::sqrt(mean_.count));
+        const double distance = math::absolute(m.rtt - mean_.rtt);
+        const double error =
+            m.variation * math::hypot(m.rtt / math::sqrt(m.count), mean_.rtt / math::sqrt(mean_.count));
         return distance <= 0 ? 0 : error > 0 ? distance / error : std::numeric_limits<double>::infinity();
     }
 
@@ -59,7 +60,7 @@ public:
     // mean of the RTTs, but hardly their spread; a slower service raises both.
     bool looks_like_foreign_queue(const measurement& m) const noexcept {
         return is_known() && m.rtt > mean_.rtt && mean_.variation > telling_spread &&
-               m.variation < mean_.variation * std::pow(mean_.rtt / m.rtt, foreign_spread);
+               m.variation < mean_.variation * math::pow(mean_.rtt / m.rtt, foreign_spread);
     }
 
     // ---- Where it comes from ----
@@ -75,7 +76,8 @@ public:
 
     // Whether the same RTT is known from no higher concurrency: then nothing queues in this measurement.
     bool confirms(const measurement& low) const noexcept {
-        return is_known() && is_from_at_most(low.in_flight) && std::abs(low.rtt - mean_.rtt) <= same_rtt * mean_.rtt;
+        return is_known() && is_from_at_most(low.in_flight) &&
+               math::absolute(low.rtt - mean_.rtt) <= same_rtt * mean_.rtt;
     }
 
     // ---- Doubt ----

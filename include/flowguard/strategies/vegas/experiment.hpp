@@ -5,9 +5,9 @@
 #ifndef FLOWGUARD_STRATEGIES_VEGAS_EXPERIMENT_HPP
 #define FLOWGUARD_STRATEGIES_VEGAS_EXPERIMENT_HPP
 
-#include <cmath>
 #include <limits>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
 
@@ -16,7 +16,7 @@ namespace flowguard::detail::vegas {
 
 // The RTT as a power of the concurrency: 0 where nothing queues, 1 where everything does.
 inline double measured_exponent(const measurement& high, const measurement& low) noexcept {
-    return std::log(high.rtt / low.rtt) / std::log(high.in_flight / low.in_flight);
+    return math::log(high.rtt / low.rtt) / math::log(high.in_flight / low.in_flight);
 }
 
 // The same; NaN, which is on no side of any bound, if the two concurrencies are too close to tell.
@@ -34,7 +34,7 @@ inline bool only_queued(const measurement& high, const measurement& low) noexcep
 
 // Whether the RTT hardly fell with the concurrency: then there was no queue to take away.
 inline bool nothing_queued(const measurement& high, const measurement& low) noexcept {
-    return std::abs(rtt_exponent(high, low)) < flat_exponent;
+    return math::absolute(rtt_exponent(high, low)) < flat_exponent;
 }
 
 // Whether the throughput was clearly higher with fewer requests in flight. No queue does that. If few had queued

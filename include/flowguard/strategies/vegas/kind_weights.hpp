@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/limits.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
@@ -91,7 +91,7 @@ public:
         m.success_rtt = rtt;
         // The difference between kinds is known, and so is no error of a mean. The spread within each kind is taken to
         // be the same for all kinds.
-        m.variation = std::sqrt((std::max)(0.0, (m.variation * m.variation + 1) * telling - 1));
+        m.variation = math::sqrt((std::max)(0.0, (m.variation * m.variation + 1) * telling - 1));
         return m;
     }
 

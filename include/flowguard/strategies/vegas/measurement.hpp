@@ -6,7 +6,6 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_MEASUREMENT_HPP
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 
 #include "flowguard/detail/control/window_use.hpp"

@@ -6,9 +6,9 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_NATURAL_EXPERIMENT_HPP
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/experiment.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
@@ -54,9 +54,9 @@ private:
     }
 
     std::optional<finding> judge() noexcept {
-        const double fall = std::log(high_.in_flight / low_.in_flight);
-        const double error = (std::max)(high_.variation, low_.variation) * std::sqrt(1 / high_.count + 1 / low_.count) /
-                             fall; // of the exponent
+        const double fall = math::log(high_.in_flight / low_.in_flight);
+        const double error = (std::max)(high_.variation, low_.variation) *
+                             math::sqrt(1 / high_.count + 1 / low_.count) / fall; // of the exponent
         if (low_.count < least_experiment || (error > experiment_error && low_.count < most_experiment))
             return std::nullopt;
         const double exponent = measured_exponent(high_, low_);

@@ -6,10 +6,10 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_PROBE_SCHEDULE_HPP
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <limits>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/limits.hpp"
 #include "flowguard/strategies/vegas/baseline.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
@@ -32,7 +32,7 @@ public:
     // A limit of one can be lowered as well: see paced_limit.hpp.
     double limit_at(double concurrency) const noexcept {
         const double third = concurrency / probe_depth;
-        return (std::max)(lowest_, third >= 1 ? std::floor(third) : third);
+        return (std::max)(lowest_, third >= 1 ? math::floor(third) : third);
     }
 
     // A probe must at least halve the concurrency, or it would show too little.

@@ -6,8 +6,8 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_TARGET_HPP
 
 #include <algorithm>
-#include <cmath>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/strategies/vegas/baseline.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
@@ -27,7 +27,7 @@ inline double queue_in(const measurement& m, const baseline& base) noexcept {
 inline double wanted_queue(double limit, double queue, double in_flight, const baseline& base, double varying_wait,
                            const vegas_options& o) noexcept {
     const double busy = (std::max)(0.0, limit - queue);
-    const double varying = o.slack_floor + o.slack_factor * std::sqrt(busy) + linear_slack * busy;
+    const double varying = o.slack_floor + o.slack_factor * math::sqrt(busy) + linear_slack * busy;
     const double v = base.is_known() ? (std::min)(1.0, base.variation()) : 1;
     const double used = in_flight > 0 ? (std::min)(in_flight, limit) : limit;
     return (std::min)({(1 - v) + v * varying,

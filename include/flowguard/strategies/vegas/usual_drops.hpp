@@ -6,8 +6,8 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_USUAL_DROPS_HPP
 
 #include <algorithm>
-#include <cmath>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
 
@@ -34,7 +34,7 @@ public:
 
 private:
     // The standard error of a window's share of drops, if that is the usual share.
-    double error(const measurement& m) const noexcept { return std::sqrt(share_ * (1 - share_) / m.ended); }
+    double error(const measurement& m) const noexcept { return math::sqrt(share_ * (1 - share_) / m.ended); }
 
     double tolerance_;
     double share_ = 0;

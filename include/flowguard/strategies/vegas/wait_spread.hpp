@@ -6,8 +6,8 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_WAIT_SPREAD_HPP
 
 #include <algorithm>
-#include <cmath>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/strategies/vegas/baseline.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
@@ -34,7 +34,7 @@ public:
         if (rtt_ <= 0)
             return 1;
         const double service = base.variation() * base.rtt();
-        return std::sqrt((std::max)(0.0, square_ - rtt_ * rtt_ - service * service)) / rtt_;
+        return math::sqrt((std::max)(0.0, square_ - rtt_ * rtt_ - service * service)) / rtt_;
     }
 
 private:
