@@ -8,7 +8,8 @@ if(NOT CLANG)
 endif()
 
 execute_process(
-  COMMAND "${CLANG}" -std=c++20 ${OPTIONS} "-I${INCLUDE}" "-I${ROOT}" "${SOURCE}" -o "${PROGRAM}"
+  COMMAND "${CLANG}" -std=c++20 ${OPTIONS} -DASIO_STANDALONE -DASIO_HAS_CO_AWAIT=1 -DASIO_HAS_STD_COROUTINE=1
+          "-I${INCLUDE}" "-I${ROOT}" -idirafter "${ASIO}" "${SOURCE}" -o "${PROGRAM}"
   RESULT_VARIABLE status
   OUTPUT_VARIABLE output
   ERROR_VARIABLE output)

@@ -4,8 +4,7 @@
 
 // A libFuzzer target. It looks for bytes whose windows make a strategy leave its bounds, move too far, or not recover.
 //
-//     clang++-19 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -Iinclude -I. tests/fuzz/strategy_fuzz.cpp
-//     ./a.out -max_len=2500 -max_total_time=60
+//     cmake --workflow --preset fuzz
 
 #include <cstddef>
 #include <cstdint>

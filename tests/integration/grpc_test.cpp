@@ -503,6 +503,11 @@ TEST_CASE("The deadline of a call of gRPC is in the guard's time") {
     CHECK(past <= steady::now() - 1s);
     CHECK(call_deadline(arrival + (system::time_point::max() - arrival) - 1ns, arrival).in_time_of<steady>() >
           before + std::chrono::hours(24 * 365));
+
+    // What gRPC makes of a time-out of centuries overflows.
+    const call_deadline overflown(system::time_point::min() + 1ns, arrival);
+    CHECK(overflown.in_time_of<steady>() <= before);
+    CHECK(overflown.explains_cancellation(arrival));
 }
 
 TEST_CASE("The pushback of gRPC is at least the time to serve all present calls") {

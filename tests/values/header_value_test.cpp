@@ -37,6 +37,8 @@ TEST_CASE("A timeout in a header is in milliseconds, or in gRPC's units") {
              row{"", std::nullopt},
              row{"m", std::nullopt},
              row{"-1", std::nullopt},
+             row{"-0", std::nullopt},
+             row{"-0S", std::nullopt},
              row{"+1", std::nullopt},
              row{" 1", std::nullopt},
              row{"1 ", std::nullopt},

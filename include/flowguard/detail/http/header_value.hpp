@@ -39,15 +39,16 @@ constexpr duration unit_of(std::string_view unit) noexcept {
 // without a unit is in milliseconds, as Envoy sends it.
 inline std::optional<duration> parse_timeout(std::string_view value) noexcept {
     constexpr std::size_t most_digits = 8;
-    std::int64_t number = 0;
+    std::uint64_t number = 0; // unsigned: from_chars() reads no sign
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
     const auto digits = static_cast<std::size_t>(end - value.data());
-    if (error != std::errc() || number < 0 || digits > most_digits)
+    if (error != std::errc() || digits > most_digits)
         return std::nullopt;
     const duration unit = unit_of(value.substr(digits));
     if (unit == duration::zero())
         return std::nullopt;
-    return number <= (duration::max)() / unit ? number * unit : (duration::max)();
+    const auto times = static_cast<std::int64_t>(number);
+    return times <= (duration::max)() / unit ? times * unit : (duration::max)();
 }
 
 // Parses the name of a priority, as to_string() returns it. Upper and lower case are the same, and so are - and _.
