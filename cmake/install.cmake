@@ -32,3 +32,6 @@ install(
         cmake/flowguard-asio.cmake #
         cmake/flowguard-boost.cmake
   DESTINATION "${flowguard_package_dir}")
+
+# How debuggers show FlowGuard's objects: see docs/operating.md.
+install(FILES tools/flowguard_gdb.py tools/flowguard.natvis DESTINATION "${CMAKE_INSTALL_DATADIR}/flowguard")
