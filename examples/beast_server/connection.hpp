@@ -67,7 +67,7 @@ private:
     using stop_callback = std::stop_callback<std::function<void()>>;
 
     static constexpr std::uint32_t most_header = 8 * 1024;
-    static constexpr std::uint64_t most_body = 4 * 1024;
+    static constexpr std::uint64_t most_body = 4096;
 
     // A client may send a request just when the server closes. The server has promised to keep the connection alive, so
     // it waits for that request, and answers it.

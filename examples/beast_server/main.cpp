@@ -28,7 +28,7 @@ void print_counters(const site& pages) {
 void serve(const options& chosen) {
     asio::io_context context(static_cast<int>(chosen.threads));
     server pages(context, chosen);
-    std::cout << "listening on http://" << pages.endpoint() << "/" << std::endl; // flushed: a script may wait for it
+    std::cout << "listening on http://" << pages.endpoint() << "/\n" << std::flush; // a script may wait for it
     // Nothing could handle an exception here. It ends the server, which is better than a server with one thread less.
     const auto run = [&]() noexcept { context.run(); };
     {

@@ -73,7 +73,7 @@ public:
     }
 
     /// Runs the dashboard and the server's own load, until it is stopped.
-    void start(std::stop_token stop) {
+    void start(const std::stop_token& stop) {
         asio::co_spawn(asio::make_strand(context_), board_.run(stop), rethrow);
         const auto arrive = [this] {
             asio::co_spawn(context_, guarded(request(http::verb::get, "/work", 11)), asio::detached);

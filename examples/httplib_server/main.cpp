@@ -99,7 +99,7 @@ void serve(const options& chosen) {
     std::jthread listener([&] { server.listen_after_bind(); });
     while (!server.is_running()) // until then, stop() does nothing
         std::this_thread::yield();
-    std::cout << "listening on http://" << address << ':' << port << "/" << std::endl; // a script may wait for it
+    std::cout << "listening on http://" << address << ':' << port << "/\n" << std::flush; // a script may wait for it
     signals.wait();
     guard.close(); // those who wait get a 503
     server.stop();

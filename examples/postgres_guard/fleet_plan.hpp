@@ -20,7 +20,7 @@ inline constexpr std::array<std::size_t, 7> static_totals{1, 2, 4, 8, 16, 32, 64
 
 /// How many connections the server must bear: all guards of a fleet at their highest limits. Processes that left may
 /// still be connected.
-inline constexpr std::size_t connections_of(std::size_t processes) {
+constexpr std::size_t connections_of(std::size_t processes) {
     return (processes + 2) * static_totals.back();
 }
 

@@ -39,7 +39,7 @@ void make_tables(asio::io_context& context, const std::string& where) {
         require(sqlstate(bad.answer) == std::string_view("42703"), "the server's errors are replies");
     };
     std::exception_ptr failure;
-    asio::co_spawn(context, make(), [&](std::exception_ptr e) { failure = e; });
+    asio::co_spawn(context, make(), [&](const std::exception_ptr& e) { failure = e; });
     finish(context, 30s);
     if (failure)
         std::rethrow_exception(failure);

@@ -65,7 +65,7 @@ inline void run_restart(asio::io_context& context, server& postgres, const workl
     load users(context, connections.connections, work);
     outage times;
     std::exception_ptr failure;
-    asio::co_spawn(context, disturb(postgres, users, part), [&](std::exception_ptr e, outage t) {
+    asio::co_spawn(context, disturb(postgres, users, part), [&](const std::exception_ptr& e, outage t) {
         failure = e;
         times = t;
         users.stop();

@@ -41,7 +41,7 @@ inline std::filesystem::path find_postgres(const std::string& preferred) {
     if (!preferred.empty()) {
         places.emplace_back(preferred);
     } else {
-        const char* path = std::getenv("PATH");
+        const char* path = std::getenv("PATH"); // NOLINT(concurrency-mt-unsafe): nothing sets it meanwhile
         std::istringstream folders(path != nullptr ? path : "");
         for (std::string folder; std::getline(folders, folder, ':');)
             places.emplace_back(folder);
@@ -65,7 +65,7 @@ inline std::filesystem::path find_postgres(const std::string& preferred) {
 inline std::optional<user> unprivileged_user() {
     if (::geteuid() != 0)
         return std::nullopt;
-    const passwd* known = ::getpwnam("postgres");
+    const passwd* known = ::getpwnam("postgres"); // NOLINT(concurrency-mt-unsafe): there is one thread yet
     if (known == nullptr)
         throw support::left_out("PostgreSQL does not run as root, and there is no user 'postgres'");
     return user{known->pw_uid, known->pw_gid};

@@ -111,8 +111,8 @@ void serve(const options& chosen) {
     };
 
     const auto say_where = [](asio::ip::tcp::acceptor& acceptor) {
-        std::cout << "listening on http://" << acceptor.local_endpoint() << "/"
-                  << std::endl; // a script may wait for it
+        std::cout << "listening on http://" << acceptor.local_endpoint() << "/\n"
+                  << std::flush; // a script may wait for it
     };
     asio::signal_set signals(context, SIGINT, SIGTERM);
     signals.async_wait([&](flowguard::error_code, int) { context.stop(); });

@@ -116,7 +116,8 @@ public:
 
     /// Rejected by the compiler, with a sentence: a semaphore stays where it is.
     template <std::same_as<basic_dynamic_semaphore> Semaphore>
-    basic_dynamic_semaphore(Semaphore&& other) // NOLINT(bugprone-forwarding-reference-overload)
+    // NOLINTNEXTLINE(bugprone-forwarding-reference-overload,google-explicit-constructor)
+    basic_dynamic_semaphore(Semaphore&& other)
         : executor_(other.executor_), is_signal_(other.is_signal_), state_(other.state_) {
         detail::reject_move<Semaphore>();
     }

@@ -219,13 +219,13 @@ public:
     /// A guard whose limit is found by `strategy`. Throws std::invalid_argument for options, or an
     /// initial limit, out of range.
     explicit flow_guard(Strategy strategy, guard_options options = {})
-        : flow_guard(std::type_identity<asio::system_executor>(), std::move(strategy), options) {}
+        : flow_guard(std::type_identity<asio::system_executor>(), std::move(strategy), std::move(options)) {}
 
     /// The same, with an executor for handlers that have none.
     explicit flow_guard(asio::any_io_executor executor, Strategy strategy, guard_options options = {})
         : executor_(std::move(executor)),
           serves_any_handler_(true),
-          state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
+          state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), std::move(options))) {}
 
     /// A guard with the strategy's defaults.
     flow_guard()
@@ -237,15 +237,16 @@ public:
 
     /// Rejected by the compiler, with a sentence: a guard needs a strategy, and stays where it is.
     template <std::integral Number>
-    explicit flow_guard(Number, guard_options = {}) : flow_guard(asio::any_io_executor()) {
+    explicit flow_guard(Number, const guard_options& = {}) : flow_guard(asio::any_io_executor()) {
         detail::reject_number_for_strategy<Number>();
     }
     template <std::integral Number>
-    explicit flow_guard(asio::any_io_executor executor, Number, guard_options = {}) : flow_guard(executor) {
+    explicit flow_guard(asio::any_io_executor executor, Number, const guard_options& = {}) : flow_guard(executor) {
         detail::reject_number_for_strategy<Number>();
     }
     template <std::same_as<flow_guard> Guard>
-    flow_guard(Guard&& other) : state_(other.state_) { // NOLINT(bugprone-forwarding-reference-overload)
+    // NOLINTNEXTLINE(bugprone-forwarding-reference-overload,google-explicit-constructor)
+    flow_guard(Guard&& other) : state_(other.state_) {
         detail::reject_move<Guard>();
     }
 
@@ -638,12 +639,12 @@ public:
     bool is_closed() const noexcept { return state_->is_closed(); }
 
 private:
-    // A template, so that the compiler converts the system's executor only in programs that make such guards: that costs
-    // much of its time.
+    // A template, so that the compiler converts the system's executor only in programs that make such guards: that
+    // costs much of its time.
     template <class DefaultExecutor>
     flow_guard(std::type_identity<DefaultExecutor>, Strategy strategy, guard_options options)
         : executor_(DefaultExecutor()),
-          state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), options)) {}
+          state_(new detail::guard_state<Strategy, Clock>(std::move(strategy), std::move(options))) {}
 
     // The options of a call that was made without options. They are constants of the type, so that such a call pays
     // nothing for options.

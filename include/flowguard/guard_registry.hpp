@@ -132,7 +132,7 @@ public:
 
     /// A registry whose guards all have a copy of `prototype`, and the same options. Throws std::invalid_argument for
     /// options, or an initial limit, out of range.
-    explicit guard_registry(typename Guard::strategy_type prototype, guard_options of_each = {},
+    explicit guard_registry(typename Guard::strategy_type prototype, const guard_options& of_each = {},
                             guard_registry_options options = {})
         requires std::copy_constructible<typename Guard::strategy_type>
         : guard_registry([prototype, of_each](const Key&) { return std::make_shared<Guard>(prototype, of_each); },
@@ -141,8 +141,8 @@ public:
     }
 
     /// The same, with an executor for handlers that have none.
-    guard_registry(asio::any_io_executor executor, typename Guard::strategy_type prototype, guard_options of_each = {},
-                   guard_registry_options options = {})
+    guard_registry(asio::any_io_executor executor, typename Guard::strategy_type prototype,
+                   const guard_options& of_each = {}, guard_registry_options options = {})
         requires std::copy_constructible<typename Guard::strategy_type>
         : guard_registry([executor, prototype,
                           of_each](const Key&) { return std::make_shared<Guard>(executor, prototype, of_each); },

@@ -94,7 +94,7 @@ struct tuple_form : waits_at_will {
     static std::tuple<error_code> done() noexcept { return {}; }
     template <class T>
     static returned<T> done(T&& result) {
-        return {error_code(), std::optional<T>(std::in_place, std::move(result))};
+        return {error_code(), std::optional<T>(std::in_place, std::forward<T>(result))};
     }
 };
 
@@ -122,7 +122,7 @@ struct attempt_form : Wait {
     static bool done() noexcept { return true; }
     template <class T>
     static returned<T> done(T&& result) {
-        return std::optional<T>(std::in_place, std::move(result));
+        return std::optional<T>(std::in_place, std::forward<T>(result));
     }
 };
 

@@ -16,7 +16,7 @@
 
 namespace flowguard::detail {
 
-inline const std::vector<double>& checked_shares(const std::vector<double>& shares) {
+inline std::vector<double> checked_shares(std::vector<double> shares) {
     if (!shares.empty())
         check_range("the number of guard_options::partitions", shares.size(), 1, max_partitions);
     double sum = 0;

@@ -47,7 +47,8 @@ public:
     void add(std::string_view name, double value) { add_json(name, json_number(value)); }
     void add_count(std::string_view name, std::uint64_t value) { add_json(name, std::to_string(value)); }
     void add_ms(std::string_view name, duration time) { // to the microsecond
-        add(name, static_cast<double>(time.count() / 1000) / 1000);
+        const auto microseconds = time.count() / 1000;
+        add(name, static_cast<double>(microseconds) / 1000);
     }
 
     std::string text() const { return text_.empty() ? "{}" : text_ + '}'; }

@@ -18,12 +18,12 @@
 
 namespace flowguard::detail {
 
-// Calls an observer. What it throws is discarded: no caller could handle it.
+// Calls an observer.
 template <class Observer, class Event>
 void call_observer(Observer& observer, const Event& event) noexcept {
     try {
         observer(event);
-    } catch (...) {
+    } catch (...) { // discarded: no caller could handle it
     }
 }
 

@@ -587,6 +587,7 @@ private:
         // the owner. So if none is held now, the semaphore is idle; else the owner looks again when one comes back.
         if (state == orphaned)
             queue_.end_drains(wait_result::aborted);
+        // NOLINTNEXTLINE(readability-container-size-empty): size() counts the waiters aside, empty() does not
         else if (queue_.has_drains() && queue_.size() == 0 && word_.is_idle() && is_idle_beside())
             queue_.end_drains(wait_result::granted);
         queue_.confirm_abandoned();
