@@ -46,7 +46,7 @@ inline bool throughput_grew(const measurement& high, const measurement& low) noe
 
 // Whether the RTTs vary so much that their mean may be far from what it should be.
 inline bool may_be_luck(const measurement& m) noexcept {
-    return m.variation > lucky_error * std::sqrt(m.count);
+    return m.variation > lucky_error * math::sqrt(m.count);
 }
 
 inline bool was_paused(const measurement& high, const measurement& low) noexcept {

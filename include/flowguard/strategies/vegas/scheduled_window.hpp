@@ -6,8 +6,8 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_SCHEDULED_WINDOW_HPP
 
 #include <algorithm>
-#include <cmath>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/limits.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
 
@@ -20,8 +20,8 @@ inline constexpr double longest_interval = 1e15; // 12 days
 // multiples of 2^k ns of that clock, about an interval apart. So guards of one server, each with an interval of its
 // own, have common instants. The latest window was `since` ago, and the next one is at least half a period after it.
 inline double until_common_instant(double interval, double time, double since) noexcept {
-    const double period = std::exp2(std::round(std::log2(std::clamp(interval, 1.0, longest_interval))));
-    const double wait = (std::floor(time / period) + 1) * period - time;
+    const double period = math::exp2(math::round(math::log2(std::clamp(interval, 1.0, longest_interval))));
+    const double wait = (math::floor(time / period) + 1) * period - time;
     return since + wait < least_distance * period ? wait + period : wait;
 }
 

@@ -6,10 +6,9 @@
 #define FLOWGUARD_STRATEGIES_VEGAS_TRIALS_HPP
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <limits>
 
+#include "flowguard/detail/base/math.hpp"
 #include "flowguard/strategies/vegas/baseline.hpp"
 #include "flowguard/strategies/vegas/constants.hpp"
 #include "flowguard/strategies/vegas/experiment.hpp"
@@ -36,7 +35,7 @@ public:
         since_ += now.length;
         if (!now.has_rtt() || !now.bound)
             return;
-        if (std::abs(now.limit - usual_.limit) > tried_change * usual_.limit)
+        if (math::absolute(now.limit - usual_.limit) > tried_change * usual_.limit)
             usual_ = {.limit = now.limit};
         add(usual_, now);
         usual_.count = (std::min)(usual_.count, tried_memory);
@@ -49,7 +48,7 @@ public:
         return limit >= least_tried && limit_from(limit) >= least_tried_growth * limit && usual_.count >= least_usual;
     }
 
-    double limit_from(double limit) const noexcept { return (std::min)(std::ceil(tried_growth * limit), highest_); }
+    double limit_from(double limit) const noexcept { return (std::min)(math::ceil(tried_growth * limit), highest_); }
 
     // More, the more the RTTs vary, so that luck shows no throughput.
     std::size_t admissions(double limit) const noexcept {
