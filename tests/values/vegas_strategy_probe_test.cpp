@@ -351,21 +351,24 @@ TEST_CASE("The quick start ends where its probe finds a longer RTT than there wa
 TEST_CASE(
     "The quick start goes on where throughput grew much with the limit, though few RTTs that vary seem to queue") {
     struct row {
-        duration probed; // the RTT in a probe of 13 calls at once, after 25 ms with 40
+        duration queued; // the RTT with 40 calls at once, after 10 ms with 20
+        duration probed; // in a probe with 13
         bool is_wide;
         std::size_t limit; // after it
         bool goes_on;
     };
-    for (const row& r : std::vector<row>{{18ms, true, 80, true}, // ln(25 / 18) < 0.3 · ln(40 / 13) = 0.337
-                                         {17'800us, true, 40, false}, // 0.340
-                                         {18ms, false, 40, false}, // such RTTs are no luck
-                                         {60ms, true, 40, false}}) { // clearly above the baseline: others queue as well
-        CAPTURE(r.probed.count(), r.is_wide);
+    for (const row& r :
+         std::vector<row>{{25ms, 18ms, true, 80, true}, // ln(25 / 18) < 0.3 · ln(40 / 13) = 0.337
+                          {25ms, 17'800us, true, 40, false}, // 0.340
+                          {25ms, 18ms, false, 40, false}, // such RTTs are no luck
+                          {26ms, 19ms, true, 40, false}, // so long an RTT is no luck, either
+                          {25ms, 60ms, true, 40, false}}) { // clearly above the baseline: others queue as well
+        CAPTURE(r.queued.count(), r.probed.count(), r.is_wide);
         const auto spread = [&](const window& w) { return r.is_wide ? wide(w) : w; };
         vegas_strategy strategy{20};
         strategy.update(spread(bound_window(20, 10ms)));
-        strategy.update(spread(bound_window(40, 25ms))); // the first calls
-        REQUIRE(strategy.update(spread(bound_window(40, 25ms))) == a_probe{13, 60, 40});
+        strategy.update(spread(bound_window(40, r.queued))); // the first calls
+        REQUIRE(strategy.update(spread(bound_window(40, r.queued))) == a_probe{13, 60, 40});
         strategy.update(spread(bound_window(13, r.probed)));
         CHECK((strategy.reason() == std::string("quick start: much more throughput than in the probe")) == r.goes_on);
         CHECK(strategy.current_limit() == r.limit);

@@ -517,7 +517,7 @@ private:
         // A few RTTs that vary much are easily too short or too long. But so much more throughput than in the probe is
         // no luck: the limit is still too low.
         if (growth_.is_quick() && detail::vegas::throughput_grew(high, low) && detail::vegas::may_be_luck(low) &&
-            !baseline_.is_exceeded_by(low)) {
+            !baseline_.is_exceeded_by(low) && !baseline_.is_far_below(high)) {
             learn_from_probe(high, low);
             set_limit(growth_.next_quick(limit_, options_));
             return {next_window(), "quick start: much more throughput than in the probe"};

@@ -50,10 +50,14 @@ public:
     bool is_met_by(const measurement& m) const noexcept { return m.rtt <= flat_ratio * mean_.rtt; }
     bool is_closely_met_by(const measurement& m) const noexcept { return m.rtt <= (1 + same_rtt) * mean_.rtt; }
 
-    // Whether an RTT is not clearly above the baseline. One far above it is no bad luck, however much the RTTs vary.
+    // Whether an RTT is so long that this is no bad luck, however much the RTTs vary.
+    bool is_far_below(const measurement& m) const noexcept {
+        return m.rtt > flat_ratio * (m.count < few_samples ? far_above_of_few : far_above) * mean_.rtt;
+    }
+
+    // Whether an RTT is not clearly above the baseline.
     bool is_near(const measurement& m) const noexcept {
-        const double far = flat_ratio * (m.count < few_samples ? far_above_of_few : far_above);
-        return !m.has_rtt() || is_met_by(m) || (m.rtt <= far * mean_.rtt && errors_from(m) <= replace_errors);
+        return !m.has_rtt() || is_met_by(m) || (!is_far_below(m) && errors_from(m) <= replace_errors);
     }
 
     // Whether an RTT is above the baseline because of a wait behind other clients' requests. Such a wait raises the
