@@ -297,7 +297,7 @@ public:
         require((next_.then != 0 ? next_.then : next_.limit) == limit(), "limit other than planned");
         require(next_.scheduled.begins_in == flowguard::duration{} ||
                     (next_.then == 0 && next_.scheduled.begins_in > flowguard::duration{} &&
-                     within_limits(next_.scheduled.limit) && next_.scheduled.limit <= next_.limit &&
+                     within_limits(next_.scheduled.limit) && next_.scheduled.limit <= 2 * next_.limit &&
                      next_.scheduled.admissions > 0 && next_.scheduled.within > flowguard::duration{}),
                 "scheduled probe");
         require(next_.spacing >= flowguard::duration{} && next_.then_spacing >= flowguard::duration{} &&

@@ -37,8 +37,12 @@ public:
             return;
         if (math::absolute(now.limit - usual_.limit) > tried_change * usual_.limit)
             usual_ = {.limit = now.limit};
-        add(usual_, now);
-        usual_.count = (std::min)(usual_.count, tried_memory);
+        measurement all = usual();
+        add(all, now);
+        usual_.rtt = all.rtt;
+        usual_.variation = all.variation;
+        usual_.in_flight = all.in_flight;
+        usual_.count = (std::min)(all.count, tried_memory);
     }
 
     // ---- The next trial ----
@@ -80,7 +84,7 @@ public:
     // Where calls slow each other down, each one more does so more than the one before. If the RTT rose by less in the
     // trial than it had risen before, the trial won its throughput from other clients.
     bool is_gain(const measurement& trial, const baseline& base) const noexcept {
-        const double exponent = measured_exponent(trial, usual_);
+        const double exponent = measured_exponent(trial, usual());
         const double before = exponent_since(base);
         return before < queued_exponent && (before <= 0 || exponent >= least_steepening * before) &&
                exponent < tried_exponent + varied_exponent * (std::min)(1.0, usual_.variation);
@@ -104,16 +108,33 @@ public:
     double allowed() const noexcept { return allowed_; }
 
 private:
+    // The part of a measurement that trials need: a guard that is not in use yet must be small.
+    struct summary {
+        double limit = 0;
+        double rtt = 0;
+        double variation = 0;
+        double in_flight = 0;
+        double count = 0;
+    };
+
+    measurement usual() const noexcept {
+        return {.rtt = usual_.rtt,
+                .count = usual_.count,
+                .variation = usual_.variation,
+                .limit = usual_.limit,
+                .in_flight = usual_.in_flight};
+    }
+
     // By what power of the concurrency the RTT rose from the baseline to the usual one; 0 if it did not, or if they are
     // too close to tell.
     double exponent_since(const baseline& base) const noexcept {
-        const double found = rtt_exponent(usual_, {.rtt = base.rtt(), .in_flight = base.in_flight()});
+        const double found = rtt_exponent(usual(), {.rtt = base.rtt(), .in_flight = base.in_flight()});
         return found > 0 ? found : 0;
     }
 
     double share_;
     double highest_;
-    measurement usual_; // windows with about the present limit
+    summary usual_; // windows with about the present limit
     double allowed_ = 0;
     double since_ = 0; // the latest trial, nanoseconds
     double rarer_ = 1; // times the interval of probes
