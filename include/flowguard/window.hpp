@@ -67,8 +67,9 @@ struct window {
     /// operator has set a lower bound, and not lower than planned for an upper bound: see
     /// flow_guard::set_limit_bounds().
     std::size_t limit = 0;
-    /// The most permits held at an admission of the cohort, its own included. It may be more than the limit, for a call
-    /// that is heavier than that.
+    /// The most permits held at an admission of the cohort, its own included. If no other call with as many permits
+    /// would have fitted, it is at least the limit. It may be more than the limit, for a call that is heavier than
+    /// that.
     std::size_t max_in_flight = 0;
     /// By Little's law: rate of admission × mean time in flight, where a call's time counts for each of its permits.
     double mean_in_flight = 0;

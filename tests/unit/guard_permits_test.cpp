@@ -454,6 +454,22 @@ TEST_CASE("What is in flight in a window counts permits, and its members and sam
     CHECK(w.low.samples == 20); // with 7 permits, more than a third of the limit is in flight
 }
 
+TEST_CASE("The limit counts as reached if no other call with as many permits would fit") {
+    // Or a limit that is no multiple of what the calls weigh would never bind, and no strategy would raise it.
+    for (const auto& [limit, most] : {std::pair{4U, 4U}, {5U, 5U}, {6U, 3U}}) {
+        CAPTURE(limit);
+        scene s(limit, {.min_window = 1});
+        for (int i = 0; i < 100 && s.strategy.windows().empty(); ++i) {
+            ticket t = s.take(3);
+            manual_clock::at += 10ms;
+            t.success();
+        }
+        REQUIRE(s.strategy.windows().size() == 1);
+        CHECK(s.strategy.windows()[0].max_in_flight == most);
+        CHECK(s.strategy.windows()[0].mean_in_flight == Approx(3.0));
+    }
+}
+
 TEST_CASE("Drops and ignored calls hold their permits as successes do") {
     scene s(20, {.min_window = 1});
     for (int i = 0; i < 30; ++i) {

@@ -191,15 +191,32 @@ public:
     // Called for a call that has got its permit. It may call the observer of decisions, which may destroy the guard.
     // The same holds for end().
     membership admit() noexcept {
-        membership m;
         const std::size_t in_flight = semaphore_.in_flight(); // first: the take has just moved its line to this core
+        return admit(in_flight, in_flight);
+    }
+
+    // The same for a call with several permits. Its surplus is all but the first. If no other such call would find its
+    // permits, the limit counts as reached: else a limit that is no multiple of what the calls weigh would never bind.
+    FLOWGUARD_DETAIL_RARE membership admit_several(std::uint32_t permits) noexcept {
+        const std::size_t in_flight = semaphore_.in_flight();
+        const std::size_t limit = semaphore_.limit();
+        membership m = admit(in_flight, in_flight + permits > limit ? (std::max)(in_flight, limit) : in_flight);
+        m.permits = permits;
+        if (m.window != nullptr && !m.window->hold_surplus(m.generation, permits - 1)) // closed meanwhile
+            long_running_.fetch_add(permits - 1, std::memory_order_relaxed);
+        return m;
+    }
+
+    // `reached`: what counts as in flight for whether the limit binds.
+    FLOWGUARD_DETAIL_EACH_CALL membership admit(std::size_t in_flight, std::size_t reached) noexcept {
+        membership m;
         m.admitted_at = now();
         if (current_.load(std::memory_order_acquire)->needs_a_look())
             settle_if_overdue(m.admitted_at);
         if (m.admitted_at.count() >= acts_from_.load(std::memory_order_relaxed) && !act(m.admitted_at))
             return m;
         sample_window& w = *current_.load(std::memory_order_acquire); // sees what the closer did before
-        switch (w.enter(m.admitted_at, in_flight, m.low, m.generation)) {
+        switch (w.enter(m.admitted_at, in_flight, reached, m.low, m.generation)) {
         case sample_window::entry::last:
             if (w.limit_after() != 0)
                 end_probe(w); // before the window can be closed: later it could replace a newer limit
@@ -215,15 +232,6 @@ public:
             }
             break;
         }
-        return m;
-    }
-
-    // The same for a call with several permits. Its surplus is all but the first.
-    FLOWGUARD_DETAIL_RARE membership admit_several(std::uint32_t permits) noexcept {
-        membership m = admit();
-        m.permits = permits;
-        if (m.window != nullptr && !m.window->hold_surplus(m.generation, permits - 1)) // closed meanwhile
-            long_running_.fetch_add(permits - 1, std::memory_order_relaxed);
         return m;
     }
 

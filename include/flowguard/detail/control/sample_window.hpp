@@ -135,9 +135,14 @@ public:
     }
 
     // Enters a request at its admission. `in_flight` is the number of permits held, its own and those of long-running
-    // calls included. Sets `low` to whether few are in flight, and `generation` to what the member must pass to
-    // leave(). The caller that gets the last slot calls fill() next.
+    // calls included; `reached` is the same, or more: see window::max_in_flight. Sets `low` to whether few are in
+    // flight, and `generation` to what the member must pass to leave(). The caller that gets the last slot calls fill()
+    // next.
     entry enter(time now, std::size_t in_flight, bool& low, std::uint32_t& generation) noexcept {
+        return enter(now, in_flight, in_flight, low, generation);
+    }
+    FLOWGUARD_DETAIL_EACH_CALL entry enter(time now, std::size_t in_flight, std::size_t reached, bool& low,
+                                           std::uint32_t& generation) noexcept {
         if (count_of(slots_.load(std::memory_order_relaxed)) <= 0)
             return entry::none;
         const std::uint64_t found = slots_.fetch_sub(1, std::memory_order_acquire);
@@ -147,10 +152,13 @@ public:
         generation = static_cast<std::uint32_t>(found >> 32);
         if (count == size_.load(std::memory_order_relaxed))
             first_at_.store(now.count(), std::memory_order_relaxed);
+        const std::size_t long_running = long_running_.load(std::memory_order_relaxed); // some may have ended
         in_flight = std::max<std::size_t>(in_flight, 1);
-        in_flight -= (std::min)(long_running_.load(std::memory_order_relaxed), in_flight - 1); // some may have ended
+        in_flight -= (std::min)(long_running, in_flight - 1);
+        reached = std::max<std::size_t>(reached, 1);
+        reached -= (std::min)(long_running, reached - 1);
         std::size_t most = max_in_flight_.load(std::memory_order_relaxed);
-        while (in_flight > most && !max_in_flight_.compare_exchange_weak(most, in_flight, std::memory_order_relaxed)) {
+        while (reached > most && !max_in_flight_.compare_exchange_weak(most, reached, std::memory_order_relaxed)) {
         }
         low = in_flight <= low_threshold_.load(std::memory_order_relaxed);
         if (count > 1)

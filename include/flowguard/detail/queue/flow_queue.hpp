@@ -87,9 +87,11 @@ public:
     // A waiter is about to be removed because it has had its turn. It is the next one.
     void count_turn(const waiter& w) noexcept { flow_turns::grant(turns_.next(), w.wanted); }
 
-    // The waiter whose turn it is. A flow waits.
-    waiter* next(const waiter_list& rest, bool newest_first) const noexcept {
-        return in_turn(turns_.next(), rest, newest_first);
+    // The waiter whose turn it is. A flow waits. `keeps`: a waiter of the lane that keeps its turn while its flow is
+    // next; or null.
+    waiter* next(const waiter_list& rest, bool newest_first, waiter* keeps = nullptr) const noexcept {
+        flow_turn& t = turns_.next();
+        return keeps != nullptr && is_of(*keeps, t) ? keeps : in_turn(t, rest, newest_first);
     }
 
     // The waiter to evict: of the longest flow, the one that would be served last, but not the one that is kept. The
@@ -136,6 +138,12 @@ private:
 
     waiter* in_turn(flow_turn& t, const waiter_list& rest, bool newest_first) const noexcept {
         return &t == &rest_ ? &of_rest(rest, newest_first) : &candidate(static_cast<flow_waiter&>(t), newest_first);
+    }
+
+    bool is_of(const waiter& w, const flow_turn& t) const noexcept {
+        return w.lane.in_flow()
+                   ? &t != &rest_ && static_cast<const flow_waiter&>(w).flow == static_cast<const flow_waiter&>(t).flow
+                   : &t == &rest_;
     }
 
     void join_rest(const waiter& next, std::size_t others) noexcept {

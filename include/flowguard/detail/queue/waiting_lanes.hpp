@@ -381,15 +381,17 @@ private:
 
     waiter* first_of(std::size_t i) const noexcept {
         const lane& l = lanes_[i];
+        waiter* const keeps =
+            l.standing.stands() && in_turn_ != nullptr && in_turn_->lane.index() == i ? in_turn_ : nullptr;
         if (has_flows(i)) [[unlikely]] {
             waiter* const front = l.waiters.front();
             return front != nullptr && front->where == waiter::position::back_in_line
                        ? front
-                       : flows_of(i).next(l.waiters, l.standing.stands());
+                       : flows_of(i).next(l.waiters, l.standing.stands(), keeps);
         }
         if (!l.standing.stands())
             return l.waiters.front();
-        return in_turn_ != nullptr && in_turn_->lane.index() == i ? in_turn_ : l.waiters.back();
+        return keeps != nullptr ? keeps : l.waiters.back();
     }
 
     std::uint64_t lanes_in(std::size_t partition) const noexcept {
