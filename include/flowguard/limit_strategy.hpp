@@ -57,10 +57,10 @@ struct plan {
 
     /// A probe that begins at an instant, so that several guards of one server can probe together. If the window is
     /// still open when `begins_in` has passed, the next admission *discards* it: its calls are no samples any more, and
-    /// end as usual. The limit and the spacing are those of the probe until it ends, and come back after it. The limit of
-    /// such a probe may also be higher than the one before. The strategy is asked again when the probe's window is
-    /// closed. If this window is closed before that instant, the strategy is asked as
-    /// usual, and plans again. Has no effect in a plan that is a probe itself. See window::closed_at.
+    /// end as usual. The limit and the spacing are those of the probe until it ends, and come back after it. The limit
+    /// of such a probe may also be higher than the one before. The strategy is asked again when the probe's window is
+    /// closed. If this window is closed before that instant, the strategy is asked as usual, and plans again. Has no
+    /// effect in a plan that is a probe itself. See window::closed_at.
     scheduled_probe scheduled{};
 
     constexpr plan(std::size_t new_limit) noexcept : limit(new_limit) {} // NOLINT(google-explicit-constructor)

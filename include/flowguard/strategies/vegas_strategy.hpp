@@ -301,8 +301,7 @@ private:
     }
 
     double wanted_queue() const noexcept {
-        const double in_flight = in_flight_ > 0 ? (std::min)(in_flight_, limit_) : limit_;
-        return needed_queue() + trials_.allowed() * in_flight;
+        return needed_queue() + trials_.allowed() * detail::vegas::in_use(limit_, in_flight_);
     }
 
     // Without what trials allow.

@@ -152,11 +152,13 @@ public:
         generation = static_cast<std::uint32_t>(found >> 32);
         if (count == size_.load(std::memory_order_relaxed))
             first_at_.store(now.count(), std::memory_order_relaxed);
-        const std::size_t long_running = long_running_.load(std::memory_order_relaxed); // some may have ended
-        in_flight = std::max<std::size_t>(in_flight, 1);
-        in_flight -= (std::min)(long_running, in_flight - 1);
-        reached = std::max<std::size_t>(reached, 1);
-        reached -= (std::min)(long_running, reached - 1);
+        const auto without = [](std::size_t long_running, std::size_t permits) { // some of these may have ended
+            permits = std::max<std::size_t>(permits, 1);
+            return permits - (std::min)(long_running, permits - 1);
+        };
+        const std::size_t long_running = long_running_.load(std::memory_order_relaxed);
+        in_flight = without(long_running, in_flight);
+        reached = without(long_running, reached);
         std::size_t most = max_in_flight_.load(std::memory_order_relaxed);
         while (reached > most && !max_in_flight_.compare_exchange_weak(most, reached, std::memory_order_relaxed)) {
         }

@@ -54,10 +54,10 @@ inline std::optional<rejection> rejection_of(wait_result result) noexcept {
 // the waiters there. Drains are the exception: see end_drain().
 //
 // *Aside.* Unless the policy lets it run alone, a waiter that wants more than the limit cannot be served, and must not
-// block the others. It leaves the line,
-// and waits *aside* until the limit, or permits that were released beyond it, suffice. Then it comes back to the front
-// of the line, and has its turn. (Go's golang.org/x/sync/semaphore does this, too; its limit is fixed, so such a waiter
-// is never served.) If the limit is 0, permits come from releases alone, and any waiter may be served one day.
+// block the others. It leaves the line, and waits *aside* until the limit, or permits that were released beyond it,
+// suffice. Then it comes back to the front of the line, and has its turn. (Go's golang.org/x/sync/semaphore does this,
+// too; its limit is fixed, so such a waiter is never served.) If the limit is 0, permits come from releases alone, and
+// any waiter may be served one day.
 //
 // *Drains* are waiters that want no permit. They wait beside the line until the semaphore is idle: the owner tells
 // when.
