@@ -7,7 +7,8 @@
 
 # ---- the permits of a semaphore ----
 word=detail/semaphore/permit_word.hpp
-weaken queue $word relaxed 'compare_exchange_weak(w, w + step, std::memory_order_acquire'
+mutation queue $word 'std::memory_order_acq_rel : std::memory_order_acquire;' \
+    'std::memory_order_acq_rel : std::memory_order_relaxed;'
 weaken queue $word relaxed 'w - (permits * unit + reference), std::memory_order_release'
 weaken queue $word relaxed 'w - permits * unit, std::memory_order_release'
 weaken queue $word relaxed 'fetch_sub(permits * unit - reference, std::memory_order_release'
@@ -19,6 +20,19 @@ weaken queue $word release 'fetch_sub(references, std::memory_order_acq_rel'
 # As with contended_bit, the owner reads the limit next. A harness could only notice the mutation if, at that moment, a
 # thread that finds no other waiter raised the limit. In 1.5 million executions, none did so.
 unnoticed queue $word relaxed 'word_.fetch_or(aside_bit, std::memory_order_acquire'
+
+# The counts of callers that hold several permits.
+surplus=detail/control/surplus_permits.hpp
+weaken queue $word acquire 'compare_exchange_weak(w, next, std::memory_order_acq_rel'
+weaken queue $word relaxed 'now = word_.load(std::memory_order_acquire'
+weaken queue $surplus relaxed 'discounted_.fetch_add(permits - 1, std::memory_order_release'
+weaken queue $surplus relaxed 'discounted_.load(std::memory_order_acquire'
+mutation queue detail/semaphore/semaphore_state.hpp \
+    'will_hold(permits);
+            if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_))' \
+    'if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_) && (will_hold(permits), true))'
+mutation queue $word 'std::memory_order_acq_rel : std::memory_order_acquire;' \
+    'std::memory_order_acquire : std::memory_order_acquire;'
 
 # With this release, a thread that has changed the limit publishes the new limit. Next, the thread drops its reference,
 # which is a release on the same word. Mostly the owner reads the value of that second step.

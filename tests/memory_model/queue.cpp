@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: MIT
 
 // The queue of a semaphore under the memory model: waits, grants, cancellations, newcomers, weights, changes of the
-// limit, close, drains, contexts that are destroyed, looks whether the semaphore is idle, and the end of the state. See
-// semaphore_scenario.hpp.
+// limit, close, drains, contexts that are destroyed, looks whether the semaphore is idle, counts of the callers that hold
+// permits, and the end of the state. See semaphore_scenario.hpp.
 
 #include <memory>
 
@@ -24,6 +24,6 @@ memory_model::scenario make_scenario() {
 int main(int argc, char** argv) {
     return memory_model::check(argc, argv,
                                {"granted", "aborted", "timed out", "closed", "abandoned", "newcomers", "drained",
-                                "looks at an idle semaphore"},
+                                "looks at an idle semaphore", "callers"},
                                make_scenario);
 }

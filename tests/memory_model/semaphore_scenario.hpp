@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "flowguard/detail/control/surplus_permits.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
 #include "flowguard/detail/semaphore/wait_operation.hpp"
 #include "memory_model/runtime/check.hpp"
@@ -54,6 +55,7 @@ struct semaphore_choices {
         (disturbs == disturbance::drain || disturbs == disturbance::close) && choose(2) == 0; // another thread
 
     bool looker = choose(4) == 0; // a thread looks whether the semaphore is idle
+    bool counter = heavy && !looker && choose(2) == 0; // a thread counts the callers that hold permits
 
     // A holder stops using the semaphore's handle before it returns its permit. If all other users do so, too, the
     // state is destroyed while the permit is being returned.
@@ -62,7 +64,7 @@ struct semaphore_choices {
     // The same with bare permits. There the handle may be destroyed as soon as the last permit is granted: the next
     // holder may destroy the state while the thread that granted the permit is still inside.
     bool hands_down = leaves_early && bare && limit == 1 && disturbs == disturbance::none && !cancelled && !newcomer &&
-                      !looker && choose(2) == 0;
+                      !looker && !counter && choose(2) == 0;
 
     bool holders_use_handle() const noexcept { return !leaves_early || (bare && !hands_down); }
 
@@ -86,7 +88,7 @@ struct semaphore_choices {
                (hands_down ? ", hands down" : "") + (second_resizer ? ", two resize" : "") +
                (cancels_all_too ? ", all cancelled" : "") + (drain_ends ? ", all ended" : "") +
                (drain_is_cancelled ? ", drain cancelled" : "") + (reopens ? ", reopened" : "") +
-               (looker ? ", a looker" : "") + ", disturbance: " + name_of(disturbs);
+               (looker ? ", a looker" : "") + (counter ? ", a counter" : "") + ", disturbance: " + name_of(disturbs);
     }
 };
 
@@ -112,7 +114,7 @@ public:
     }
 
 private:
-    // Counts how often it is destroyed.
+    // Counts how often it is destroyed, and the surplus of the callers that hold permits.
     class state : public flowguard::detail::semaphore_state {
     public:
         state(std::size_t limit, const flowguard::detail::wait_policy& policy, int& destroyed)
@@ -123,8 +125,31 @@ private:
                 fail("a waiter is still counted");
         }
 
+        bool try_take_several(std::size_t permits) noexcept {
+            surplus_.count(permits);
+            if (try_take<true>(permits, true))
+                return true;
+            surplus_.discount(permits);
+            return false;
+        }
+        void release_several(std::size_t permits, bool with_reference) noexcept {
+            const flowguard::detail::keep_alive kept(*this);
+            if (with_reference)
+                release_with_reference(permits);
+            else
+                release(permits);
+            surplus_.discount(permits);
+        }
+        std::uint64_t calls() const noexcept {
+            return surplus_.calls([this] { return in_flight(); });
+        }
+
     private:
+        void will_hold_several(std::size_t permits) noexcept override { surplus_.count(permits); }
+        void has_put_back_several(std::size_t permits) noexcept override { surplus_.discount(permits); }
+
         int& destroyed_;
+        flowguard::detail::surplus_permits surplus_;
     };
 
     // The objects that the threads share, besides the semaphore. The plain members are checked for data races.
@@ -133,6 +158,7 @@ private:
         std::atomic<std::size_t> holding{0}; // permits that are held
         bool occupied = false; // by the only holder, if is_exclusive()
         int turns = 0; // of the holders, if is_exclusive()
+        std::atomic<std::size_t> first_returned{0}; // of the first permits, how many were returned
     };
 
     struct caller {
@@ -199,12 +225,15 @@ private:
             threads.emplace_back([self] { self->reopen(); });
         if (choices_.looker)
             threads.emplace_back([self] { self->look_whether_idle(); });
+        if (choices_.counter)
+            threads.emplace_back([self] { self->count_callers(); });
     }
 
     std::size_t user_count() const noexcept {
         return choices_.waiters + (choices_.holders_use_handle() ? choices_.limit : 0) + (choices_.newcomer ? 1 : 0) +
                (choices_.disturbs != disturbance::none ? 1 : 0) + (choices_.second_resizer ? 1 : 0) +
-               (choices_.cancels_all_too ? 1 : 0) + (choices_.reopens ? 1 : 0) + (choices_.looker ? 1 : 0);
+               (choices_.cancels_all_too ? 1 : 0) + (choices_.reopens ? 1 : 0) + (choices_.looker ? 1 : 0) +
+               (choices_.counter ? 1 : 0);
     }
 
     // The last user destroys the handle. Returns true if this user was the last.
@@ -234,7 +263,7 @@ private:
         using flowguard::detail::wait_start;
         test_waiter& w = *c.waiter;
         int progress = caller::waits;
-        if (choices_.try_first && state_->try_take(w.wanted, true)) {
+        if (choices_.try_first && (w.wanted > 1 ? state_->try_take_several(w.wanted) : state_->try_take(1, true))) {
             w.result = flowguard::detail::wait_result::granted;
             w.complete();
             progress |= caller::took;
@@ -282,15 +311,24 @@ private:
     void give_back_granted(std::size_t permits) {
         if (choices_.bare) {
             state_->drop_references(1);
-            state_->release(permits);
+            give_back(permits, false);
             leave_handle();
         } else if (choices_.leaves_early) {
             leave_handle();
-            state_->release_with_reference(permits);
+            give_back(permits, true);
         } else {
-            state_->release_with_reference(permits);
+            give_back(permits, true);
             leave_handle();
         }
+    }
+
+    void give_back(std::size_t permits, bool with_reference) {
+        if (permits > 1)
+            state_->release_several(permits, with_reference);
+        else if (with_reference)
+            state_->release_with_reference(1);
+        else
+            state_->release(1);
     }
 
     void hand_down(std::size_t permits) {
@@ -307,6 +345,7 @@ private:
             state_->release(1);
         else
             state_->release_with_reference(1);
+        shared_->first_returned.fetch_add(1, std::memory_order_release);
         if (choices_.holders_use_handle())
             leave_handle();
     }
@@ -361,6 +400,22 @@ private:
                 for (std::size_t k = 0; k < choices_.waiters; ++k)
                     callers_[k].was_missed |= has_begun[k] && !callers_[k].returns;
             }
+            pause();
+        }
+        leave_handle();
+    }
+
+    // After the first permits were returned, no more callers hold permits than there are. None has returned what it did
+    // not take, so a caller with two permits is never taken for two callers.
+    void count_callers() {
+        while (shared_->first_returned.load(std::memory_order_acquire) != choices_.limit)
+            pause();
+        for (int i = 0; i < 3; ++i) {
+            const std::uint64_t calls = state_->calls();
+            if (calls > choices_.waiters + (choices_.newcomer ? 1 : 0))
+                fail("a caller was counted twice");
+            if (calls != 0)
+                count("callers");
             pause();
         }
         leave_handle();

@@ -47,6 +47,29 @@ using guard_type = flowguard::flow_guard<scripted_strategy, manual_clock>;
 using ticket = guard_type::ticket;
 using options = flowguard::run_options<flowguard::default_classifier, manual_clock>;
 
+// Each task takes 10 ms, so they end in the order in which they began.
+class tasks_of_10ms {
+public:
+    void begin(ticket t) { in_flight_.push_back({manual_clock::at + 10ms, std::move(t)}); }
+
+    // Ends those whose time has come.
+    void end(asio::io_context& context) {
+        const manual_clock::duration now = manual_clock::at;
+        while (!in_flight_.empty() && in_flight_.front().until <= now) {
+            in_flight_.front().held.success();
+            in_flight_.pop_front();
+            poll(context);
+        }
+    }
+
+private:
+    struct running {
+        manual_clock::duration until;
+        ticket held;
+    };
+    std::deque<running> in_flight_;
+};
+
 // A guard that serves waiters in turn, and the calls that were made to it.
 struct scene {
     explicit scene(std::size_t limit = 10, guard_options o = guard_options::for_batch(), std::deque<plan> plans = {})
@@ -339,20 +362,8 @@ TEST_CASE("In an overload, heavy and light calls are served in about the same pr
     for (const std::size_t weight : {2U, 10U}) {
         CAPTURE(weight);
         scene s(30, {});
-        struct running {
-            manual_clock::duration until;
-            ticket held;
-        };
-        std::deque<running> in_flight; // tasks take 10 ms, so they end in the order in which they began
+        tasks_of_10ms tasks;
         std::array<int, 2> served{};
-        const auto let_end = [&] {
-            const manual_clock::duration now = manual_clock::at;
-            while (!in_flight.empty() && in_flight.front().until <= now) {
-                in_flight.front().held.success();
-                in_flight.pop_front();
-                poll(s.context);
-            }
-        };
         constexpr int calls = 10'000;
         const double permits = 0.9 + 0.1 * static_cast<double>(weight); // of a call, on average
         const auto between = std::chrono::duration_cast<manual_clock::duration>(10ms / 30.0 * permits / 2); // 2 × load
@@ -363,11 +374,11 @@ TEST_CASE("In an overload, heavy and light calls are served in about the same pr
                                        if (e)
                                            return;
                                        ++served[is_heavy];
-                                       in_flight.push_back({manual_clock::at + 10ms, std::move(t)});
+                                       tasks.begin(std::move(t));
                                    });
             poll(s.context);
             manual_clock::at += between;
-            let_end();
+            tasks.end(s.context);
         }
         const double light = served[0] / (0.9 * calls);
         const double heavy = served[1] / (0.1 * calls);
@@ -396,6 +407,42 @@ TEST_CASE("A limit that is changed while heavy calls run or wait holds from then
     CHECK(s.started() == "d");
     s.end_all();
     check_idle(*s.guard);
+}
+
+// While a heavy call waits for its permits, no other call gets one. So how often it is let wait decides how much of the
+// limit is in use.
+TEST_CASE("Partitions whose calls are heavier than their share have their turns, and the limit is in use") {
+    for (const std::size_t weight : {2U, 5U, 9U, 10U, 30U}) {
+        CAPTURE(weight);
+        scene s(10, {.order = wait_order::fifo, .partitions = {0.5, 0.5}});
+        tasks_of_10ms tasks;
+        std::array<std::size_t, 2> waiting{};
+        std::array<double, 2> used{}; // permits × ms
+        const auto call = [&](std::uint8_t partition) {
+            const std::size_t permits = partition == 0 ? weight : 1;
+            ++waiting[partition];
+            s.guard->async_acquire(options{.partition = partition, .permits = permits},
+                                   [&, partition, permits](error_code e, ticket t) {
+                                       if (e)
+                                           return;
+                                       --waiting[partition];
+                                       used[partition] += 10.0 * static_cast<double>(permits);
+                                       tasks.begin(std::move(t));
+                                   });
+        };
+        for (int ms = 0; ms < 10'000; ++ms) {
+            for (const std::uint8_t partition : {std::uint8_t{0}, std::uint8_t{1}})
+                while (waiting[partition] < 20)
+                    call(partition);
+            poll(s.context);
+            manual_clock::at += 1ms;
+            tasks.end(s.context);
+        }
+        CHECK(used[0] + used[1] > 0.6 * 10 * 10'000);
+        CHECK(used[0] / used[1] == Approx(1).margin(0.4));
+        s.guard->close();
+        poll(s.context);
+    }
 }
 
 TEST_CASE("Partitions count permits") {

@@ -70,6 +70,14 @@ TEST_CASE("A partition that waits while the other has turns for other reasons is
     CHECK(serve(turns, {0, 1}, 6) == "110101"); // the second turn of partition 1 is the one that it was owed
 }
 
+TEST_CASE("A partition that begins to wait after a heavy turn of the other one has as much, and no more") {
+    partition_turns turns{partitions({0.5, 0.5})};
+    CHECK(serve(turns, {0}, 100) == std::string(100, '0')); // alone
+    turns.take(0, 4);
+    turns.join(1);
+    CHECK(serve(turns, {0, 1}, 8) == "11110101"); // as many permits as the heavy turn had
+}
+
 TEST_CASE("A caller that takes several permits has had as many turns") {
     partition_turns turns{partitions({0.5, 0.5})};
     turns.join(0);

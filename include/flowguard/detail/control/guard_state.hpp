@@ -261,7 +261,8 @@ private:
         return true;
     }
 
-    void has_granted_several(std::size_t permits) noexcept override { surplus_.count(permits); }
+    void will_hold_several(std::size_t permits) noexcept override { surplus_.count(permits); }
+    void has_put_back_several(std::size_t permits) noexcept override { surplus_.discount(permits); }
 
     FLOWGUARD_DETAIL_RARE membership admit_several(std::size_t partition, std::size_t kind,
                                                    std::uint32_t permits) noexcept {

@@ -15,20 +15,22 @@ namespace flowguard::detail {
 // The *surplus* of a call is its permits beyond the first. This counts the surplus of all calls, so that the calls in
 // flight can be told from the permits in flight. A call with one permit does not use it.
 //
-// A caller is counted before it takes its permits, and discounted after it has released them. (The queue's owner counts
-// a waiter just after it has taken the waiter's permits.) The two sums only grow. They are read one before, and the
-// other after the permits in flight: so the surplus is never taken for too small, and no permit for a call, except a
-// waiter's that are just being granted. Relaxed: the counts are only reported.
+// Whoever is about to take several permits counts them first, and discounts them when they are released, or were not
+// taken. The two sums only grow. They are read one before, and the other after the permits in flight: so the surplus is
+// never taken for too small, and no permit for a call.
 class surplus_permits {
 public:
+    // Relaxed: taking the permits is a release, and reading them an acquire. So whoever sees the permits sees the
+    // count.
     void count(std::size_t permits) noexcept { counted_.fetch_add(permits - 1, std::memory_order_relaxed); }
-    void discount(std::size_t permits) noexcept { discounted_.fetch_add(permits - 1, std::memory_order_relaxed); }
+    // Release: whoever sees this sees that the permits were released.
+    void discount(std::size_t permits) noexcept { discounted_.fetch_add(permits - 1, std::memory_order_release); }
 
     // How many calls are in flight; `in_flight()` returns how many permits are.
     template <class F>
     std::uint64_t calls(F in_flight) const noexcept {
-        const std::uint64_t discounted = discounted_.load(std::memory_order_acquire); // before the next load
-        const std::uint64_t permits = in_flight();
+        const std::uint64_t discounted = discounted_.load(std::memory_order_acquire); // see discount()
+        const std::uint64_t permits = in_flight(); // acquire, see count()
         const std::uint64_t surplus = counted_.load(std::memory_order_relaxed) - discounted;
         return permits - (std::min)(surplus, permits);
     }

@@ -14,8 +14,9 @@
 namespace flowguard::detail {
 
 // How many turns each partition has had in relation to its share: stride scheduling (C. Waldspurger, W. Weihl: Stride
-// Scheduling. MIT/LCS/TM-528, 1995). A caller that takes several permits has had as many turns. Credit is capped at one
-// turn, so that an idle partition cannot later claim a burst.
+// Scheduling. MIT/LCS/TM-528, 1995). A caller that takes several permits has had as many turns. A partition that begins
+// to wait starts level with the partition that had the latest turn, before that turn: so its credit is at most what the
+// latest caller took, and an idle partition cannot later claim a burst.
 class partition_turns {
 public:
     explicit partition_turns(const partitions& shares) : turns_(shares.count()), strides_(shares.count()) {

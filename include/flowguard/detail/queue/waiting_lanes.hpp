@@ -338,6 +338,8 @@ private:
             l.standing.look(std::chrono::nanoseconds(0), w.enqueued_at, times());
         if (shares_.enabled() && waiting_in(w.lane.partition()) == 0)
             turns_.join(w.lane.partition());
+        if (w.wanted > 1)
+            has_weights_ = true;
     }
 
     // How long a waiter has waited. At least 0: a clock may be set back.
@@ -352,7 +354,13 @@ private:
     }
 
     waiter* next_by_policy() const noexcept {
-        const std::uint64_t lanes = shares_.enabled() ? lanes_of_least_filled() : occupied_;
+        return next_of(!shares_.enabled() ? occupied_
+                       : has_weights_     ? lanes_of_least_filled_by_weight()
+                                          : lanes_of_least_filled());
+    }
+
+    // The next waiter of a partition, or, without partitions, of all.
+    FLOWGUARD_DETAIL_EACH_CALL waiter* next_of(std::uint64_t lanes) const noexcept {
         if (ages_)
             return oldest_for_its_priority(lanes);
         return first_of(static_cast<std::size_t>(std::countr_zero(lanes)));
@@ -408,13 +416,35 @@ private:
     // with the fewest turns in relation to its share: if there are more partitions than permits, they are all equal
     // whenever a permit comes back.
     std::uint64_t lanes_of_least_filled() const noexcept {
+        return least_filled([this](std::size_t p) { return shares_.fill(p); });
+    }
+
+    // The same if callers have wanted several permits. While such a waiter has the turn, none else is served until its
+    // permits are free. In a partition with nothing else in flight, it would always have the turn, and most permits
+    // would stay unused. So while another partition that waits has had fewer turns, all of its permits but one count as
+    // if they were in flight.
+    FLOWGUARD_DETAIL_RARE std::uint64_t lanes_of_least_filled_by_weight() const noexcept {
+        double fewest = std::numeric_limits<double>::infinity();
+        for (std::size_t p = 0; p < shares_.count(); ++p)
+            if (lanes_in(p) != 0)
+                fewest = (std::min)(fewest, turns_.of(p));
+        return least_filled([this, fewest](std::size_t p) {
+            return shares_.fill(p, turns_.of(p) > fewest ? next_of(lanes_in(p))->wanted - 1 : 0);
+        });
+    }
+
+    // `fill(p)` is called for the partitions that have a waiter.
+    template <class F>
+    std::uint64_t least_filled(F fill) const noexcept {
         std::uint64_t found = 0;
         std::pair<double, double> least;
         for (std::size_t p = 0; p < shares_.count(); ++p) {
-            const std::pair<double, double> fill{shares_.fill(p), turns_.of(p)};
-            if (lanes_in(p) != 0 && (found == 0 || fill < least)) {
+            if (lanes_in(p) == 0)
+                continue;
+            const std::pair<double, double> filled{fill(p), turns_.of(p)};
+            if (found == 0 || filled < least) {
                 found = lanes_in(p);
-                least = fill;
+                least = filled;
             }
         }
         return found;
@@ -474,6 +504,7 @@ private:
     std::atomic<flow_queue*> flows_{nullptr}; // of the lanes; made by prepare_flows()
     std::atomic<std::uint64_t> flowing_{0}; // a bit for each lane that has a waiter of a flow
     waiter* in_turn_ = nullptr; // a waiter that keeps its turn
+    bool has_weights_ = false; // a caller has wanted several permits
     std::uint64_t occupied_ = 0; // a bit for each lane that has a waiter
     std::size_t size_ = 0;
 };

@@ -35,8 +35,10 @@ namespace flowguard::detail {
 // set_limit_and_refer(). The bit makes the limit negative, so that takes need no look at it.
 //
 // Memory orders. A thread that takes a permit must see what the permit's last holder did: takes are acquire, releases
-// of permits are release. The thread that drops the last reference destroys the state, and must see every other party's
-// last use of it: drops are acquire and release. Adding a reference publishes nothing and is relaxed.
+// of permits are release. Takes of several permits are release, too, and reads of what is held are acquire: a thread
+// that sees the permits also sees what their holder did before it took them. The thread that drops the last reference
+// destroys the state, and must see every other party's last use of it: drops are acquire and release. Adding a
+// reference publishes nothing and is relaxed.
 class permit_word {
 public:
     enum class released {
@@ -53,8 +55,9 @@ public:
     bool try_take(std::size_t permits, bool with_reference) noexcept {
         const std::uint64_t step = permits * unit + (with_reference ? reference : 0);
         std::uint64_t w = word_.load(std::memory_order_relaxed);
+        constexpr std::memory_order taken = MayRunAlone ? std::memory_order_acq_rel : std::memory_order_acquire;
         while ((suffices(w, permits) || (MayRunAlone && allows_alone(w))) && (w & contended_bit) == 0)
-            if (word_.compare_exchange_weak(w, w + step, std::memory_order_acquire, std::memory_order_relaxed))
+            if (word_.compare_exchange_weak(w, w + step, taken, std::memory_order_relaxed))
                 return true;
         return false;
     }
@@ -72,8 +75,9 @@ public:
             if (take && only_waiter)
                 next &= ~contended_bit;
             // Acquire: for a take, and for the second look at the limit, which follows when the bit was set. A thread
-            // that changed the limit just before did not see the bit: see set_limit_and_refer().
-            if (word_.compare_exchange_weak(w, next, std::memory_order_acquire, std::memory_order_relaxed)) {
+            // that changed the limit just before did not see the bit: see set_limit_and_refer(). Release: for a take of
+            // several permits.
+            if (word_.compare_exchange_weak(w, next, std::memory_order_acq_rel, std::memory_order_relaxed)) {
                 if (take)
                     return true;
                 w = next;
@@ -187,7 +191,8 @@ public:
 
     // The permits that are held. Read by one load, so exact at some instant.
     std::size_t held() const noexcept {
-        return static_cast<std::size_t>(std::max<std::int64_t>(held(word_.load(std::memory_order_relaxed)), 0));
+        const std::uint64_t now = word_.load(std::memory_order_acquire);
+        return static_cast<std::size_t>(std::max<std::int64_t>(held(now), 0));
     }
 
     // Whether no permit is held, for a drain. Acquire: the drain sees what the permits' last holders did, as a thread

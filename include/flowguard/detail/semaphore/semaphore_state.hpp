@@ -353,8 +353,10 @@ protected:
     // Called by the owner when the gate was opened again.
     virtual void has_reopened() noexcept {}
 
-    // Called by the owner when it grants several permits to a waiter, before the waiter is told.
-    virtual void has_granted_several(std::size_t /*permits*/) noexcept {}
+    // The owner may hold several permits for a waiter. These are called before it holds them, and after it has put them
+    // back; the second is not called if a waiter was granted them.
+    virtual void will_hold_several(std::size_t /*permits*/) noexcept {}
+    virtual void has_put_back_several(std::size_t /*permits*/) noexcept {}
 
     void tell_owner() noexcept { post_or_own(nullptr); }
 
@@ -482,7 +484,9 @@ private:
     // What a thread holds while it is the owner.
     class ownership {
     public:
-        ownership(semaphore_state& state, std::size_t permits) noexcept : state_(state), permits_(permits) {}
+        ownership(semaphore_state& state, std::size_t permits) noexcept : state_(state), permits_(permits) {
+            will_hold(permits);
+        }
 
         // The next six are called by wait_queue::serve().
         standing_times estimate_times() const noexcept { return state_.estimate_times(); }
@@ -490,15 +494,14 @@ private:
             if (permits_ == permits)
                 return true;
             put_back();
+            will_hold(permits);
             if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_))
                 permits_ = permits;
+            else
+                has_put_back(permits);
             return permits_ != 0;
         }
-        void grant() noexcept { // the waiter has them, and their reference
-            if (permits_ != 1) [[unlikely]]
-                state_.has_granted_several(permits_);
-            permits_ = 0;
-        }
+        void grant() noexcept { permits_ = 0; } // the waiter has them, and their reference
         std::size_t reach() const noexcept {
             const std::size_t limit = state_.word_.limit();
             if (limit == 0 || state_.lets_run_alone_)
@@ -513,6 +516,7 @@ private:
             if (permits_ == 0)
                 return;
             state_.word_.release(permits_);
+            has_put_back(permits_);
             permits_ = 0;
             ++references;
         }
@@ -524,6 +528,15 @@ private:
         std::uintptr_t inbox = 0; // its flags, when the owner last saw them
 
     private:
+        FLOWGUARD_DETAIL_EACH_CALL void will_hold(std::size_t permits) noexcept {
+            if (permits > 1) [[unlikely]]
+                state_.will_hold_several(permits);
+        }
+        FLOWGUARD_DETAIL_EACH_CALL void has_put_back(std::size_t permits) noexcept {
+            if (permits > 1) [[unlikely]]
+                state_.has_put_back_several(permits);
+        }
+
         semaphore_state& state_;
         std::size_t permits_; // with one reference, unless 0
     };
