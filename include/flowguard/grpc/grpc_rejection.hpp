@@ -37,22 +37,28 @@ inline std::chrono::milliseconds grpc_retry_pushback(const guard_stats& now) {
     return grpc_retry_pushback(now, detail::jitter());
 }
 
-/// The status of a call that a guard did not admit, for that reason. Puts `grpc-retry-pushback-ms` into the trailers of
-/// the call, so call it before the status is sent. `context` is that of any of gRPC's server APIs.
+/// The status of a call that a guard did not admit, for that reason.
 ///
 /// - RESOURCE_EXHAUSTED for `error::shed` and `error::wait_timeout`: there was no permit. The client may try again,
 /// here
 ///   too, but later.
 /// - UNAVAILABLE for `error::closed` and for any other error: this server serves no more calls.
-/// - CANCELLED, without the trailer, for `operation_aborted`: the call was cancelled while it waited.
-inline ::grpc::Status grpc_rejection(::grpc::ServerContextBase& context, const guard_stats& now,
-                                     const error_code& why) {
+/// - CANCELLED for `operation_aborted`: the call was cancelled while it waited.
+inline ::grpc::Status grpc_rejection(const error_code& why) {
     if (why == asio::error::operation_aborted)
         return {::grpc::StatusCode::CANCELLED, "cancelled while it waited for a permit"};
-    context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(grpc_retry_pushback(now).count()));
     const bool no_permit = is_flowguard_error(why) && (why.value() == static_cast<int>(error::shed) ||
                                                        why.value() == static_cast<int>(error::wait_timeout));
     return {no_permit ? ::grpc::StatusCode::RESOURCE_EXHAUSTED : ::grpc::StatusCode::UNAVAILABLE, why.message()};
+}
+
+/// The same in a server. Unless the call was cancelled, puts `grpc-retry-pushback-ms` into its trailers, so call it
+/// before the status is sent. `context` is that of any of gRPC's server APIs.
+inline ::grpc::Status grpc_rejection(::grpc::ServerContextBase& context, const guard_stats& now,
+                                     const error_code& why) {
+    if (why != asio::error::operation_aborted)
+        context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(grpc_retry_pushback(now).count()));
+    return grpc_rejection(why);
 }
 
 } // namespace flowguard

@@ -1,0 +1,240 @@
+// grpc_client_guard.hpp
+// ~~~~~~~~~~~~~~~~~~~~~
+// SPDX-License-Identifier: MIT
+
+// For clients that use gRPC. Not part of flowguard.hpp.
+
+#ifndef FLOWGUARD_GRPC_GRPC_CLIENT_GUARD_HPP
+#define FLOWGUARD_GRPC_GRPC_CLIENT_GUARD_HPP
+
+#include <atomic>
+#include <concepts>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/client_interceptor.h>
+#include <grpcpp/support/interceptor.h>
+#include <grpcpp/support/status.h>
+#include <grpcpp/support/status_code_enum.h>
+
+#include "flowguard/classify.hpp"
+#include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/asio/deadline.hpp"
+#include "flowguard/detail/grpc/call_deadline.hpp"
+#include "flowguard/error.hpp"
+#include "flowguard/grpc/grpc_rejection.hpp"
+#include "flowguard/grpc/grpc_status.hpp"
+#include "flowguard/outcome.hpp"
+#include "flowguard/run_options.hpp"
+
+namespace flowguard {
+
+namespace detail {
+
+template <class Clock>
+struct same_for_all_calls {
+    run_options<default_classifier, Clock> operator()(const ::grpc::experimental::ClientRpcInfo&) const { return {}; }
+};
+
+} // namespace detail
+
+/// Puts a guard in front of all calls that a client makes through one channel of gRPC. It is a factory of interceptors:
+///
+///     std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+///     interceptors.push_back(std::make_unique<flowguard::grpc_client_guard<flowguard::flow_guard<>>>(guard));
+///     auto channel = grpc::experimental::CreateCustomChannelWithInterceptors(
+///         "rows.example:443", credentials, {}, std::move(interceptors));
+///
+/// It works for all of gRPC's client APIs: blocking, callbacks, and completion queues. A unary call takes a ticket
+/// before it is sent, and returns it when its status has come. If no permit is free, the call waits as in
+/// flow_guard::run(), for as long as the guard's options and the call's own deadline allow. classify_grpc_status()
+/// classifies the call by its status. A retry by gRPC itself, from a `retryPolicy`, is part of its call, and of the
+/// call's RTT. A stream is long-lived, so it runs beside the limit: see run_options::long_lived.
+///
+/// A rejected call is never sent. It ends with the status of grpc_rejection(), or with DEADLINE_EXCEEDED if its
+/// deadline has passed while it waited.
+///
+/// `options(call)` tells how each call is run, as run_options: its priority, partition, flow, kind or permits, by
+/// `call.method()` for example. A deadline there has no effect if the call has one, nor have `timeout` and `classify`.
+/// A call with `bypass`, such as a health check, is made without the guard. If the options are out of range, the call
+/// ends with INVALID_ARGUMENT and the reason. By default, all calls are run alike.
+///
+/// *Executors.* If a permit is free, the call goes on at once, on the calling thread. A call that had to wait continues
+/// on the guard's executor. A thread that makes a blocking call waits until then, so it must not be one that runs this
+/// executor. A guard without an executor continues on Asio's system_executor, a pool of threads that Asio starts for
+/// the first such call.
+///
+/// *Cancellation.* `ClientContext::TryCancel()` ends the wait of a call: it then ends with CANCELLED.
+///
+/// *Thread safety.* Calls may be made at the same time if the options function may be called so. It is called as const.
+///
+/// *Lifetime.* The guard must outlive the channel and its calls. If the guard's execution context is destroyed while a
+/// call waits there, the call ends with UNAVAILABLE.
+///
+/// *Memory.* A call allocates its interceptor, and a waiter if it waits.
+///
+/// gRPC calls its interceptors experimental; they have not changed since gRPC 1.16.
+template <class Guard, class Options = detail::same_for_all_calls<typename Guard::clock_type>>
+    requires std::invocable<const Options&, ::grpc::experimental::ClientRpcInfo&>
+class grpc_client_guard final : public ::grpc::experimental::ClientInterceptorFactoryInterface {
+public:
+    /// Throws what moving the options throws.
+    explicit grpc_client_guard(Guard& guard, Options options = {}) : guard_(&guard), options_(std::move(options)) {}
+
+    /// For gRPC alone. Throws what the options throw, and std::bad_alloc.
+    ::grpc::experimental::Interceptor* CreateClientInterceptor(::grpc::experimental::ClientRpcInfo* call) override {
+        auto how = std::as_const(options_)(*call);
+        return how.bypass ? nullptr : new guarded_call(*guard_, *call, std::move(how));
+    }
+
+private:
+    using batch = ::grpc::experimental::InterceptorBatchMethods;
+    using clock = typename Guard::clock_type;
+    using options_of_call = run_options<default_classifier, clock>;
+    using ticket = typename Guard::ticket;
+
+    // Of one call. gRPC destroys it with the call's context, or when that is reused: so after its status has come. It
+    // may do so as soon as the batch has proceeded.
+    class guarded_call final : public ::grpc::experimental::Interceptor {
+    public:
+        guarded_call(Guard& guard, ::grpc::experimental::ClientRpcInfo& call, options_of_call how)
+            : guard_(&guard),
+              context_(call.client_context()),
+              deadline_(context_->deadline(), detail::call_deadline::clock::now()),
+              how_to_run_(std::move(how)) {
+            if (deadline_.exists())
+                how_to_run_.deadline = deadline_.in_time_of<clock>();
+            if (call.type() != ::grpc::experimental::ClientRpcInfo::Type::UNARY)
+                how_to_run_.long_lived = true;
+        }
+
+        void Intercept(batch* now) override {
+            using hook = ::grpc::experimental::InterceptionHookPoints;
+            if (now->QueryInterceptionHookPoint(hook::PRE_SEND_CANCEL)) // comes alone, at any time, and proceeds itself
+                return cancel();
+            if (now->QueryInterceptionHookPoint(hook::PRE_SEND_INITIAL_METADATA))
+                return admit(*now);
+            if (now->QueryInterceptionHookPoint(hook::POST_RECV_STATUS))
+                end(*now->GetRecvStatus());
+            now->Proceed();
+        }
+
+    private:
+        // Ends the wait if its handler is destroyed uncalled, with its context or for lack of memory.
+        struct abandon {
+            void operator()(guarded_call* call) const {
+                call->has_waited({::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"}, ticket());
+            }
+        };
+
+        // The handler of the wait.
+        struct end_of_wait {
+            using executor_type = typename Guard::executor_type;
+            using cancellation_slot_type = asio::cancellation_slot;
+
+            std::unique_ptr<guarded_call, abandon> call;
+
+            executor_type get_executor() const noexcept { return call->guard_->get_executor(); }
+            cancellation_slot_type get_cancellation_slot() const noexcept { return call->leaves_.slot(); }
+            void operator()(error_code error, ticket admitted) {
+                guarded_call* const waiting = call.release();
+                waiting->has_waited(error ? waiting->status_of(error) : ::grpc::Status::OK, std::move(admitted));
+            }
+        };
+
+        static constexpr unsigned started = 1;
+        static constexpr unsigned ended = 2;
+        static constexpr unsigned cancelled = 4;
+
+        void admit(batch& now) {
+            held_back_ = &now;
+            try {
+                if ((ticket_ = how_to_run_.long_lived ? guard_->try_acquire(how_to_run_)
+                                                      : guard_->acquire_if_free(how_to_run_)))
+                    return now.Proceed();
+                if (!how_to_run_.long_lived)
+                    return wait();
+            } catch (const std::invalid_argument& e) { // the options
+                return reject({::grpc::StatusCode::INVALID_ARGUMENT, e.what()});
+            }
+            reject(grpc_rejection(error::shed));
+        }
+
+        // While the wait is being started, no other thread may emit the signal, whose slot is being filled. And *this
+        // must stay. So if the call is cancelled meanwhile, or the wait ends, this thread does what is next.
+        void wait() noexcept {
+            try {
+                guard_->async_acquire(how_to_run_, end_of_wait{std::unique_ptr<guarded_call, abandon>(this)});
+            } catch (...) { // no memory: the handler was destroyed, which has ended the wait
+            }
+            unsigned found = 0;
+            // Release: the thread that ends the wait, or the call, goes on with *this. Acquire: the thread that has
+            // ended the wait left its result.
+            while (!progress_.compare_exchange_weak(found, found | started, std::memory_order_acq_rel,
+                                                    std::memory_order_acquire))
+                if (found == cancelled)
+                    leaves_.emit(asio::cancellation_type::terminal);
+            if ((found & ended) != 0)
+                go_on();
+        }
+
+        // The call was cancelled. gRPC says so at any time, and perhaps more than once.
+        void cancel() {
+            // Acquire: the wait was started before. Release: as above.
+            if (progress_.fetch_or(cancelled, std::memory_order_acq_rel) == started)
+                leaves_.emit(asio::cancellation_type::terminal);
+        }
+
+        void has_waited(::grpc::Status rejected, ticket admitted) {
+            rejected_ = std::move(rejected);
+            ticket_ = std::move(admitted);
+            // Release: the thread that has started the wait may go on. Acquire: it has started it.
+            if ((progress_.fetch_or(ended, std::memory_order_acq_rel) & started) != 0)
+                go_on();
+        }
+
+        // *this may be gone afterwards.
+        void go_on() {
+            if (!rejected_.ok())
+                context_->TryCancel(); // so gRPC does not send the call
+            held_back_->Proceed();
+        }
+
+        void reject(::grpc::Status why) {
+            rejected_ = std::move(why); // end() puts it into the place of gRPC's own
+            go_on();
+        }
+
+        ::grpc::Status status_of(const error_code& why) const {
+            if (why == flowguard::error::wait_timeout && detail::has_passed<clock>(how_to_run_.deadline))
+                return {::grpc::StatusCode::DEADLINE_EXCEEDED, why.message()};
+            return grpc_rejection(why);
+        }
+
+        void end(::grpc::Status& status) {
+            if (!rejected_.ok())
+                status = rejected_;
+            else
+                ticket_.finish(classify_grpc_status(status));
+        }
+
+        Guard* guard_;
+        ::grpc::ClientContext* context_;
+        detail::call_deadline deadline_;
+        options_of_call how_to_run_;
+        batch* held_back_ = nullptr; // until the call is admitted or rejected
+        ticket ticket_;
+        ::grpc::Status rejected_; // why; OK: it was not
+        std::atomic<unsigned> progress_{0}; // of a wait: the bits below
+        asio::cancellation_signal leaves_; // the wait
+    };
+
+    Guard* guard_;
+    Options options_;
+};
+
+} // namespace flowguard
+
+#endif
