@@ -87,14 +87,15 @@ public:
         : guard_(guard), guarded_(guard, std::move(options)) {}
 
     grpc::ServerUnaryReactor* Do(grpc::CallbackServerContext* context, const job* j, result* r) override {
-        return guarded_.unary(context, [this, j, r](flowguard::grpc_call& call) {
+        const auto handler = [this, j, r](flowguard::grpc_call& call) {
             r->set_name(j->name());
             if (j->name() == "throw")
                 throw std::runtime_error("thrown");
             if (j->name() == "keep")
                 return kept.push(call);
             call.finish({static_cast<StatusCode>(std::stoi(j->name())), "told to"});
-        });
+        };
+        return how ? guarded_.unary(context, handler, *how) : guarded_.unary(context, handler);
     }
 
     grpc::ServerWriteReactor<result>* Watch(grpc::CallbackServerContext* context, const job*) override {
@@ -102,6 +103,7 @@ public:
     }
 
     calls_in_handler kept;
+    std::optional<flowguard::run_options<>> how; // the options of the next calls
 
 private:
     guard_type& guard_;
@@ -190,6 +192,7 @@ public:
     }
 
     calls_in_handler& kept() { return service_.kept; }
+    void run_as(flowguard::run_options<> how) { service_.how = std::move(how); }
 
 private:
     guard_type& guard_;
@@ -373,6 +376,28 @@ TEST_CASE("The priority of a call of gRPC is in its metadata") {
     kept.finish(grpc::Status::OK);
     for (const auto& c : calls)
         CHECK(c->get().status.ok());
+}
+
+TEST_CASE("A call of gRPC may have options of its own") {
+    guard_type guard{flowguard::fixed_limit{3}, {.max_waiters = 0, .max_long_lived = 1}};
+    site s{guard};
+    s.run_as({.permits = 3});
+    kept_call heavy{s};
+    CHECK(guard.in_flight() == 3);
+    s.run_as({.long_lived = true});
+    kept_call poll{s};
+    CHECK(guard.stats().long_lived == 1);
+    CHECK(s.start("0")->get().status.error_code() == StatusCode::RESOURCE_EXHAUSTED); // beyond the bound
+    s.run_as({.permits = 0});
+    const answer invalid = s.start("0")->get();
+    CHECK(invalid.status.error_code() == StatusCode::INTERNAL);
+    CHECK(invalid.status.error_message() == "flowguard: the number of permits is 0, must be in [1, 268435455]");
+    heavy.end();
+    poll.end();
+    s.stop();
+    CHECK(guard.in_flight() == 0);
+    CHECK(guard.stats().long_lived == 0);
+    CHECK(guard.stats().succeeded == 1);
 }
 
 TEST_CASE("The status of a call of gRPC is its outcome") {

@@ -351,6 +351,46 @@ TEST_CASE("A layer tells the kind of a request") {
     CHECK_THROWS_AS(std::rethrow_exception(rejected->exception), std::invalid_argument);
 }
 
+TEST_CASE("A layer tells the flow of a request") {
+    server s{1, flowguard::guard_options::for_batch()};
+    const http_layer guarded{s.guard, s.handler(), http{},
+                             http_layer_options{.flow = [](const request& r) { return std::uint64_t(r.target[0]); }}};
+    const auto running = start(s.context, guarded(request{"r"}));
+    std::vector<decltype(start(s.context, guarded(request{})))> waiting;
+    for (const char* target : {"a", "a", "a", "b"})
+        waiting.push_back(start(s.context, guarded(request{target})));
+    poll(s.context);
+    s.held.let_all();
+    poll(s.context);
+    for (int i = 0; i < 4; ++i) {
+        s.held.let_all();
+        poll(s.context);
+    }
+    CHECK(s.order == "rabaa");
+}
+
+TEST_CASE("A layer tells how many permits a request takes") {
+    server s{4, flowguard::guard_options::for_batch()};
+    const auto permits = [](const request& r) { return r.target == "/batch" ? std::size_t{3} : std::size_t{1}; };
+    const http_layer guarded{s.guard, s.handler(), http{}, http_layer_options{.permits = permits}};
+    const auto batch = start(s.context, guarded(request{"/batch"}));
+    const auto one = start(s.context, guarded(request{"/one"}));
+    poll(s.context);
+    CHECK(s.guard.in_flight() == 4);
+    CHECK(s.guard.stats().admitted == 2);
+    s.held.let_all();
+    poll(s.context);
+    CHECK(batch->value->status == 200);
+    CHECK(one->value->status == 200);
+    CHECK(s.guard.in_flight() == 0);
+
+    const http_layer wrong{s.guard, echo, http{},
+                           http_layer_options{.permits = [](const request&) { return std::size_t{0}; }}};
+    const auto rejected = start(s.context, wrong(request{}));
+    poll(s.context);
+    CHECK_THROWS_AS(std::rethrow_exception(rejected->exception), std::invalid_argument);
+}
+
 TEST_CASE("A layer lets a request with bypass through") {
     server s{1, {.max_waiters = 0}};
     const http_layer guarded{s.guard, s.handler(), http{},

@@ -38,7 +38,7 @@
 
 namespace flowguard {
 
-/// The options of a grpc_layer. Methods that differ in them have a layer each, of the same guard.
+/// The options of a grpc_layer. Methods that differ in them have a layer each, of the same guard, or tell unary().
 struct grpc_layer_options {
     /// The key of the client's metadata with the call's priority, by its name: see priority. In lower case, as gRPC
     /// sends all keys. By default no key is read, since any client could claim to be critical_plus. Name one, such as
@@ -161,7 +161,21 @@ public:
     /// reactor, for gRPC alone. Throws what moving the handler throws, and std::bad_alloc.
     template <std::invocable<grpc_call&> Handler>
     ::grpc::ServerUnaryReactor* unary(::grpc::CallbackServerContext* context, Handler handler) const {
-        return (new guarded_call<Handler>(*this, *context, std::move(handler)))->start();
+        return unary(context, std::move(handler),
+                     {.priority = options_.priority, .partition = options_.partition, .kind = options_.kind});
+    }
+
+    /// The same with options of this call in place of the layer's, such as its flow or its permits:
+    ///
+    ///     return guarded.unary(context, handler, {.flow = request->tenant(), .permits = cost_of(*request)});
+    ///
+    /// The priority in the client's metadata, if the layer reads it, and the client's deadline come before those here.
+    /// If the options are out of range, the call ends with INTERNAL and the reason. With `long_lived`, for a long poll,
+    /// a call that finds no place is shed. `timeout`, `bypass` and `classify` have no effect.
+    template <std::invocable<grpc_call&> Handler>
+    ::grpc::ServerUnaryReactor* unary(::grpc::CallbackServerContext* context, Handler handler,
+                                      run_options<default_classifier, typename Guard::clock_type> options) const {
+        return (new guarded_call<Handler>(*this, *context, std::move(handler)))->start(std::move(options));
     }
 
 private:
@@ -176,15 +190,15 @@ private:
         guarded_call(const grpc_layer& layer, ::grpc::CallbackServerContext& context, Handler handler)
             : grpc_call(context), layer_(&layer), handler_(std::move(handler)) {}
 
-        ::grpc::ServerUnaryReactor* start() noexcept {
-            how_to_run_ = layer_->how_to_run(context(), deadline());
-            if (is_over()) {
-                static_cast<void>(guard().try_acquire(how_to_run_)); // counts it
-                reject(error::wait_timeout);
-            } else if ((ticket_ = guard().acquire_if_free(how_to_run_))) {
-                run();
-            } else {
-                wait();
+        ::grpc::ServerUnaryReactor* start(options_of_call options) noexcept {
+            how_to_run_ = std::move(options);
+            layer_->read_metadata(context(), how_to_run_);
+            if (deadline().exists())
+                how_to_run_.deadline = deadline().template in_time_of<clock>();
+            try {
+                admit();
+            } catch (const std::invalid_argument& e) { // the options
+                finish({::grpc::StatusCode::INTERNAL, e.what()}, outcome::ignored);
             }
             return this;
         }
@@ -214,6 +228,20 @@ private:
         };
 
         Guard& guard() const noexcept { return *layer_->guard_; }
+
+        void admit() {
+            if (is_over()) {
+                static_cast<void>(guard().try_acquire(how_to_run_)); // counts it
+                reject(error::wait_timeout);
+            } else if ((ticket_ = how_to_run_.long_lived ? guard().try_acquire(how_to_run_)
+                                                         : guard().acquire_if_free(how_to_run_))) {
+                run();
+            } else if (how_to_run_.long_lived) {
+                reject(error::shed);
+            } else {
+                wait();
+            }
+        }
 
         bool is_over() const noexcept { return detail::has_passed<clock>(how_to_run_.deadline); }
 
@@ -266,18 +294,13 @@ private:
         asio::cancellation_signal leaves_; // the client does
     };
 
-    options_of_call how_to_run(const ::grpc::ServerContextBase& context, const detail::call_deadline& deadline) const {
-        options_of_call how{.deadline = deadline.in_time_of<clock>(),
-                            .priority = options_.priority,
-                            .partition = options_.partition,
-                            .kind = options_.kind};
+    void read_metadata(const ::grpc::ServerContextBase& context, options_of_call& how) const {
         if (options_.priority_header.empty())
-            return how;
+            return;
         const auto& metadata = context.client_metadata();
         if (const auto found = metadata.find(options_.priority_header); found != metadata.end())
             if (const auto told = detail::parse_priority(std::string_view(found->second.data(), found->second.size())))
                 how.priority = *told;
-        return how;
     }
 
     Guard* guard_;

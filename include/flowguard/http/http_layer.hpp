@@ -8,8 +8,10 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -49,6 +51,22 @@ struct one_kind {
     }
 };
 
+// No request belongs to a flow.
+struct no_flow {
+    template <class Request>
+    constexpr std::optional<std::uint64_t> operator()(const Request&) const noexcept {
+        return std::nullopt;
+    }
+};
+
+// All requests take one permit.
+struct one_permit {
+    template <class Request>
+    constexpr std::size_t operator()(const Request&) const noexcept {
+        return 1;
+    }
+};
+
 } // namespace detail
 
 /// What a layer needs of an adapter, which handles one kind of HTTP messages.
@@ -67,7 +85,8 @@ concept http_adapter =
     };
 
 /// The options of a layer.
-template <class Bypass = detail::no_request, class LongLived = detail::no_request, class Kind = detail::one_kind>
+template <class Bypass = detail::no_request, class LongLived = detail::no_request, class Kind = detail::one_kind,
+          class Flow = detail::no_flow, class Permits = detail::one_permit>
 struct http_layer_options {
     /// The header that tells how long the client will wait for the answer from now on, in milliseconds or in the form
     /// of grpc-timeout. A request that cannot be started by then is not started. The default is the header that Envoy
@@ -94,6 +113,14 @@ struct http_layer_options {
     /// `std::size_t(const Request&)`: the kind of a request, if requests of different cost share the guard: see
     /// run_options::kind.
     Kind kind = {};
+
+    /// `std::optional<std::uint64_t>(const Request&)`, or a number: the flow of a request, such as its tenant, so that
+    /// tenants are served fair: see run_options::flow.
+    Flow flow = {};
+
+    /// `std::size_t(const Request&)`: how many permits a request takes, if some are heavier than others: see
+    /// run_options::permits.
+    Permits permits = {};
 };
 
 /// Middleware: puts a guard in front of any coroutine that answers HTTP requests. A layer is such a coroutine itself.
@@ -126,12 +153,14 @@ struct http_layer_options {
 /// *Rejections* are cheap: the layer rejects a request without an exception, and without suspending if the guard
 /// rejects the call before it waits. (If a guard further inside rejects it, that is an exception of the handler.)
 template <class Guard, class Handler, class Adapter, class Bypass = detail::no_request,
-          class LongLived = detail::no_request, class Kind = detail::one_kind>
+          class LongLived = detail::no_request, class Kind = detail::one_kind, class Flow = detail::no_flow,
+          class Permits = detail::one_permit>
 class http_layer {
 public:
-    /// Throws what moving its arguments throws. If the options name a partition, priority or kind that does not
-    /// exist, each call throws std::invalid_argument.
-    http_layer(Guard& guard, Handler handler, Adapter adapter, http_layer_options<Bypass, LongLived, Kind> options = {})
+    /// Throws what moving its arguments throws. If the options name a partition, priority, kind or number of permits
+    /// that is out of range, each call throws std::invalid_argument.
+    http_layer(Guard& guard, Handler handler, Adapter adapter,
+               http_layer_options<Bypass, LongLived, Kind, Flow, Permits> options = {})
         : guard_(&guard), handler_(std::move(handler)), adapter_(std::move(adapter)), options_(std::move(options)) {}
 
     /// The handler's response, or a 503 or 504.
@@ -191,7 +220,9 @@ private:
     run_options<by_status, clock> how_to_run(const Request& request) const {
         run_options<by_status, clock> how{.priority = options_.priority,
                                           .partition = options_.partition,
+                                          .flow = options_.flow(request),
                                           .kind = options_.kind(request),
+                                          .permits = options_.permits(request),
                                           .bypass = options_.bypass(request),
                                           .long_lived = options_.long_lived(request),
                                           .classify = {&adapter_}};
@@ -207,7 +238,7 @@ private:
     Guard* guard_;
     Handler handler_;
     Adapter adapter_;
-    http_layer_options<Bypass, LongLived, Kind> options_;
+    http_layer_options<Bypass, LongLived, Kind, Flow, Permits> options_;
 };
 
 } // namespace flowguard
