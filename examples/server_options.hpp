@@ -20,8 +20,8 @@ struct options {
     unsigned latency_ms = 20;
 };
 
-/// `name` is that of the program, and `library` that of the server.
-inline std::string help_text(const std::string& name, const std::string& library) {
+/// `name` is that of the program, `library` that of the server; `more_paths` are lines for what else it answers.
+inline std::string help_text(const std::string& name, const std::string& library, const std::string& more_paths = "") {
     return "usage: " + name + R"( [--port N] [--workers N] [--latency_ms N]
 
 A server of )" +
@@ -29,7 +29,8 @@ A server of )" +
 
   GET /work      one task of the service: 200, or 503 if the guard rejects it
   GET /metrics   metrics for Prometheus
-
+)" + more_paths +
+           R"(
   --port N         where to listen on 127.0.0.1, 0 for any free port; default: 8080
   --workers N      how many tasks the service works on at once, from 1 to 64; default: 4
   --latency_ms N   how long a worker takes for a task, from 1 to 500; default: 20

@@ -9,6 +9,9 @@ endif()
 if(NOT TARGET Boost::headers)
   list(FILTER headers EXCLUDE REGEX "/beast\\.hpp$")
 endif()
+if(NOT TARGET flowguard_restinio)
+  list(FILTER headers EXCLUDE REGEX "/restinio\\.hpp$")
+endif()
 if(NOT TARGET flowguard_grpc_work)
   list(FILTER headers EXCLUDE REGEX "/flowguard/grpc/")
 endif()
@@ -43,4 +46,5 @@ add_library(flowguard_headers_alone OBJECT ${sources})
 target_link_libraries(flowguard_headers_alone PRIVATE flowguard::flowguard flowguard_warnings
                                                       $<TARGET_NAME_IF_EXISTS:prometheus-cpp::core>
                                                       $<TARGET_NAME_IF_EXISTS:Boost::headers>
-                                                      $<TARGET_NAME_IF_EXISTS:flowguard_grpc_work>)
+                                                      $<TARGET_NAME_IF_EXISTS:flowguard_grpc_work>
+                                                      $<TARGET_NAME_IF_EXISTS:flowguard_restinio>)

@@ -58,7 +58,7 @@ check_blocks("${SOURCE}/docs/migration.md" "${SOURCE}/tests/unit/migration_test.
 check_blocks("${SOURCE}/docs/timeouts.md" "${SOURCE}/tests/unit/timeout_idioms_test.cpp")
 check_blocks("${SOURCE}/docs/testing.md" "${SOURCE}/tests/unit/service_test.cpp")
 check_blocks("${SOURCE}/docs/shutdown.md" "${SOURCE}/tests/integration/shutdown_test.cpp")
-check_blocks("${SOURCE}/docs/dashboard.md" "${SOURCE}/tests/unit/dashboard_test.cpp"
+check_blocks("${SOURCE}/docs/dashboard.md" "${SOURCE}/tests/unit/dashboard_test.cpp" "${SOURCE}/examples/restinio_server/main.cpp"
              "${SOURCE}/tests/integration/dashboard_beast_test.cpp")
 check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp"
              "${SOURCE}/examples/httplib_server/main.cpp" "${SOURCE}/examples/restinio_server/main.cpp")

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 
 // A server of RESTinio, whose handlers are callbacks that may answer later. A guard lets requests wait for the service,
-// without a thread for each, and answers 503 in an overload.
+// without a thread for each, and answers 503 in an overload. A page shows the guard, live.
 
 #include <chrono>
 #include <cstddef>
@@ -13,11 +13,13 @@
 #include <string>
 #include <utility>
 
-#include <asio/bind_executor.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <flowguard.hpp>
+#include <flowguard/dashboard/restinio.hpp>
 #include <restinio/all.hpp>
 
 #include "examples/server_options.hpp"
@@ -85,6 +87,9 @@ void serve(const options& chosen) {
     database db(context, chosen);
     guard_type guard{context.get_executor(), flowguard::vegas_strategy{10}};
     using ticket = guard_type::ticket;
+    flowguard::dashboard board{{.title = "restinio_server"}};
+    board.add("database", guard);
+    asio::co_spawn(context, board.run(), asio::detached);
 
     const auto rows = [&](const request_handle_t& request) {
         guard.async_acquire([&, request](flowguard::error_code error, ticket admitted) {
@@ -107,6 +112,8 @@ void serve(const options& chosen) {
             return rows(request);
         if (request->header().path() == "/metrics")
             return respond_with_metrics(request, guard);
+        if (const auto done = flowguard::handle_dashboard(board, request, context.get_executor(), "/guards"))
+            return *done;
         return restinio::request_rejected(); // RESTinio answers 501
     };
 
@@ -128,7 +135,8 @@ void serve(const options& chosen) {
 } // namespace restinio_server
 
 int main(int argc, char** argv) {
-    const std::string help_text = examples::help_text("restinio_server", "RESTinio");
+    const std::string help_text =
+        examples::help_text("restinio_server", "RESTinio", "  GET /guards/   a page that shows the guard, live\n");
     return support::run_main("restinio_server", help_text, argc, argv, examples::parse_options,
                              [](const examples::options& chosen) { restinio_server::serve(chosen); });
 }

@@ -66,8 +66,8 @@ struct dashboard_options {
 ///     <prefix>/snapshot  snapshot(), as application/json
 ///     <prefix>/events    text/event-stream: what next_events() returns, again and again
 ///
-/// For Boost.Beast, flowguard/dashboard/beast.hpp does so. The page shows operators' data, and changes nothing. Who may
-/// see it is for the server to decide.
+/// For Boost.Beast, flowguard/dashboard/beast.hpp does so, and for RESTinio flowguard/dashboard/restinio.hpp. The page
+/// shows operators' data, and changes nothing. Who may see it is for the server to decide.
 ///
 ///     flowguard::dashboard board;
 ///     board.add("work", guard);

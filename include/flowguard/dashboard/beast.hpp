@@ -32,20 +32,16 @@
 #include <boost/beast/http/write.hpp>
 
 #include "flowguard/dashboard.hpp"
+#include "flowguard/detail/dashboard/route.hpp"
 
 namespace flowguard {
 
 namespace detail {
 
-// What follows the prefix in a request's path; no value if the path does not begin with the prefix.
 template <class Request>
-std::optional<std::string_view> path_after(const Request& request, std::string_view prefix) {
+dashboard_route dashboard_route_of(const Request& request, std::string_view prefix) noexcept {
     const auto target = request.target();
-    std::string_view path(target.data(), target.size());
-    path = path.substr(0, path.find('?'));
-    if (!path.starts_with(prefix))
-        return std::nullopt;
-    return path.substr(prefix.size());
+    return dashboard_route_of(std::string_view(target.data(), target.size()), prefix);
 }
 
 template <class Request>
@@ -67,7 +63,8 @@ dashboard_response_of(const Request& request, std::string body, std::string_view
 /// Whether a request is a GET for the event stream: see send_dashboard_events().
 template <class Body, class Fields>
 bool is_for_dashboard_events(const boost::beast::http::request<Body, Fields>& request, std::string_view prefix = "") {
-    return request.method() == boost::beast::http::verb::get && detail::path_after(request, prefix) == "/events";
+    return request.method() == boost::beast::http::verb::get &&
+           detail::dashboard_route_of(request, prefix) == detail::dashboard_route::events;
 }
 
 /// The response to a GET or HEAD for a dashboard's page or snapshot, or to a HEAD for its event stream; no value for
@@ -78,23 +75,29 @@ std::optional<boost::beast::http::response<boost::beast::http::string_body>>
 dashboard_response(const dashboard& board, const boost::beast::http::request<Body, Fields>& request,
                    std::string_view prefix = "") {
     namespace http = boost::beast::http;
-    const auto path = detail::path_after(request, prefix);
-    if (!path || (request.method() != http::verb::get && request.method() != http::verb::head))
+    using route = detail::dashboard_route;
+    if (request.method() != http::verb::get && request.method() != http::verb::head)
         return std::nullopt;
-    if (*path == "/") {
+    switch (detail::dashboard_route_of(request, prefix)) {
+    case route::page: {
         auto response = detail::dashboard_response_of(request, board.page(), "text/html; charset=utf-8");
         response.set("Content-Security-Policy", dashboard::content_security_policy);
         return response;
     }
-    if (*path == "/snapshot")
+    case route::snapshot:
         return detail::dashboard_response_of(request, board.snapshot(), "application/json");
-    if (*path == "/events" && request.method() == http::verb::head)
-        return detail::dashboard_response_of(request, "", "text/event-stream");
-    if (path->empty() && !prefix.empty()) {
+    case route::events:
+        if (request.method() == http::verb::head)
+            return detail::dashboard_response_of(request, "", "text/event-stream");
+        return std::nullopt;
+    case route::to_page: {
         auto response = detail::dashboard_response_of(request, "", "text/html; charset=utf-8");
         response.result(http::status::permanent_redirect);
         response.set(http::field::location, std::string(prefix) + '/');
         return response;
+    }
+    case route::none:
+        break;
     }
     return std::nullopt;
 }
