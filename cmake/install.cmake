@@ -33,5 +33,8 @@ install(
         cmake/flowguard-boost.cmake
   DESTINATION "${flowguard_package_dir}")
 
+# The module is compiled by the project that imports it: see docs/using.md.
+install(FILES include/flowguard.cppm DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+
 # How debuggers show FlowGuard's objects: see docs/operating.md.
 install(FILES tools/flowguard_gdb.py tools/flowguard.natvis DESTINATION "${CMAKE_INSTALL_DATADIR}/flowguard")

@@ -81,6 +81,12 @@ endfunction()
 
 flowguard_add_consumer_script(single_header "")
 
+set(why_not "")
+if(NOT FLOWGUARD_CLANG)
+  set(why_not "there is no clang++-19")
+endif()
+flowguard_add_consumer_script(module "${why_not}" -D "CLANG=${FLOWGUARD_CLANG}")
+
 find_program(FLOWGUARD_MESON NAMES meson DOC "Meson, to test FlowGuard in its projects")
 mark_as_advanced(FLOWGUARD_MESON)
 set(why_not "")
