@@ -22,13 +22,13 @@
 #include <vector>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/control/stats_sum.hpp"
 #include "flowguard/detail/dashboard/history.hpp"
 #include "flowguard/detail/dashboard/json.hpp"
 #include "flowguard/detail/dashboard/page_body.hpp"
 #include "flowguard/detail/dashboard/page_charts.hpp"
 #include "flowguard/detail/dashboard/page_script.hpp"
 #include "flowguard/detail/dashboard/page_style.hpp"
-#include "flowguard/detail/registry/stats_sum.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/limit_decision.hpp"
 #include "flowguard/limits.hpp"

@@ -2,8 +2,8 @@
 // ~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-#ifndef FLOWGUARD_DETAIL_REGISTRY_STATS_SUM_HPP
-#define FLOWGUARD_DETAIL_REGISTRY_STATS_SUM_HPP
+#ifndef FLOWGUARD_DETAIL_CONTROL_STATS_SUM_HPP
+#define FLOWGUARD_DETAIL_CONTROL_STATS_SUM_HPP
 
 #include <algorithm>
 #include <cstddef>
