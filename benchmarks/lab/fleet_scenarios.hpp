@@ -116,6 +116,14 @@ inline std::vector<scenario> fleet_scenarios() {
     all.push_back(chain(true, 3, "A 3x"));
     all.push_back(chain(false, 1.5, "B 1.5x, drops"));
     all.back().inner_rejections_are_ignored = false; // as with a layer that answers 503
+
+    // The callers of one service, split among so many guards, as by a split_guard.
+    for (const double workers : {16.0, 64.0, 200.0})
+        for (const double load : {0.7, 1.5})
+            for (const std::size_t parts : {std::size_t{1}, std::size_t{2}, std::size_t{4}, std::size_t{8}})
+                all.push_back(fleet_of(
+                    parts, load, 120, "split",
+                    detail::text_of(workers) + ' ' + detail::text_of(load) + "x in " + std::to_string(parts), workers));
     return all;
 }
 
