@@ -153,6 +153,8 @@ int main(int argc, char**) {
     measure("a guard for each thread: a ticket", stretches, 400,
             [&](std::size_t t) { (t == 0 ? first : second).try_acquire().success(); });
     measure("a guard for both: a ticket", stretches, 400, [&](std::size_t) { first.try_acquire().success(); });
+    flowguard::split_guard split{2, flowguard::fixed_limit{2000}};
+    measure("a split guard: a ticket", stretches, 400, [&](std::size_t) { split.local().try_acquire().success(); });
     std::printf("\n`rates`: what two threads do in all, for what one does alone. `stretches`: how many counted.\n");
     return 0;
 }

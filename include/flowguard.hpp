@@ -29,6 +29,7 @@
 #include "flowguard/rejection.hpp"
 #include "flowguard/rtt_histogram.hpp"
 #include "flowguard/run_options.hpp"
+#include "flowguard/split_guard.hpp"
 #include "flowguard/sqlstate.hpp"
 #include "flowguard/strategies/aimd_strategy.hpp"
 #include "flowguard/strategies/any_strategy.hpp"

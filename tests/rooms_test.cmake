@@ -26,7 +26,7 @@ set(rooms
     "strategies:flowguard/strategies/.*"
     "classifiers:flowguard/classify.hpp,flowguard/sqlstate.hpp,flowguard/run_options.hpp"
     "guard:flowguard/flow_guard.hpp"
-    "registry:flowguard/detail/registry/.*,flowguard/guard_registry.hpp"
+    "several guards:flowguard/detail/registry/.*,flowguard/guard_registry.hpp,flowguard/split_guard.hpp"
     "testing:flowguard/testing.hpp,flowguard/testing/.*"
     "http core:flowguard/detail/http/.*"
     "http:flowguard/http/.*"

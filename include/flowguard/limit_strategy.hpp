@@ -88,9 +88,11 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// *Requirements.* Movable. If it is copyable, a guard keeps a copy for flow_guard::reset(). `current_limit()` is the
 /// limit before any window, in [1, max_limit]. `update(w)` returns a new limit, or a `plan`.
 ///
-/// A strategy may have three more members. `duration baseline() const` is the RTT without queueing, for guard_stats.
+/// A strategy may have four more members. `duration baseline() const` is the RTT without queueing, for guard_stats.
 /// `const char* reason() const` is a string that is never destroyed, for limit_decision. `plan first_plan() const` is
 /// the plan before any window; without it, that is `plan{current_limit()}`. It is called once, when the guard is made.
+/// `S part(std::size_t index, std::size_t parts) const` makes the strategy of one of the parts of a split_guard, whose
+/// limits are that part's share.
 ///
 /// *Thread safety.* None is needed. Each call happens before the next one, though not always on the same thread.
 ///
@@ -112,13 +114,17 @@ concept limit_strategy = std::movable<S> && requires(S s, const S cs, const wind
 
 namespace detail {
 
-// Whether a strategy has each of the three members that it may have.
+// Whether a strategy has each of the four members that it may have.
 template <class S>
 concept tells_baseline = requires(const S& s) { duration{s.baseline()}; };
 template <class S>
 concept tells_reason = requires(const S& s, const char*& reason) { reason = s.reason(); };
 template <class S>
 concept has_first_plan = requires(const S& s) { plan{s.first_plan()}; };
+template <class S>
+concept has_parts = requires(const S& s, std::size_t number) {
+    { s.part(number, number) } -> std::same_as<S>;
+};
 
 } // namespace detail
 

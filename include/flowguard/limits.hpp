@@ -23,6 +23,9 @@ inline constexpr std::size_t max_kinds = 16;
 /// How many partitions a guard's calls can have: see guard_options::partitions.
 inline constexpr std::size_t max_partitions = 16;
 
+/// How many parts a split_guard can have.
+inline constexpr std::size_t max_parts = 1024;
+
 } // namespace flowguard
 
 #endif

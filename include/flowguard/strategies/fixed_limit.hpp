@@ -8,6 +8,7 @@
 #include <cstddef>
 
 #include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/base/share.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/limits.hpp"
 #include "flowguard/window.hpp"
@@ -39,6 +40,14 @@ public:
 
     /// The same limit, whatever the window. Complexity: O(1).
     std::size_t update(const window&) noexcept { return limit_; }
+
+    /// The strategy of one of `parts` parts of a split_guard: an equal share of the limit. The shares of all parts make
+    /// up the limit. Throws std::invalid_argument unless `parts` is in [1, limit] and `index` in [0, parts - 1].
+    fixed_limit part(std::size_t index, std::size_t parts) const {
+        detail::check_part(index, parts);
+        detail::check_range("fixed_limit's limit", limit_, parts, max_limit);
+        return fixed_limit(detail::share_of(limit_, index, parts));
+    }
 
 private:
     std::size_t limit_;

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "flowguard/detail/base/check.hpp"
+#include "flowguard/detail/base/share.hpp"
 #include "flowguard/detail/control/window_size.hpp"
 #include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/limit_strategy.hpp"
@@ -151,6 +153,19 @@ public:
             schedule(next, detail::nanoseconds(w.closed_at));
         }
         return next;
+    }
+
+    /// The strategy of one of `parts` parts of a split_guard: with these options, but with equal shares of the three
+    /// limits, each at least 1. With a share of `min_limit` that is 1, the limit of the part may fall below one. Each
+    /// part wants a queue of its own: `slack_floor` and the like are not shared. Throws std::invalid_argument unless
+    /// `parts` is in [1, max_limit] and `index` in [0, parts - 1].
+    vegas_strategy part(std::size_t index, std::size_t parts) const {
+        detail::check_part(index, parts);
+        detail::check_range("vegas_options::max_limit", options_.max_limit, parts, flowguard::max_limit);
+        vegas_options o = options_;
+        for (std::size_t* limit : {&o.initial_limit, &o.min_limit, &o.max_limit})
+            *limit = detail::positive_share_of(*limit, index, parts);
+        return vegas_strategy(o);
     }
 
 private:
