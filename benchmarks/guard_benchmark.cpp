@@ -12,6 +12,8 @@
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/strand.hpp>
 #include <asio/this_coro.hpp>
@@ -51,6 +53,65 @@ void guard_run_ready(benchmark::State& state) {
     });
 }
 BENCHMARK(guard_run_ready);
+
+asio::awaitable<int> posted() {
+    co_await asio::post(asio::use_awaitable);
+    co_return 1;
+}
+
+constexpr int callers = 64;
+
+// Each of 64 callers makes a call in its turn, again and again. The callers take turns in a fixed order. So when the
+// first caller has had a turn, each caller has had one.
+template <class Call>
+void take_turns(benchmark::State& state, Call call) {
+    asio::io_context context{1};
+    bool stop = false;
+    asio::co_spawn(
+        context,
+        [&]() -> asio::awaitable<void> {
+            for (int i = 0; i < 10; ++i)
+                co_await call();
+            {
+                const allocation_counter allocations{state, callers};
+                const auto start = measuring::thread_time();
+                while (state.KeepRunning())
+                    co_await call();
+                state.counters["ns/op"] =
+                    std::chrono::duration<double, std::nano>(measuring::thread_time() - start).count() /
+                    static_cast<double>(state.iterations()) / callers;
+            }
+            stop = true;
+        },
+        asio::detached);
+    for (int i = 1; i < callers; ++i)
+        asio::co_spawn(
+            context,
+            [&]() -> asio::awaitable<void> {
+                while (!stop)
+                    co_await call();
+            },
+            asio::detached);
+    context.run();
+}
+
+// Four permits: so 60 callers wait.
+void guard_run_waiting(benchmark::State& state) {
+    flowguard::flow_guard guard{flowguard::fixed_limit{4}, flowguard::guard_options::for_batch()};
+    take_turns(state, [&] { return guard.run(posted()); });
+}
+BENCHMARK(guard_run_waiting);
+
+// The floor of that: the post of the task, and the post that resumes a waiter.
+asio::awaitable<void> two_posts() {
+    co_await posted();
+    co_await posted();
+}
+
+void two_posts_waiting(benchmark::State& state) {
+    take_turns(state, two_posts);
+}
+BENCHMARK(two_posts_waiting);
 
 // The floor of a call with a time-out: the task has to run on a strand, and something has to cancel it.
 void spawn_on_strand(benchmark::State& state) {
@@ -189,6 +250,10 @@ int main(int argc, char** argv) {
     std::printf("\nRatio of the shortest CPU times:\n");
     print_ratio("guard.run, ready task", r.ns("guard_run_ready"), "2 clock reads + CAS pair + 2 bare awaits",
                 2 * r.ns("clock_read") + r.ns("raw_cas_pair") + 2 * r.ns("await_ready"));
+    print_ratio("guard.run among 64, 4 permits", r.ns("guard_run_waiting"), "two posts among 64",
+                r.ns("two_posts_waiting"));
+    if (r.ns("guard_run_waiting") > 0)
+        std::printf("%-50s %7.2f\n", "the same, allocations", r.counter("guard_run_waiting", "allocs/op"));
     print_ratio("guard.run with a time-out, ready task", r.ns("guard_run_timeout"), "a timer + co_spawn on a strand",
                 r.ns("spawn_on_strand"));
     const double rejected = r.ns("guard_run_as_tuple_rejected");

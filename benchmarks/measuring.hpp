@@ -144,7 +144,7 @@ private:
 
 inline void print_ratio(const std::string& what, double ns, const std::string& against, double peer) {
     if (ns > 0 && peer > 0)
-        std::printf("%-44s %7.1f ns = %5.2f x %s (%.1f ns)\n", what.c_str(), ns, ns / peer, against.c_str(), peer);
+        std::printf("%-50s %7.1f ns = %5.2f x %s (%.1f ns)\n", what.c_str(), ns, ns / peer, against.c_str(), peer);
 }
 
 } // namespace measuring

@@ -19,12 +19,14 @@
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <iostream>
 #include <limits>
 #include <ostream>
@@ -74,7 +76,10 @@ concurrent_channel, a mutex with a list, and a semaphore of your own (benchmarks
   pool_hand_off/T    the same on a pool of T threads
   queue/N, grant/N,  N callbacks begin to wait; are each granted a permit and called; or are each cancelled and
   cancel/N           called, one after the other
-  time_outs          1000 callbacks wait and time out, again and again; no permit is ever released
+  hand_off_of_4      the same as hand_off, with four permits
+  coroutine_...      the memory of a coroutine that waits, by acquire(), or by async_acquire(use_awaitable)
+  time_outs          1000 callbacks wait and time out, again and again; no permit is ever released;
+                     timers is the same without a semaphore
 
 Times are per operation. The ratios at the end are of the shortest times of all repetitions. On a pool they are of the
 medians, because a thread that happens not to fall asleep saves much time.
@@ -190,10 +195,10 @@ auto times(int n) {
 }
 
 // The callers take turns in a fixed order. So when the first caller has had a turn, each caller has had one.
-template <contender S>
+template <contender S, std::size_t permits = 1>
 void hand_off(benchmark::State& state) {
     asio::io_context context{1};
-    S semaphore{context.get_executor(), 1};
+    S semaphore{context.get_executor(), permits};
     bool stop = false;
     asio::co_spawn(
         context,
@@ -302,26 +307,95 @@ void many_waiters(benchmark::State& state) {
     count_time(state, total, static_cast<double>(n));
 }
 
+// ---- Waiting coroutines ----
+
+struct by_acquire {
+    static constexpr const char* name = "acquire";
+    static asio::awaitable<void> wait(flowguard::dynamic_semaphore& semaphore) { co_await semaphore.acquire(); }
+};
+
+struct by_async_acquire {
+    static constexpr const char* name = "async_acquire";
+    static asio::awaitable<void> wait(flowguard::dynamic_semaphore& semaphore) {
+        co_await semaphore.async_acquire(asio::use_awaitable);
+        semaphore.release();
+    }
+};
+
+// The memory of a coroutine that waits, with the frames of all that it awaits.
+template <class Way>
+void waiting_coroutines(benchmark::State& state) {
+    constexpr std::size_t n = 1000;
+    double bytes = 0;
+    for (auto _ : state) {
+        asio::io_context context{1};
+        flowguard::dynamic_semaphore semaphore{context, 1};
+        const bool taken = semaphore.try_acquire();
+        const std::uint64_t before = support::allocated_bytes.load();
+        for (std::size_t i = 0; i < n; ++i)
+            asio::co_spawn(context, Way::wait(semaphore), asio::detached);
+        context.poll();
+        bytes = static_cast<double>(support::allocated_bytes.load() - before) / static_cast<double>(n);
+        if (!taken || semaphore.waiting() != n)
+            state.SkipWithError("some coroutines do not wait");
+        semaphore.release();
+        context.run();
+    }
+    state.counters["bytes/waiter"] = bytes;
+}
+
 // ---- Time-outs ----
 
 std::uint64_t time_outs_wanted = 10'000'000;
 
-class impatient {
+class impatient_callbacks {
 public:
-    impatient(flowguard::dynamic_semaphore& semaphore, std::uint64_t& left) : semaphore_(&semaphore), left_(&left) {}
+    explicit impatient_callbacks(asio::io_context& context) : semaphore_(context, 0) {}
 
-    void wait() const { semaphore_->async_acquire_for(std::chrono::microseconds(100), *this); }
-
-    void operator()(flowguard::error_code) const {
-        if (*left_ > 0) {
-            --*left_;
-            wait();
-        }
-    }
+    void start(std::uint64_t& left) { callback{&semaphore_, &left}.wait(); }
+    bool is_over() const { return semaphore_.waiting() == 0 && semaphore_.in_flight() == 0; }
 
 private:
-    flowguard::dynamic_semaphore* semaphore_;
-    std::uint64_t* left_;
+    struct callback {
+        flowguard::dynamic_semaphore* semaphore;
+        std::uint64_t* left;
+
+        void wait() const { semaphore->async_acquire_for(std::chrono::microseconds(100), *this); }
+        void operator()(flowguard::error_code) const {
+            if (*left > 0) {
+                --*left;
+                wait();
+            }
+        }
+    };
+
+    flowguard::dynamic_semaphore semaphore_;
+};
+
+// The lower bound of a time-out: a timer that fires.
+class bare_timers {
+public:
+    explicit bare_timers(asio::io_context& context) : context_(context) {}
+
+    void start(std::uint64_t& left) {
+        timers_.emplace_back(context_);
+        wait(timers_.back(), left);
+    }
+    static bool is_over() { return true; }
+
+private:
+    static void wait(asio::steady_timer& timer, std::uint64_t& left) {
+        timer.expires_after(std::chrono::microseconds(100));
+        timer.async_wait([&timer, &left](asio::error_code) {
+            if (left > 0) {
+                --left;
+                wait(timer, left);
+            }
+        });
+    }
+
+    asio::io_context& context_;
+    std::deque<asio::steady_timer> timers_;
 };
 
 double resident_megabytes() {
@@ -330,16 +404,17 @@ double resident_megabytes() {
     return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
+template <class Waits>
 void time_outs(benchmark::State& state) {
     constexpr int at_once = 1000;
     std::chrono::nanoseconds taken{};
     double measured = 1;
     for (auto _ : state) {
         asio::io_context context{1};
-        flowguard::dynamic_semaphore semaphore{context, 0};
+        Waits waits{context};
         std::uint64_t left = time_outs_wanted;
         for (int i = 0; i < at_once; ++i)
-            impatient(semaphore, left).wait();
+            waits.start(left);
         while (left > time_outs_wanted - time_outs_wanted / 10) // warms up
             context.run_one();
         const double before = resident_megabytes();
@@ -351,7 +426,7 @@ void time_outs(benchmark::State& state) {
         state.SetIterationTime(std::chrono::duration<double>(taken).count());
         state.counters["allocs/op"] = static_cast<double>(support::allocations.load() - allocations) / measured;
         state.counters["MB more"] = resident_megabytes() - before;
-        if (semaphore.waiting() != 0 || semaphore.in_flight() != 0)
+        if (!waits.is_over())
             state.SkipWithError("some callbacks still wait");
     }
     count_time(state, taken, measured);
@@ -394,6 +469,11 @@ std::string name_of(const char* benchmark, const char* contender_name) {
     return std::string(benchmark) + '/' + contender_name;
 }
 
+template <class Way>
+std::string coroutine_name() {
+    return std::string("coroutine_") + Way::name;
+}
+
 template <contender S>
 void add_waiters(const options& chosen) {
     const auto add = [](const char* what, std::int64_t most, auto* function) {
@@ -410,6 +490,7 @@ void add_waiters(const options& chosen) {
 template <contender S>
 void add_hand_off(const options& chosen) {
     benchmark::RegisterBenchmark(name_of("hand_off", S::name).c_str(), hand_off<S>);
+    benchmark::RegisterBenchmark(name_of("hand_off_of_4", S::name).c_str(), hand_off<S, 4>);
     if constexpr (S::is_thread_safe)
         benchmark::RegisterBenchmark(name_of("pool_hand_off", S::name).c_str(), pool_hand_off<S>)
             ->Arg(1)
@@ -467,9 +548,9 @@ public:
             const std::string many = std::to_string(most());
             print_ratio(base + many, times_.ns(base + many), "1000 waiters", times_.ns(base + "1000"));
         }
-        const std::string most_queued = name_of("queue", flowguard_semaphore::name) + '/' + std::to_string(most());
-        if (const double bytes = times_.counter(most_queued, "bytes/waiter"); bytes > 0)
-            std::printf("memory of a waiter, beyond its handler: %.0f bytes\n", bytes);
+        print_above_two_posts();
+        print_ratio("time_outs", times_.ns("time_outs"), "timers", times_.ns("timers"));
+        print_memory();
     }
 
     void draw() const {
@@ -495,6 +576,33 @@ public:
     }
 
 private:
+    // What a hand-off costs above the two posts that it needs, over what a channel costs above them.
+    void print_above_two_posts() const {
+        for (const char* what : {"hand_off", "hand_off_of_4"}) {
+            const double floor = times_.ns(name_of(what, no_semaphore::name));
+            const double channel = times_.ns(name_of(what, plain_channel_semaphore::name));
+            for (const char* ours : {permit_semaphore::name, flowguard_semaphore::name})
+                if (const double ns = times_.ns(name_of(what, ours)); ns > 0 && floor > 0 && channel > 0) {
+                    print_ratio(name_of(what, ours) + " - two_posts", ns - floor, "channel - two_posts",
+                                channel - floor);
+                    std::printf("%-50s %7.2f\n", (name_of(what, ours) + ", allocations").c_str(),
+                                times_.counter(name_of(what, ours), "allocs/op"));
+                }
+        }
+    }
+
+    void print_memory() const {
+        const auto print_bytes = [this](const char* what, const std::string& name) {
+            if (const double bytes = times_.counter(name, "bytes/waiter"); bytes > 0)
+                std::printf("%-50s %7.0f bytes\n", what, bytes);
+        };
+        const auto queued = [this](const char* who) { return name_of("queue", who) + '/' + std::to_string(most()); };
+        print_bytes("memory of a waiter, beyond its handler", queued(flowguard_semaphore::name));
+        print_bytes("the same in a channel", queued(plain_channel_semaphore::name));
+        print_bytes("memory of a coroutine in acquire()", coroutine_name<by_acquire>());
+        print_bytes("the same in async_acquire(use_awaitable)", coroutine_name<by_async_acquire>());
+    }
+
     std::int64_t most() const {
         std::int64_t n = 1000;
         while (10 * n <= chosen_.most_waiters)
@@ -538,7 +646,11 @@ void register_all(const options& chosen) {
 #if defined(FLOWGUARD_CONTENDER)
     add<your_contender>(chosen);
 #endif
-    benchmark::RegisterBenchmark("time_outs", time_outs)->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(coroutine_name<by_acquire>().c_str(), waiting_coroutines<by_acquire>);
+    benchmark::RegisterBenchmark(coroutine_name<by_async_acquire>().c_str(), waiting_coroutines<by_async_acquire>);
+    for (const auto& [name, function] :
+         {std::pair{"time_outs", &time_outs<impatient_callbacks>}, std::pair{"timers", &time_outs<bare_timers>}})
+        benchmark::RegisterBenchmark(name, function)->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
 }
 
 } // namespace
