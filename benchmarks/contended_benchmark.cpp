@@ -104,8 +104,10 @@ void measure(const char* what, std::size_t stretches, std::size_t calls, Work wo
 
     const double one = median(alone);
     const double two = median(shared);
-    std::printf("%-44s %8.1f ns %12.1f ns %10.2f %10zu\n", what, one, two, two > 0 ? 2 * one / two : 0.0,
-                shared.size());
+    if (shared.empty()) // other programs had the processors
+        std::printf("%-44s %8.1f ns %15s %10s %10d\n", what, one, "-", "-", 0);
+    else
+        std::printf("%-44s %8.1f ns %12.1f ns %10.2f %10zu\n", what, one, two, 2 * one / two, shared.size());
 }
 
 // Half of the time in which a line goes to the other processor and comes back.
@@ -155,6 +157,8 @@ int main(int argc, char**) {
     measure("a guard for both: a ticket", stretches, 400, [&](std::size_t) { first.try_acquire().success(); });
     flowguard::split_guard split{2, flowguard::fixed_limit{2000}};
     measure("a split guard: a ticket", stretches, 400, [&](std::size_t) { split.local().try_acquire().success(); });
-    std::printf("\n`rates`: what two threads do in all, for what one does alone. `stretches`: how many counted.\n");
+    std::printf(
+        "\n`rates`: what two threads do in all, for what one does alone. `stretches`: how many counted; with too "
+        "few, run it again\nwhile no other program needs the processors.\n");
     return 0;
 }
