@@ -20,6 +20,7 @@ using flowguard::limit_decision;
 using flowguard::max_kinds;
 using flowguard::max_limit;
 using flowguard::max_partitions;
+using flowguard::max_parts;
 using flowguard::outcome;
 using flowguard::outcome_count;
 using flowguard::priority;
@@ -57,6 +58,7 @@ using flowguard::guard_registry_options;
 using flowguard::guard_stats;
 using flowguard::registry_stats;
 using flowguard::run_options;
+using flowguard::split_guard;
 using flowguard::ticket;
 
 // strategies
