@@ -298,7 +298,7 @@ public:
         return call(detail::throwing_form{}, std::forward<F>(f), std::forward<Rest>(rest)...);
     }
 
-    /// The same with options, which come
+    /// The same with options. They come
     /// - after a task or a callable without arguments, as in `run(task, {.deadline = d})`;
     /// - before a callable with arguments, as in `run({.deadline = d}, query, text)`.
     ///

@@ -71,6 +71,7 @@ struct plan {
     friend constexpr bool operator==(const plan&, const plan&) = default;
 };
 
+/// What a strategy may answer: a plan, or a limit alone.
 template <class T>
 concept convertible_to_plan = std::convertible_to<T, plan>;
 

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Makes the site: README.md, the other documents, and the reference of the public headers. Doxygen renders it.
+
+Doxygen does not know GitHub's anchors, nor <picture>. So it gets a copy of each document, whose links it knows. A link to
+another file of the repository leads to a page that shows that file. At the end, all links of the site are checked.
+
+    site.py --version 0.1.0 <folder for the site, which is emptied first>
+"""
+
+import argparse
+import html
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\](?:\([^()]*\))?)*)\]\((?P<target>[^()\s]+)\)")
+LANGUAGES = {".cpp": "cpp", ".hpp": "cpp", ".py": "py", ".json": "js"}
+
+
+def is_public(path):
+    """Whether a file is a public header: not in detail/, and not all of it in flowguard::detail."""
+    if path.suffix != ".hpp" or ROOT / "include" not in path.parents or "detail" in path.parts:
+        return False
+    text = path.read_text()
+    return "\nnamespace flowguard::detail" not in text or "\nnamespace flowguard {" in text
+
+
+def anchor_of(heading):
+    """The anchor that GitHub gives a heading."""
+    text = LINK.sub(lambda m: m["text"], heading).strip().lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def name_of(path):
+    """The name of the page of a file, without its ending: it is also Doxygen's label of the page."""
+    if path == ROOT / "README.md":
+        return "index"
+    relative = path.relative_to(ROOT)
+    if relative.parent == pathlib.Path("docs") or relative.parent == pathlib.Path("."):
+        return re.sub(r"\W", "_", relative.stem.lower())
+    return re.sub(r"\W", "_", str(relative))
+
+
+class Site:
+    def __init__(self, pages, output):
+        self.pages = pages  # the folder of the Markdown that Doxygen reads
+        self.output = output
+        self.done = set()
+        self.titles = {}
+
+    def add(self, path):
+        """Writes the page of a document, or of any other file or folder, unless that has been done."""
+        if path in self.done:
+            return
+        self.done.add(path)
+        if path.is_dir():
+            text = self.folder_page(path)
+        elif path.suffix == ".md":
+            text = self.document_page(path)
+        else:
+            text = self.source_page(path)
+        (self.pages / f"{name_of(path)}.md").write_text(text)
+
+    def folder_page(self, path):
+        title = f"# {path.relative_to(ROOT)}/ {{#{name_of(path)}}}\n\n"
+        files = sorted(f for f in path.iterdir() if f.is_file())
+        return title + "".join(f"- [{f.name}](@ref {self.page(f)})\n" for f in files)
+
+    def source_page(self, path):
+        language = LANGUAGES.get(path.suffix, "unparsed")
+        text = path.read_text()
+        return f"# {path.relative_to(ROOT)} {{#{name_of(path)}}}\n\n~~~~{{.{language}}}\n{text}\n~~~~\n"
+
+    def document_page(self, path):
+        lines = []
+        fence = False
+        for line in path.read_text().split("\n"):
+            if line.startswith("```"):
+                # A block without a language is output: Doxygen would take it for C++.
+                line = "```{.unparsed}" if not fence and line in ("```", "```sh", "```promql", "```cmake") else line
+                fence = not fence
+            elif not fence:
+                line = self.heading(path, line)
+            lines.append(line)
+        # Blocks keep their place: every other part of the text is code.
+        parts = re.split(r"(^```.*?^```$)", "\n".join(lines), flags=re.MULTILINE | re.DOTALL)
+        parts[::2] = [self.text(path, part) for part in parts[::2]]
+        return "".join(parts)
+
+    def heading(self, path, line):
+        found = re.fullmatch(r"(#+) (.*)", line)
+        if not found:
+            return line
+        if path not in self.titles:
+            self.titles[path] = found[2]
+            label = "mainpage" if name_of(path) == "index" else name_of(path)
+        else:
+            label = self.label(path, anchor_of(found[2]))
+        return f"{line} {{#{label}}}"
+
+    @staticmethod
+    def label(path, anchor):
+        return f"{name_of(path)}_{anchor}"
+
+    def text(self, path, text):
+        text = re.sub(r"<picture>.*?</picture>", lambda m: self.picture(path, m[0]), text, flags=re.DOTALL)
+        return LINK.sub(lambda m: self.link(path, m), text)
+
+    def picture(self, path, tags):
+        tags = re.sub(r'(src|srcset)="([^"]*)"', lambda m: f'{m[1]}="{self.image(path, m[2])}"', tags)
+        return f"@htmlonly\n{tags}\n@endhtmlonly"
+
+    def image(self, path, target):
+        file = (path.parent / target).resolve()
+        shutil.copy(file, self.output)
+        return file.name
+
+    def link(self, path, found):
+        target = found["target"]
+        text = found["text"]
+        if found["image"]:
+            return f'<img src="{self.image(path, target)}" alt="{html.escape(text)}"/>'
+        text = self.text(path, text).replace("`", "") # Doxygen shows these in the text of a link
+        if re.match(r"[a-z]+:", target):
+            return f"[{text}]({target})"
+        file, _, anchor = target.partition("#")
+        file = (path.parent / file).resolve() if file else path
+        if anchor:
+            return f"[{text}](@ref {self.label(file, anchor)})"
+        if file.suffix in (".svg", ".png"):
+            return f'<a href="{self.image(path, target)}">{text}</a>'
+        return f"[{text}](@ref {self.page(file)})"
+
+    def page(self, file):
+        """What Doxygen calls the page of a file, which is added if there is none yet."""
+        if is_public(file):
+            return str(file.relative_to(ROOT / "include"))
+        self.add(file)
+        return "mainpage" if name_of(file) == "index" else name_of(file)
+
+    def menu(self):
+        """The list of documents, in the order of README.md's table."""
+        readme = (ROOT / "README.md").read_text()
+        documents = list(dict.fromkeys(re.findall(r"\]\(((?:docs/)?\w+\.md)\)", readme.partition("## Where to read on")[2])))
+        missing = {f"docs/{f.name}" for f in (ROOT / "docs").glob("*.md")} - set(documents)
+        if missing:
+            sys.exit(f"README.md has no row for {', '.join(sorted(missing))}")
+        items = ""
+        for document in documents:
+            path = ROOT / document
+            name = path.stem.capitalize()
+            items += f'<li><a href="{name_of(path)}.html" title="{html.escape(self.titles[path])}">{name}</a></li>\n'
+        return items
+
+
+def broken_links(output):
+    """All links in the site that lead to no file, or to no anchor of it."""
+    pages = {f.name: f.read_text() for f in output.glob("*.html")}
+    ids = {name: set(re.findall(r'\b(?:id|name)="([^"]+)"', text)) for name, text in pages.items()}
+    broken = []
+    for name, text in pages.items():
+        for target in re.findall(r'\b(?:href|src|srcset)="([^"]+)"', text):
+            if re.match(r"[a-z]+:", target):
+                continue
+            file, _, anchor = html.unescape(target).partition("#")
+            file = file or name
+            if not (output / file).is_file() or (anchor and file in ids and anchor not in ids[file]):
+                broken.append(f"{name}: {target}")
+    return broken
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Makes the site of FlowGuard's documents and headers.")
+    parser.add_argument("--doxygen", default="doxygen")
+    parser.add_argument("--version", required=True)
+    parser.add_argument("output", type=pathlib.Path)
+    options = parser.parse_args()
+    output = options.output.resolve()
+    pages = output.parent / f"{output.name}_pages"
+    for folder in (output, pages):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    site = Site(pages, output)
+    for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        site.add(document)
+    (pages / "footer.html").write_text((HERE / "footer.html").read_text().replace("@MENU@", site.menu()))
+
+    headers = " ".join(str(h) for h in sorted((ROOT / "include").rglob("*.hpp")) if is_public(h))
+    config = (HERE / "Doxyfile").read_text() + f"""
+PROJECT_NUMBER = {options.version}
+INPUT = {HERE}/namespace.dox {headers} {pages}
+OUTPUT_DIRECTORY = {output}
+STRIP_FROM_PATH = {ROOT}/include {pages}
+STRIP_FROM_INC_PATH = {ROOT}/include
+LAYOUT_FILE = {HERE}/layout.xml
+HTML_HEADER = {HERE}/header.html
+HTML_FOOTER = {pages}/footer.html
+HTML_STYLESHEET = {HERE}/style.css
+"""
+    subprocess.run([options.doxygen, "-"], input=config, text=True, check=True)
+    broken = broken_links(output)
+    for link in broken:
+        print(f"broken link in {link}", file=sys.stderr)
+    if broken:
+        sys.exit(1)
+    print(f"{output}/index.html")
+
+
+if __name__ == "__main__":
+    main()
