@@ -10,7 +10,6 @@ another file of the repository leads to a page that shows that file. At the end,
 
 import argparse
 import html
-import os
 import pathlib
 import re
 import shutil
@@ -20,6 +19,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\](?:\([^()]*\))?)*)\]\((?P<target>[^()\s]+)\)")
+NAMES = {"faq": "Questions", "http": "HTTP", "grpc": "gRPC"}  # in the menu
 LANGUAGES = {".cpp": "cpp", ".hpp": "cpp", ".py": "py", ".json": "js"}
 
 
@@ -154,7 +154,7 @@ class Site:
         items = ""
         for document in documents:
             path = ROOT / document
-            name = path.stem.capitalize()
+            name = NAMES.get(path.stem) or path.stem.capitalize()
             items += f'<li><a href="{name_of(path)}.html" title="{html.escape(self.titles[path])}">{name}</a></li>\n'
         return items
 
