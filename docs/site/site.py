@@ -25,7 +25,7 @@ LANGUAGES = {".cpp": "cpp", ".hpp": "cpp", ".py": "py", ".json": "js"}
 
 def is_public(path):
     """Whether a file is a public header: not in detail/, and not all of it in flowguard::detail."""
-    if path.suffix != ".hpp" or ROOT / "include" not in path.parents or "detail" in path.parts:
+    if path.suffix != ".hpp" or ROOT / "include" not in path.parents or "detail" in path.relative_to(ROOT).parts:
         return False
     text = path.read_text()
     return "\nnamespace flowguard::detail" not in text or "\nnamespace flowguard {" in text
@@ -74,7 +74,7 @@ class Site:
 
     def source_page(self, path):
         language = LANGUAGES.get(path.suffix, "unparsed")
-        text = path.read_text()
+        text = path.read_text(errors="replace")
         return f"# {path.relative_to(ROOT)} {{#{name_of(path)}}}\n\n~~~~{{.{language}}}\n{text}\n~~~~\n"
 
     def document_page(self, path):
