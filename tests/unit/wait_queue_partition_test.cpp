@@ -174,3 +174,30 @@ TEST_CASE("Above max_waiters, the partition furthest beyond its share loses its 
     s.shed();
     CHECK(s.decided() == "c! ");
 }
+
+TEST_CASE("A heavy waiter has its turn although a partition waits whose long calls are more than its share") {
+    scene s{{.shares = {0.5, 0.4, 0.1}}};
+    s.hand.limit = 10;
+    s.hand.free = 8;
+    for (int i = 0; i < 2; ++i)
+        s.queue.shares().enter(2); // for ever
+    caller waits_for_them{'c', priority::critical, 2};
+    s.arrive(waits_for_them);
+    std::vector<std::unique_ptr<caller>> light;
+    for (int i = 0; i < 200; ++i) {
+        light.push_back(std::make_unique<caller>('b', priority::critical, 1));
+        s.arrive(*light.back());
+    }
+    s.serve();
+    CHECK(s.decided() == "b+ b+ b+ b+ b+ b+ b+ b+ ");
+    caller heavy{'a', 8};
+    s.arrive(heavy);
+    std::string served;
+    for (int i = 0; i < 100 && s.queue.shares().in_flight(1) != 0; ++i) {
+        s.queue.shares().leave(1);
+        ++s.hand.free;
+        s.serve();
+        served = s.decided();
+    }
+    CHECK(served == "a+ ");
+}

@@ -416,32 +416,37 @@ private:
     // with the fewest turns in relation to its share: if there are more partitions than permits, they are all equal
     // whenever a permit comes back.
     std::uint64_t lanes_of_least_filled() const noexcept {
-        return least_filled([this](std::size_t p) { return shares_.fill(p); });
+        return least_filled([](std::size_t) { return true; });
     }
 
     // The same if callers have wanted several permits. While such a waiter has the turn, none else is served until its
     // permits are free. In a partition with nothing else in flight, it would always have the turn, and most permits
-    // would stay unused. So while another partition that waits has had fewer turns, all of its permits but one count as
-    // if they were in flight.
+    // would stay unused. So it lets a partition go first that has had fewer turns, and has no more in flight than its
+    // own partition would have, if all of the waiter's permits but one were in flight. A partition with more in flight
+    // does not count: else, while it waits for its own long calls, it would keep the heavy waiter from its turn.
     FLOWGUARD_DETAIL_RARE std::uint64_t lanes_of_least_filled_by_weight() const noexcept {
-        double fewest = std::numeric_limits<double>::infinity();
-        for (std::size_t p = 0; p < shares_.count(); ++p)
-            if (lanes_in(p) != 0)
-                fewest = (std::min)(fewest, turns_.of(p));
-        return least_filled([this, fewest](std::size_t p) {
-            return shares_.fill(p, turns_.of(p) > fewest ? next_of(lanes_in(p))->wanted - 1 : 0);
-        });
+        std::uint64_t found = lanes_of_least_filled();
+        for (std::uint64_t first = found; first != 0;) {
+            found = first;
+            const waiter& w = *next_of(found);
+            const std::size_t heavy = w.lane.partition();
+            const double most = shares_.fill(heavy, w.wanted - 1);
+            first = w.wanted == 1 ? 0 : least_filled([&](std::size_t p) {
+                return turns_.of(p) < turns_.of(heavy) && shares_.fill(p) <= most;
+            });
+        }
+        return found;
     }
 
-    // `fill(p)` is called for the partitions that have a waiter.
+    // Of the partitions that have a waiter and for which `counts(p)`. 0: there is none.
     template <class F>
-    std::uint64_t least_filled(F fill) const noexcept {
+    std::uint64_t least_filled(F counts) const noexcept {
         std::uint64_t found = 0;
         std::pair<double, double> least;
         for (std::size_t p = 0; p < shares_.count(); ++p) {
-            if (lanes_in(p) == 0)
+            if (lanes_in(p) == 0 || !counts(p))
                 continue;
-            const std::pair<double, double> filled{fill(p), turns_.of(p)};
+            const std::pair<double, double> filled{shares_.fill(p), turns_.of(p)};
             if (found == 0 || filled < least) {
                 found = lanes_in(p);
                 least = filled;
