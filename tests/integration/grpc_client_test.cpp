@@ -316,6 +316,65 @@ TEST_CASE("A client's call of gRPC may be cancelled while it begins to wait, or 
     CHECK(guard.stats().admitted + guard.stats().cancelled == 2 * rounds);
 }
 
+TEST_CASE("A client's call of gRPC that gets its permit when its status has come returns it at once") {
+    asio::io_context context;
+    guard_type guard{context.get_executor(), flowguard::fixed_limit{1}};
+    site s{guard};
+    const auto first = s.start("keep");
+    s.server_side.wait_for_kept();
+
+    grpc::ClientContext second;
+    grpc::CompletionQueue queue;
+    job j;
+    j.set_name("0");
+    result r;
+    grpc::Status status;
+    int sent = 0;
+    int finished = 0;
+    const auto reader = s.stub->AsyncDo(&second, j, &queue);
+    reader->ReadInitialMetadata(&sent); // so gRPC receives the status apart from what it sends
+    reader->Finish(&r, &status, &finished);
+    s.wait_for_waiters(1);
+    s.server_side.answer();
+    CHECK(first->get() == StatusCode::OK);
+    s.wait_for_waiters(0); // the second call has got the permit, but does not know it yet
+    second.TryCancel();
+    const auto next = [&queue] {
+        void* tag = nullptr;
+        bool ok = false;
+        CHECK(queue.Next(&tag, &ok));
+        return tag;
+    };
+    CHECK(next() == &finished);
+    CHECK(status.error_code() == StatusCode::CANCELLED);
+    context.run();
+    CHECK(next() == &sent);
+    check_idle(guard);
+    CHECK(s.server_side.calls() == 1);
+    CHECK(guard.stats().ignored == 1);
+    queue.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    CHECK_FALSE(queue.Next(&tag, &ok));
+}
+
+TEST_CASE("A client's call of gRPC whose deadline has passed before it begins is not admitted, and is no drop") {
+    guard_type guard{flowguard::fixed_limit{1}};
+    site s{guard};
+    CHECK(s.start("0", -1ms)->get() == StatusCode::DEADLINE_EXCEEDED);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() - 1s);
+    const auto stream = s.stub->Watch(&context, job());
+    result event;
+    CHECK_FALSE(stream->Read(&event));
+    CHECK(stream->Finish().error_code() == StatusCode::DEADLINE_EXCEEDED);
+    check_idle(guard);
+    CHECK(s.server_side.calls() == 0);
+    CHECK(guard.stats().admitted == 0);
+    CHECK(guard.stats().dropped == 0);
+    CHECK(guard.stats().timed_out == 2);
+}
+
 TEST_CASE("The status of a client's call of gRPC is its outcome") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
@@ -362,6 +421,11 @@ TEST_CASE("A closed guard ends a client's calls of gRPC with UNAVAILABLE") {
     guard.close();
     CHECK(second->get() == StatusCode::UNAVAILABLE);
     CHECK(s.block("0").error_code() == StatusCode::UNAVAILABLE);
+    grpc::ClientContext context;
+    const auto stream = s.stub->Watch(&context, job());
+    result event;
+    CHECK_FALSE(stream->Read(&event));
+    CHECK(stream->Finish().error_code() == StatusCode::UNAVAILABLE);
     s.server_side.answer();
     CHECK(first->get() == StatusCode::OK);
     check_idle(guard);

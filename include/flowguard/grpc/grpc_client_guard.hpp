@@ -54,7 +54,7 @@ struct same_for_all_calls {
 /// call's RTT. A stream is long-lived, so it runs beside the limit: see run_options::long_lived.
 ///
 /// A rejected call is never sent. It ends with the status of grpc_rejection(), or with DEADLINE_EXCEEDED if its
-/// deadline has passed while it waited.
+/// deadline has passed before it was admitted.
 ///
 /// `options(call)` tells how each call is run, as run_options: its priority, partition, flow, kind or permits, by
 /// `call.method()` for example. A deadline there has no effect if the call has one, nor have `timeout` and `classify`.
@@ -95,8 +95,8 @@ private:
     using options_of_call = run_options<default_classifier, clock>;
     using ticket = typename Guard::ticket;
 
-    // Of one call. gRPC destroys it with the call's context, or when that is reused: so after its status has come. It
-    // may do so as soon as the batch has proceeded.
+    // Of one call. gRPC destroys it with the call's context: so after its status has come, and all its batches have
+    // ended. It may do so as soon as the last batch has proceeded.
     class guarded_call final : public ::grpc::experimental::Interceptor {
     public:
         guarded_call(Guard& guard, ::grpc::experimental::ClientRpcInfo& call, options_of_call how)
@@ -147,10 +147,15 @@ private:
         static constexpr unsigned started = 1;
         static constexpr unsigned ended = 2;
         static constexpr unsigned cancelled = 4;
+        static constexpr unsigned over = 8; // the status has come
 
         void admit(batch& now) {
             held_back_ = &now;
             try {
+                if (detail::has_passed<clock>(how_to_run_.deadline)) {
+                    static_cast<void>(guard_->try_acquire(how_to_run_)); // counts it
+                    return reject(status_of(error::wait_timeout));
+                }
                 if ((ticket_ = how_to_run_.long_lived ? guard_->try_acquire(how_to_run_)
                                                       : guard_->acquire_if_free(how_to_run_)))
                     return now.Proceed();
@@ -159,7 +164,7 @@ private:
             } catch (const std::invalid_argument& e) { // the options
                 return reject({::grpc::StatusCode::INVALID_ARGUMENT, e.what()});
             }
-            reject(grpc_rejection(error::shed));
+            reject(grpc_rejection(guard_->is_closed() ? error::closed : error::shed));
         }
 
         // While the wait is being started, no other thread may emit the signal, whose slot is being filled. And *this
@@ -183,15 +188,19 @@ private:
         // The call was cancelled. gRPC says so at any time, and perhaps more than once.
         void cancel() {
             // Acquire: the wait was started before. Release: as above.
-            if (progress_.fetch_or(cancelled, std::memory_order_acq_rel) == started)
+            if ((progress_.fetch_or(cancelled, std::memory_order_acq_rel) & ~over) == started)
                 leaves_.emit(asio::cancellation_type::terminal);
         }
 
         void has_waited(::grpc::Status rejected, ticket admitted) {
             rejected_ = std::move(rejected);
             ticket_ = std::move(admitted);
-            // Release: the thread that has started the wait may go on. Acquire: it has started it.
-            if ((progress_.fetch_or(ended, std::memory_order_acq_rel) & started) != 0)
+            // Release: the thread that has started the wait may go on, and end() reads the result. Acquire: the wait
+            // was started.
+            const unsigned found = progress_.fetch_or(ended, std::memory_order_acq_rel);
+            if ((found & over) != 0)
+                ticket_.ignore();
+            if ((found & started) != 0)
                 go_on();
         }
 
@@ -213,7 +222,13 @@ private:
             return grpc_rejection(why);
         }
 
+        // If gRPC receives the status apart from what it sends, it may end a call that waits: because of its deadline,
+        // or because the call was cancelled. Then that status stays, and the wait has no use any more.
         void end(::grpc::Status& status) {
+            // Acquire: the result of the wait. Release: the thread that ends the wait goes on with *this.
+            const unsigned found = progress_.fetch_or(over, std::memory_order_acq_rel);
+            if ((found & (started | ended)) == started)
+                return cancel();
             if (!rejected_.ok())
                 status = rejected_;
             else
