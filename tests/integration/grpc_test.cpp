@@ -394,6 +394,9 @@ TEST_CASE("A call of gRPC may have options of its own") {
     CHECK(invalid.status.error_message() == "flowguard: the number of permits is 0, must be in [1, 268435455]");
     heavy.end();
     poll.end();
+    guard.close();
+    s.run_as({.long_lived = true});
+    CHECK(s.start("0")->get().status.error_code() == StatusCode::UNAVAILABLE);
     s.stop();
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().long_lived == 0);

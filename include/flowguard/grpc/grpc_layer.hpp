@@ -237,7 +237,7 @@ private:
                                                          : guard().acquire_if_free(how_to_run_))) {
                 run();
             } else if (how_to_run_.long_lived) {
-                reject(error::shed);
+                reject(guard().is_closed() ? error::closed : error::shed);
             } else {
                 wait();
             }
