@@ -66,9 +66,14 @@ struct same_for_all_calls {
 /// executor. A guard without an executor continues on Asio's system_executor, a pool of threads that Asio starts for
 /// the first such call.
 ///
-/// *Cancellation.* `ClientContext::TryCancel()` ends the wait of a call: it then ends with CANCELLED.
+/// *Cancellation.* `ClientContext::TryCancel()` ends the wait of a call: it then ends with CANCELLED. If the call was
+/// made with `ClientContext::FromServerContext()`, and that server's call is cancelled, gRPC does not tell its
+/// interceptors. Then a call that waits may stay in line until its wait ends; it is not sent.
 ///
 /// *Thread safety.* Calls may be made at the same time if the options function may be called so. It is called as const.
+///
+/// *Exceptions.* The options function should not throw: gRPC passes the exception on to the caller, and never frees the
+/// call.
 ///
 /// *Lifetime.* The guard must outlive the channel and its calls. If the guard's execution context is destroyed while a
 /// call waits there, the call ends with UNAVAILABLE.
