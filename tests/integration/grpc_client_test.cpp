@@ -12,6 +12,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -451,6 +452,8 @@ TEST_CASE("A client of gRPC says how each call is run, by its method") {
     std::size_t partition = 1;
     const auto how = [&](const call_info& info) -> flowguard::run_options<> {
         CHECK(std::string_view(info.method()) == "/flowguard.support.work/Do");
+        if (partition == 3)
+            throw std::runtime_error("no such method");
         return {.partition = partition, .permits = 2, .bypass = partition == 7};
     };
     site s{guard, how};
@@ -468,6 +471,10 @@ TEST_CASE("A client of gRPC says how each call is run, by its method") {
     const grpc::Status invalid = s.block("0");
     CHECK(invalid.error_code() == StatusCode::INVALID_ARGUMENT);
     CHECK(invalid.error_message() == "flowguard: the partition is 2, must be in [0, 1]");
+    partition = 3;
+    const grpc::Status thrown = s.block("0");
+    CHECK(thrown.error_code() == StatusCode::UNKNOWN);
+    CHECK(thrown.error_message() == "no such method");
     check_idle(guard);
     CHECK(guard.stats().admitted == 1);
 }

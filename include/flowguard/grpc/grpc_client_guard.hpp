@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <concepts>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -59,7 +60,8 @@ struct same_for_all_calls {
 /// `options(call)` tells how each call is run, as run_options: its priority, partition, flow, kind or permits, by
 /// `call.method()` for example. A deadline there has no effect if the call has one, nor have `timeout` and `classify`.
 /// A call with `bypass`, such as a health check, is made without the guard. If the options are out of range, the call
-/// ends with INVALID_ARGUMENT and the reason. By default, all calls are run alike.
+/// ends with INVALID_ARGUMENT and the reason; if the function throws a std::exception, it ends with UNKNOWN and what()
+/// says. By default, all calls are run alike.
 ///
 /// *Executors.* If a permit is free, the call goes on at once, on the calling thread. A call that had to wait continues
 /// on the guard's executor. A thread that makes a blocking call waits until then, so it must not be one that runs this
@@ -71,9 +73,6 @@ struct same_for_all_calls {
 /// interceptors. Then a call that waits may stay in line until its wait ends; it is not sent.
 ///
 /// *Thread safety.* Calls may be made at the same time if the options function may be called so. It is called as const.
-///
-/// *Exceptions.* The options function should not throw: gRPC passes the exception on to the caller, and never frees the
-/// call.
 ///
 /// *Lifetime.* The guard must outlive the channel and its calls. If the guard's execution context is destroyed while a
 /// call waits there, the call ends with UNAVAILABLE.
@@ -88,10 +87,16 @@ public:
     /// Throws what moving the options throws.
     explicit grpc_client_guard(Guard& guard, Options options = {}) : guard_(&guard), options_(std::move(options)) {}
 
-    /// For gRPC alone. Throws what the options throw, and std::bad_alloc.
+    /// For gRPC alone. Throws std::bad_alloc.
     ::grpc::experimental::Interceptor* CreateClientInterceptor(::grpc::experimental::ClientRpcInfo* call) override {
-        auto how = std::as_const(options_)(*call);
-        return how.bypass ? nullptr : new guarded_call(*guard_, *call, std::move(how));
+        options_of_call how;
+        ::grpc::Status rejected;
+        try {
+            how = std::as_const(options_)(*call);
+        } catch (const std::exception& e) { // gRPC would never free the call
+            rejected = {::grpc::StatusCode::UNKNOWN, e.what()};
+        }
+        return how.bypass ? nullptr : new guarded_call(*guard_, *call, std::move(how), std::move(rejected));
     }
 
 private:
@@ -104,11 +109,14 @@ private:
     // ended. It may do so as soon as the last batch has proceeded.
     class guarded_call final : public ::grpc::experimental::Interceptor {
     public:
-        guarded_call(Guard& guard, ::grpc::experimental::ClientRpcInfo& call, options_of_call how)
+        // Not OK: `rejected` is the status that the call ends with.
+        guarded_call(Guard& guard, ::grpc::experimental::ClientRpcInfo& call, options_of_call how,
+                     ::grpc::Status rejected)
             : guard_(&guard),
               context_(call.client_context()),
               deadline_(context_->deadline(), detail::call_deadline::clock::now()),
-              how_to_run_(std::move(how)) {
+              how_to_run_(std::move(how)),
+              rejected_(std::move(rejected)) {
             if (deadline_.exists())
                 how_to_run_.deadline = deadline_.in_time_of<clock>();
             if (call.type() != ::grpc::experimental::ClientRpcInfo::Type::UNARY)
@@ -156,20 +164,24 @@ private:
 
         void admit(batch& now) {
             held_back_ = &now;
+            if (!rejected_.ok())
+                return go_on();
             try {
                 if (detail::has_passed<clock>(how_to_run_.deadline)) {
                     static_cast<void>(guard_->try_acquire(how_to_run_)); // counts it
                     return reject(status_of(error::wait_timeout));
                 }
-                if ((ticket_ = how_to_run_.long_lived ? guard_->try_acquire(how_to_run_)
-                                                      : guard_->acquire_if_free(how_to_run_)))
-                    return now.Proceed();
-                if (!how_to_run_.long_lived)
-                    return wait();
+                ticket_ =
+                    how_to_run_.long_lived ? guard_->try_acquire(how_to_run_) : guard_->acquire_if_free(how_to_run_);
             } catch (const std::invalid_argument& e) { // the options
                 return reject({::grpc::StatusCode::INVALID_ARGUMENT, e.what()});
             }
-            reject(grpc_rejection(guard_->is_closed() ? error::closed : error::shed));
+            if (ticket_)
+                go_on();
+            else if (how_to_run_.long_lived)
+                reject(grpc_rejection(guard_->is_closed() ? error::closed : error::shed));
+            else
+                wait();
         }
 
         // While the wait is being started, no other thread may emit the signal, whose slot is being filled. And *this

@@ -15,8 +15,8 @@ namespace flowguard::detail {
 
 // How many turns each partition has had in relation to its share: stride scheduling (C. Waldspurger, W. Weihl: Stride
 // Scheduling. MIT/LCS/TM-528, 1995). A caller that takes several permits has had as many turns. A partition that begins
-// to wait starts level with the partition that had the latest turn, before that turn: so its credit is at most what the
-// latest caller took, and an idle partition cannot later claim a burst.
+// to wait starts level with the partition that had the latest turn, before that turn. While it waits, it falls behind
+// the latest turn by one turn at most. So a partition cannot save up turns, and claim a burst later.
 class partition_turns {
 public:
     explicit partition_turns(const partitions& shares) : turns_(shares.count()), strides_(shares.count()) {
