@@ -919,32 +919,37 @@ private:
         return admit(form, std::move(make_task), std::forward<Options>(options).classify, how, timeout);
     }
 
-    // The coroutine is made outside any co_await expression, so that g++ before 13 destroys its arguments once. A call
-    // with a time-out is a coroutine of another type, so that any other call pays nothing for it.
+    // The coroutine is made outside any co_await expression, so that g++ before 13 destroys its arguments once.
     template <class Form, class F, class Classifier, class Terms>
     FLOWGUARD_DETAIL_EACH_CALL auto admit(Form form, F&& make_task, Classifier&& classify, Terms how,
                                           duration timeout) {
-        if (timeout != (duration::max)()) [[unlikely]]
-            return admit_timed(form, std::forward<F>(make_task), std::forward<Classifier>(classify), how, timeout);
+        using task = std::invoke_result_t<std::decay_t<F>&>;
+        if constexpr (!detail::has_context<typename detail::awaited<task>::executor>)
+            if (timeout != (duration::max)())
+                throw std::invalid_argument("flowguard: a task with a time-out needs an executor that has a context, "
+                                            "for its timer");
         return guarded(form, call_reference(*this), std::decay_t<F>(std::forward<F>(make_task)),
-                       std::decay_t<Classifier>(std::forward<Classifier>(classify)), how);
+                       std::decay_t<Classifier>(std::forward<Classifier>(classify)), how, timeout);
     }
-    template <class Form, class F, class Classifier, class Terms, class Task = std::invoke_result_t<std::decay_t<F>&>>
-    FLOWGUARD_DETAIL_RARE auto admit_timed(Form form, F&& make_task, Classifier&& classify, Terms how, duration timeout)
-        -> detail::call_of_form<Form, Task> {
+
+    // Makes the task of a call, and its time-out, if it has one. The latter sets `is_late`.
+    template <class F, class Task = std::invoke_result_t<F&>>
+    FLOWGUARD_DETAIL_EACH_CALL static Task start(F& make_task, duration timeout, bool& is_late) {
+        return timeout == (duration::max)() ? make_task() : start_timed<F, Task>(make_task, timeout, is_late);
+    }
+    template <class F, class Task>
+    FLOWGUARD_DETAIL_RARE static Task start_timed(F& make_task, duration timeout, bool& is_late) {
         if constexpr (detail::has_context<typename detail::awaited<Task>::executor>)
-            return guarded(form, call_reference(*this),
-                           detail::timed_maker<Clock, std::decay_t<F>>(std::forward<F>(make_task), timeout),
-                           std::decay_t<Classifier>(std::forward<Classifier>(classify)), how);
+            return detail::run_in_time<Clock>(make_task, detail::saturated_cast<typename Clock::duration>(timeout),
+                                              is_late);
         else
-            throw std::invalid_argument("flowguard: a task with a time-out needs an executor that has a context, for "
-                                        "its timer");
+            std::terminate(); // admit() has rejected the call
     }
 
     // Admits the call, runs its task, and reports the outcome, all in one coroutine: another frame and another
     // resumption would be a large part of a call's cost.
     template <class Form, class F, class Classifier, class Terms, class Task = std::invoke_result_t<F&>>
-    static auto guarded(Form form, call_reference self, F make_task, Classifier classify, Terms how)
+    static auto guarded(Form form, call_reference self, F make_task, Classifier classify, Terms how, duration timeout)
         -> detail::call_of_form<Form, Task> {
         using result_type = typename detail::awaited<Task>::result;
         static_assert(detail::classifies_task<Classifier, result_type>,
@@ -973,19 +978,20 @@ private:
                     co_return Form::template rejected<result_type>(why_not);
             }
         }
+        bool is_late = false; // whether the task took longer than its time-out
         std::exception_ptr exception;
         try {
             if constexpr (std::is_void_v<result_type>) {
-                co_await detail::checked(make_task());
-                finish(std::move(t), make_task, classify);
+                co_await detail::checked(start(make_task, timeout, is_late));
+                finish(std::move(t), is_late, classify);
                 co_return Form::done();
             } else {
-                auto result = co_await detail::checked(make_task());
+                auto result = co_await detail::checked(start(make_task, timeout, is_late));
                 if constexpr (detail::with_code<result_type> && detail::is_judged_by_default<Classifier, result_type>)
-                    if (!detail::has_timed_out(make_task) && detail::is_cancellation(detail::code_of(result)) &&
+                    if (!is_late && detail::is_cancellation(detail::code_of(result)) &&
                         !is_cancelled(co_await cancellation()))
                         finish_ticket(t, outcome::dropped);
-                finish(std::move(t), make_task, classify, std::as_const(result));
+                finish(std::move(t), is_late, classify, std::as_const(result));
                 co_return Form::done(std::move(result));
             }
         } catch (...) {
@@ -995,7 +1001,7 @@ private:
         }
         // Here, as a coroutine cannot wait in a handler.
         const bool caller_is_cancelled = is_cancelled(co_await cancellation());
-        if (finish_failed(std::move(t), detail::has_timed_out(make_task), caller_is_cancelled, classify, exception))
+        if (finish_failed(std::move(t), is_late, caller_is_cancelled, classify, exception))
             co_return Form::template failed<result_type>(error::task_timeout);
         std::rethrow_exception(std::move(exception));
     }
@@ -1030,12 +1036,6 @@ private:
             co_return Form::done(co_await detail::checked(make_task()));
         }
     }
-
-    // Tells finish() whether a function took longer than its time-out.
-    struct blocking_task {
-        bool is_late;
-        friend bool has_timed_out(const blocking_task& task) noexcept { return task.is_late; }
-    };
 
     template <class Form, class F, class Options>
     auto block(F& f, Options& options) -> typename Form::template returned<std::invoke_result_t<F&>> {
@@ -1115,20 +1115,19 @@ private:
         typename Form::template returned<std::invoke_result_t<F&>> {
         using result_type = std::invoke_result_t<F&>;
         const time_point end = detail::end_after<Clock>(timeout);
-        const auto task = [end] { return blocking_task{detail::has_passed<Clock>(end)}; };
         std::exception_ptr exception;
         try {
             if constexpr (std::is_void_v<result_type>) {
                 f();
-                finish(std::move(t), task(), classify);
+                finish(std::move(t), detail::has_passed<Clock>(end), classify);
                 return Form::done();
             } else {
                 result_type result = f();
-                const blocking_task ended = task();
+                const bool is_late = detail::has_passed<Clock>(end);
                 if constexpr (detail::with_code<result_type> && detail::is_judged_by_default<Classifier, result_type>)
-                    if (!ended.is_late && detail::is_cancellation(detail::code_of(result)))
+                    if (!is_late && detail::is_cancellation(detail::code_of(result)))
                         t.drop(); // nobody has cancelled it: a time-out of its own
-                finish(std::move(t), ended, classify, std::as_const(result));
+                finish(std::move(t), is_late, classify, std::as_const(result));
                 return Form::done(std::forward<result_type>(result)); // moves it, unless it is a reference
             }
         } catch (...) {
@@ -1136,7 +1135,7 @@ private:
                 throw;
             exception = std::current_exception();
         }
-        if (finish_failed(std::move(t), task().is_late, false, classify, exception))
+        if (finish_failed(std::move(t), detail::has_passed<Clock>(end), false, classify, exception))
             return Form::template failed<result_type>(error::task_timeout);
         std::rethrow_exception(std::move(exception));
     }
@@ -1168,10 +1167,9 @@ private:
 
     // Reports the end of a task without an exception. If the classifier throws, the ticket's destructor reports the
     // task as ignored.
-    template <class F, class Classifier, class... Result>
-    static void finish(ticket t, const F& make_task, Classifier& classify, const Result&... result) {
-        using detail::has_timed_out;
-        if (has_timed_out(make_task))
+    template <class Classifier, class... Result>
+    static void finish(ticket t, bool is_late, Classifier& classify, const Result&... result) {
+        if (is_late)
             time_out(t);
         if (t) // else it is reported already
             finish_ticket(t, detail::classify_by(classify, result...));
@@ -1179,17 +1177,17 @@ private:
 
     // The same for a task that ended with an exception. Returns whether the call ends with `error::task_timeout`.
     template <class Classifier>
-    static bool finish_failed(ticket t, bool has_timed_out, bool caller_is_cancelled, Classifier& classify,
+    static bool finish_failed(ticket t, bool is_late, bool caller_is_cancelled, Classifier& classify,
                               const std::exception_ptr& exception) {
-        if (has_timed_out)
+        if (is_late)
             time_out(t); // the ticket is empty now: what follows only decides what the caller gets
-        outcome how = has_timed_out ? outcome::dropped : detail::classify_by(classify, exception);
+        outcome how = is_late ? outcome::dropped : detail::classify_by(classify, exception);
         const bool by_default = detail::is_judged_by_default<Classifier, std::exception_ptr>;
-        if (has_timed_out || (how == outcome::ignored && by_default && !caller_is_cancelled)) {
+        if (is_late || (how == outcome::ignored && by_default && !caller_is_cancelled)) {
             const std::optional<error_code> code = detail::code_of(exception);
             if (code && detail::is_cancellation(*code)) {
                 finish_ticket(t, outcome::dropped);
-                return has_timed_out && !caller_is_cancelled;
+                return is_late && !caller_is_cancelled;
             }
         }
         finish_ticket(t, how);

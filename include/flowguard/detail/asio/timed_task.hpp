@@ -206,34 +206,6 @@ Task run_in_time(MakeTask& make_task, typename Clock::duration timeout, bool& ha
         co_return std::move(*result);
 }
 
-// A callable that makes such a task from another one, once.
-template <class Clock, class MakeTask>
-class timed_maker {
-public:
-    template <class Duration>
-    timed_maker(MakeTask make_task, Duration timeout)
-        : make_task_(std::move(make_task)), timeout_(saturated_cast<typename Clock::duration>(timeout)) {}
-
-    auto operator()() { return run_in_time<Clock>(make_task_, timeout_, has_expired_); }
-
-    bool has_expired() const noexcept { return has_expired_; }
-
-private:
-    MakeTask make_task_;
-    typename Clock::duration timeout_;
-    bool has_expired_ = false;
-};
-
-// Whether the task that a callable has made took longer than its time-out, if it has one.
-template <class MakeTask>
-constexpr bool has_timed_out(const MakeTask&) noexcept {
-    return false;
-}
-template <class Clock, class MakeTask>
-bool has_timed_out(const timed_maker<Clock, MakeTask>& made) noexcept {
-    return made.has_expired();
-}
-
 } // namespace flowguard::detail
 
 #endif
