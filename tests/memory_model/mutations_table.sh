@@ -28,9 +28,11 @@ weaken queue $word relaxed 'now = word_.load(std::memory_order_acquire'
 weaken queue $surplus relaxed 'discounted_.fetch_add(permits - 1, std::memory_order_release'
 weaken queue $surplus relaxed 'discounted_.load(std::memory_order_acquire'
 mutation queue detail/semaphore/semaphore_state.hpp \
-    'will_hold(permits);
-            if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_))' \
-    'if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_) && (will_hold(permits), true))'
+    'state_.will_hold_several(permits);
+            if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_))
+                permits_ = permits;' \
+    'if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_))
+                state_.will_hold_several(permits_ = permits);'
 mutation queue $word 'std::memory_order_acq_rel : std::memory_order_acquire;' \
     'std::memory_order_acquire : std::memory_order_acquire;'
 

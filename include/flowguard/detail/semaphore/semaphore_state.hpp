@@ -485,7 +485,8 @@ private:
     class ownership {
     public:
         ownership(semaphore_state& state, std::size_t permits) noexcept : state_(state), permits_(permits) {
-            will_hold(permits);
+            if (permits > 1) [[unlikely]]
+                state_.will_hold_several(permits);
         }
 
         // The next six are called by wait_queue::serve().
@@ -494,11 +495,10 @@ private:
             if (permits_ == permits)
                 return true;
             put_back();
-            will_hold(permits);
-            if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_))
-                permits_ = permits;
-            else
-                has_put_back(permits);
+            if (permits > 1) [[unlikely]]
+                return take_several(permits, last_in_line);
+            if (state_.word_.take_or_contend(1, last_in_line, state_.lets_run_alone_))
+                permits_ = 1;
             return permits_ != 0;
         }
         void grant() noexcept { permits_ = 0; } // the waiter has them, and their reference
@@ -516,7 +516,8 @@ private:
             if (permits_ == 0)
                 return;
             state_.word_.release(permits_);
-            has_put_back(permits_);
+            if (permits_ > 1) [[unlikely]]
+                state_.has_put_back_several(permits_);
             permits_ = 0;
             ++references;
         }
@@ -528,13 +529,13 @@ private:
         std::uintptr_t inbox = 0; // its flags, when the owner last saw them
 
     private:
-        FLOWGUARD_DETAIL_EACH_CALL void will_hold(std::size_t permits) noexcept {
-            if (permits > 1) [[unlikely]]
-                state_.will_hold_several(permits);
-        }
-        FLOWGUARD_DETAIL_EACH_CALL void has_put_back(std::size_t permits) noexcept {
-            if (permits > 1) [[unlikely]]
+        FLOWGUARD_DETAIL_RARE bool take_several(std::size_t permits, bool last_in_line) noexcept {
+            state_.will_hold_several(permits);
+            if (state_.word_.take_or_contend(permits, last_in_line, state_.lets_run_alone_))
+                permits_ = permits;
+            else
                 state_.has_put_back_several(permits);
+            return permits_ != 0;
         }
 
         semaphore_state& state_;
