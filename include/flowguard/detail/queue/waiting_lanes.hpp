@@ -499,6 +499,7 @@ private:
     const bool plain_; // only the priority and the order of arrival matter
     const bool may_shed_;
     const bool runs_alone_;
+    bool has_weights_ = false; // a caller has wanted several permits
     standing_times estimate_; // while target_ is unknown
     std::atomic<std::int64_t> target_; // ns
     std::atomic<std::int64_t> interval_; // ns
@@ -509,7 +510,6 @@ private:
     std::atomic<flow_queue*> flows_{nullptr}; // of the lanes; made by prepare_flows()
     std::atomic<std::uint64_t> flowing_{0}; // a bit for each lane that has a waiter of a flow
     waiter* in_turn_ = nullptr; // a waiter that keeps its turn
-    bool has_weights_ = false; // a caller has wanted several permits
     std::uint64_t occupied_ = 0; // a bit for each lane that has a waiter
     std::size_t size_ = 0;
 };
