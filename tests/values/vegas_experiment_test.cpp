@@ -18,7 +18,6 @@ using flowguard::detail::vegas::measurement;
 using flowguard::detail::vegas::nothing_queued;
 using flowguard::detail::vegas::only_queued;
 using flowguard::detail::vegas::rtt_exponent;
-using flowguard::detail::vegas::was_paused;
 
 measurement of(double in_flight, double rtt) {
     return {.rtt = rtt, .in_flight = in_flight};
@@ -50,7 +49,6 @@ TEST_CASE("There is no exponent if the concurrencies are too close, or something
         CHECK(std::isnan(rtt_exponent(high, low)));
         CHECK_FALSE(only_queued(high, low));
         CHECK_FALSE(nothing_queued(high, low));
-        CHECK_FALSE(was_paused(high, low));
     }
 }
 
@@ -69,14 +67,6 @@ TEST_CASE("Nothing had queued if the exponent is between -0.15 and 0.15") {
     CHECK_FALSE(nothing_queued(before(0.151), after));
     CHECK_FALSE(nothing_queued(before(-0.151), after));
     CHECK_FALSE(nothing_queued(before(1), after));
-}
-
-TEST_CASE("The service had paused if the exponent is above 1.25") {
-    CHECK(was_paused(before(2), after));
-    CHECK(was_paused(before(1.251), after));
-    CHECK_FALSE(was_paused(before(1.249), after));
-    CHECK_FALSE(was_paused(before(1), after)); // a queue
-    CHECK_FALSE(was_paused(before(0), after));
 }
 
 } // namespace

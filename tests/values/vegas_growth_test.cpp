@@ -31,7 +31,7 @@ baseline ten() {
 
 // A window in which the limit was used.
 measurement bound(double rtt = 10) {
-    return {.rtt = rtt, .count = 100, .bound = true};
+    return {.rtt = rtt, .count = 100, .bound = true, .reached = true};
 }
 
 // A window in which it was not.
@@ -50,6 +50,16 @@ growth after_start() {
 }
 
 // ---- Quick start ----
+
+TEST_CASE("The quick start doubles a limit that was reached with less than half of it in flight") {
+    growth g;
+    CHECK(next(g, 1, {.rtt = 10, .count = 100, .reached = true}, 0, 5) == 2.0);
+    CHECK(next(g, 2, idle(), 0, 5) == 2.0);
+    CHECK(g.is_quick());
+    growth up_to = after_start();
+    up_to.start_quickly_up_to(5);
+    CHECK(next(up_to, 3, {.rtt = 10, .count = 100, .reached = true}, 0, 5) == 5.0);
+}
 
 TEST_CASE("The quick start doubles the limit, or quadruples it as far as 20 or the hint") {
     struct row {
@@ -108,7 +118,7 @@ TEST_CASE("The quick start keeps the limit while demand is low") {
 TEST_CASE("The quick start goes on while the RTT is near the baseline, and does not begin again") {
     growth g;
     CHECK(next(g, 20, bound(12.5), 4, 5) == 40.0);
-    CHECK(next(g, 40, {.bound = true}, 0, 5) == 80.0); // no RTT
+    CHECK(next(g, 40, {.bound = true, .reached = true}, 0, 5) == 80.0); // no RTT
     CHECK(next(g, 80, bound(12.6), 16, 12) == 78.0); // 80 − (16 − 12) / 2
     CHECK_FALSE(g.is_quick());
     CHECK(next(g, 78, bound(), 0, 12) == 84.0);
@@ -147,7 +157,7 @@ TEST_CASE("The quick start ends at the highest limit") {
 
 // The RTT of a batch: of so many in flight, it takes 10 · √(in flight / 10).
 measurement batch(double in_flight, double rtt) {
-    return {.rtt = rtt, .count = 100, .limit = in_flight, .in_flight = in_flight, .bound = true};
+    return {.rtt = rtt, .count = 100, .limit = in_flight, .in_flight = in_flight, .bound = true, .reached = true};
 }
 
 TEST_CASE("The quick start sees that throughput grows if the RTT rises by less than the root of what is in flight") {
@@ -192,7 +202,7 @@ TEST_CASE("Throughput grows only in the quick start, where the limit binds") {
     growth g;
     g.see(batch(20, 10));
     measurement demand = batch(80, 10);
-    demand.bound = false;
+    demand.bound = demand.reached = false;
     g.see(demand);
     CHECK_FALSE(g.gains());
     g.see(batch(240, 11)); // compared with that window all the same

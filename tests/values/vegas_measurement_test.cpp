@@ -147,6 +147,31 @@ TEST_CASE("The limit binds if it was reached and half used") {
     CHECK_FALSE(measure(used_window(100, std::numeric_limits<double>::quiet_NaN(), 100, 10ms)).bound);
 }
 
+TEST_CASE("A low limit is reached with less than half of it in flight, a limit of one by any call") {
+    struct row {
+        std::size_t limit;
+        double mean;
+        bool reached;
+    };
+    for (const row& r : std::vector<row>{{1, 0.01, true},
+                                         {2, 0.5, true},
+                                         {2, 0.49, false},
+                                         {4, 1.5, true},
+                                         {4, 1.49, false},
+                                         {100, 49.5, true},
+                                         {100, 49.4, false}}) {
+        CAPTURE(r.limit, r.mean);
+        const measurement m = measure(used_window(r.limit, r.mean, r.limit, 10ms));
+        CHECK(m.reached == r.reached);
+        CHECK_FALSE(m.bound);
+    }
+    CHECK(measure(used_window(100, 50, 100, 10ms)).reached);
+    CHECK_FALSE(measure(used_window(100, 90, 99, 10ms)).reached);
+    window paced = used_window(1, 0.1, 1, 10ms);
+    paced.spacing = 40ms; // a limit of 0.25
+    CHECK_FALSE(measure(paced).reached);
+}
+
 TEST_CASE("With a spacing the limit is the RTT over it, at most one and at least 0.01") {
     struct row {
         duration spacing;

@@ -75,6 +75,8 @@ TEST_CASE("A service that becomes 1.9 times slower by itself gets its limit back
     CHECK(strategy.baseline() == 19ms);
     CHECK(strategy.queue_estimate() == Approx(0).margin(1e-9));
     // Then it comes back,
+    CHECK(strategy.current_limit() == 96);
+    strategy.update(slower(strategy.current_limit()));
     CHECK(strategy.current_limit() == 100);
     // and then grows as ever, by half of 0.15 · 100 + 0.2 = 15.2, for the waits do not vary any more.
     strategy.update(slower(100));

@@ -76,15 +76,15 @@ TEST_CASE("A probe in which the RTT falls with the concurrency only queued, and 
     CHECK(strategy.update(bound_window(11, 10ms)) == a_window{43, 100});
 }
 
-TEST_CASE("A probe with a higher throughput than the window before it shows that the service had paused") {
+TEST_CASE("After a window with a queue, the first one with as high a limit, a probe cuts nothing") {
     vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(wide(bound_window(100, 10ms))) == a_window{110, 165}); // calm
     CHECK(strategy.update(wide(bound_window(110, 60ms, 250ms))) == a_probe{36, 108, 110});
-    CHECK(strategy.update(wide(bound_window(36, 10ms))) == a_window{110, 165}); // ln(60 / 10) / ln(110 / 36) = 1.60
-    CHECK(strategy.reason() == std::string("probe ended: the service had paused"));
+    CHECK(strategy.update(wide(bound_window(36, 10ms))) == a_window{110, 165}); // the service may have paused
+    CHECK(strategy.reason() == std::string("probe ended: little had queued until then"));
 }
 
-TEST_CASE("A second such window in a row is no pause") {
+TEST_CASE("A second window with a queue is no pause") {
     vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(wide(bound_window(100, 60ms, 10ms))) == a_window{70, 105}); // no probe so soon
     CHECK(strategy.update(wide(bound_window(70, 60ms, 400ms))) == a_probe{23, 69, 70});
@@ -125,7 +125,7 @@ TEST_CASE("One probe at a common instant is not enough to believe in a slower se
 
 TEST_CASE("A deeper probe that follows one at a common instant counts as such, too") {
     // With fewer requests in flight, the RTT falls to 20 ms, and no further.
-    vegas_strategy strategy = settled();
+    vegas_strategy strategy = settled_with_waits();
     CHECK(strategy.update(bound_window(100, 40ms, 250ms)) == a_probe{33, 99, 100});
     CHECK(strategy.update(bound_window(33, 25ms)) == a_probe{11, 60, 100});
     CHECK(strategy.update(bound_window(11, 20ms)) == a_window{100, 150});
@@ -184,7 +184,7 @@ TEST_CASE("A probe raises the baseline only where that makes much of a differenc
     CHECK(p == a_window{88, 132}); // 100 − 24.64 / 2 = 87.68
     CHECK(strategy.baseline() == 10ms);
 
-    strategy = settled();
+    strategy = settled_with_waits();
     // Queue 100 · (1 − 10 / 18) = 44.44, more than three slacks: 3 + 0.6 · √55.56 + 55.56 / 10 = 13.03.
     CHECK(strategy.update(bound_window(100, 18ms, 1h)) == a_probe{33, 99, 100});
     strategy.update(bound_window(33, 18ms));
@@ -219,9 +219,9 @@ TEST_CASE("A probe in which the RTT fell, but not to the baseline, is followed b
 }
 
 TEST_CASE("A probe that reads the baseline is not followed by a deeper one, even where it took away a queue") {
-    // 10 ms are known from at most a third of the limit; then there is demand.
+    // 10 ms are known from at most a third of a limit that was lower; then there is demand.
     vegas_strategy strategy{20};
-    CHECK(strategy.update(with_wide_low(idle_window(20, 4, 10ms), 30, 10ms)) == a_window{20, 60});
+    CHECK(strategy.update(with_wide_low(idle_window(15, 4, 10ms), 30, 10ms)) == a_window{20, 60});
     // Queue 20 · (1 − 10 / 30) = 13.33 > 2 × 3.2 + 2; slack 0.15 · 20 + 0.2 = 3.2, for the waits do not vary.
     CHECK(strategy.update(bound_window(20, 30ms)) == a_probe{6, 60, 20});
 

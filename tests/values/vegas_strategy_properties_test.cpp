@@ -55,7 +55,7 @@ TEST_CASE("The strategy tells why") {
     const std::size_t probe = strategy.update(bound_window(100, 20ms, 250ms)).limit;
     CHECK(why(strategy) == "probe: measures the RTT with fewer requests in flight");
     strategy.update(wide(bound_window(probe, 10ms)));
-    CHECK(why(strategy) == "more requests queue than wanted"); // as the window before the probe said
+    CHECK(why(strategy) == "probe ended: little had queued until then");
     vegas_strategy fresh{4};
     fresh.update(bound_window(4, 10ms));
     CHECK(why(fresh) == "quick start: no queue yet");

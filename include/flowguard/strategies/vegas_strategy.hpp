@@ -45,7 +45,7 @@ namespace flowguard {
 ///     queue > slack:                                   limit −= (queue − slack) / 2, at most 30 %
 ///     queue < 0.7 · slack, and the limit binds:        limit += (slack − queue) / 2
 ///       three times running hardly any queue:          limit += max(slack, limit / 4)
-///     from the start until RTT > 1.25 · baseline:      limit × 2, while it binds; × 4 below 20
+///     from the start until RTT > 1.25 · baseline:      limit × 2, while it is reached; × 4 below 20, while it binds
 ///       the first calls with each limit:               do not count if they are slower
 ///     drops > 5 % beyond the usual, luck aside:        limit × (1 − drops), at most quartered
 ///     a window without any success, in an outage:      the same; with the next success, half of the limit from before
@@ -518,10 +518,9 @@ private:
         const bool can_go_deeper = low.bound && probes_.is_possible_at(concurrency(low)) && !baseline_.confirms(low);
         probes_.succeed();
         drops_.set(newest.drops);
-        if (pauses_.are_usual() ||
-            (calm_before_ >= detail::vegas::same_limit * high.limit && detail::vegas::was_paused(high, low))) {
+        if (pauses_.are_usual() || may_have_paused(high, low)) {
             learn_from_probe(high, low);
-            return {next_window(), "probe ended: the service had paused"};
+            return {next_window(), "probe ended: little had queued until then"};
         }
         if (can_go_deeper && only_queued(high, low)) {
             growth_.end_quick_start();
@@ -554,6 +553,14 @@ private:
         if (rise_.is_suspected())
             return {next_window(), "probe ended: a slower service, or the queue of others"};
         return adjust(high);
+    }
+
+    // Whether little queued in the window before the latest one, with as high a limit, and the probe shows the
+    // baseline. If the latest window shows a queue, the service may just have paused: a collection of garbage, a
+    // virtual machine that was moved. A queue is still there in the next window.
+    bool may_have_paused(const measurement& latest, const measurement& in_probe) const noexcept {
+        return !probe_.lowest.has_rtt() && calm_before_ >= detail::vegas::same_limit * latest.limit &&
+               !baseline_.is_exceeded_by(in_probe);
     }
 
     // At common instants most guards of the server probe, so that few requests of others are in flight.

@@ -37,9 +37,8 @@ inline bool nothing_queued(const measurement& high, const measurement& low) noex
     return math::absolute(rtt_exponent(high, low)) < flat_exponent;
 }
 
-// Whether the throughput was clearly higher with fewer requests in flight. No queue does that. If few had queued
-// before, with as high a limit, the service has paused: a collection of garbage, a virtual machine that was moved.
-// With more in flight: by more than a power of 1 - grew_exponent of the concurrency.
+// Whether the throughput was clearly higher with more requests in flight: by more than a power of 1 - grew_exponent of
+// the concurrency.
 inline bool throughput_grew(const measurement& high, const measurement& low) noexcept {
     return rtt_exponent(high, low) < grew_exponent;
 }
@@ -47,10 +46,6 @@ inline bool throughput_grew(const measurement& high, const measurement& low) noe
 // Whether the RTTs vary so much that their mean may be far from what it should be.
 inline bool may_be_luck(const measurement& m) noexcept {
     return m.variation > lucky_error * math::sqrt(m.count);
-}
-
-inline bool was_paused(const measurement& high, const measurement& low) noexcept {
-    return rtt_exponent(high, low) > paused_exponent;
 }
 
 } // namespace flowguard::detail::vegas

@@ -26,7 +26,7 @@ struct limit_change {
 // queues.
 class growth {
 public:
-    // The quick start doubles the limit while it binds and nothing queues.
+    // The quick start doubles the limit while it is reached and nothing queues.
     bool is_quick() const noexcept { return quick_start_; }
     void end_quick_start() noexcept { quick_start_ = false; }
 
@@ -67,11 +67,10 @@ public:
                       const vegas_options& o) noexcept {
         const measurement all = with_this_limit(now);
         quick_start_ = quick_start_ && (gains_ || base.is_near(all)) && limit < highest(o);
-        if (quick_start_ && now.bound && !gains_ && !base.is_met_by(all))
+        if (quick_start_ && now.reached && !gains_ && !base.is_met_by(all))
             return {limit, "quick start: a queue, or bad luck"};
-        if (quick_start_ && now.bound) {
-            return {next_quick(limit, o), "quick start: no queue yet"};
-        }
+        if (quick_start_ && now.reached)
+            return {now.bound ? next_quick(limit, o) : (std::min)(highest(o), 2 * limit), "quick start: no queue yet"};
         if (quick_start_)
             return {limit, no_reason};
         const bool is_idle = now.bound && queue < wanted / 3 && now.rtt <= idle_ratio * base.rtt();

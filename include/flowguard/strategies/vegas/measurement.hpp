@@ -26,6 +26,7 @@ struct measurement {
     double limit = 1;
     double in_flight = 0; // mean
     bool bound = false; // the limit, not demand, set what was in flight
+    bool reached = false; // callers were rejected, or nearly so
     double length = 0;
     double cost = 1; // RTTs are over so much, if there are kinds of calls: see kind_weights
 
@@ -66,6 +67,9 @@ inline measurement measure(const window& w) noexcept {
     if (w.mean_in_flight > 0)
         m.in_flight = (std::min)({w.mean_in_flight, static_cast<double>(w.max_in_flight), m.limit});
     m.bound = w.spacing > duration{} ? 2 * w.mean_in_flight >= m.limit : limit_binds(w);
+    // Calls come at random. So a low limit is reached long before half of it is in flight on average: a limit of one
+    // rejects each call that comes while another is in flight.
+    m.reached = m.bound || (w.spacing <= duration{} && w.max_in_flight >= w.limit && 2 * m.in_flight + 1 >= m.limit);
     m.length = nanoseconds(w.length);
     return m;
 }

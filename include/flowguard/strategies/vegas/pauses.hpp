@@ -42,6 +42,7 @@ public:
         measurement m = calmest_;
         m.limit = before_.limit;
         m.bound = since_bound_ < calm_windows;
+        m.reached = m.reached || m.bound;
         return m;
     }
 
