@@ -96,7 +96,7 @@ TEST_CASE("A probe in which the RTT stays shows that the service became slower, 
     CHECK(strategy.update(wide(bound_window(100, 40ms, 250ms))) == a_probe{33, 99, 100});
     // Or that others keep the queue up. So the limit is held,
     CHECK(strategy.update(wide(bound_window(33, 40ms))) == a_window{100, 150});
-    CHECK(strategy.reason() == std::string("probe ended: a slower service, or the queue of others"));
+    CHECK(strategy.reason() == std::string("probe ended: little had queued until then"));
     CHECK(strategy.baseline() == 10ms);
     // until a probe at a common instant shows the same. It comes soon, though a probe has just been: eight probes take
     // 8 · 99 / 33 · 10 ms = 240 ms, so the period is 2²⁸ ns, the power of two that is closest.

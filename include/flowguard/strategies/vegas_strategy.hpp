@@ -555,12 +555,12 @@ private:
         return adjust(high);
     }
 
-    // Whether little queued in the window before the latest one, with as high a limit, and the probe shows the
-    // baseline. If the latest window shows a queue, the service may just have paused: a collection of garbage, a
-    // virtual machine that was moved. A queue is still there in the next window.
+    // Whether little queued in the window before the latest one, with as high a limit. If the latest window shows a
+    // queue, the service may just have paused: a collection of garbage, a virtual machine that was moved. A queue is
+    // still there in the next window. But if even the probe queues, it is no pause.
     bool may_have_paused(const measurement& latest, const measurement& in_probe) const noexcept {
         return !probe_.lowest.has_rtt() && calm_before_ >= detail::vegas::same_limit * latest.limit &&
-               !baseline_.is_exceeded_by(in_probe);
+               !(baseline_.is_exceeded_by(in_probe) && detail::vegas::only_queued(latest, in_probe));
     }
 
     // At common instants most guards of the server probe, so that few requests of others are in flight.
