@@ -172,14 +172,27 @@ public:
     }
     void release() {}
 
-private:
+protected:
     flowguard::dynamic_semaphore semaphore_;
+};
+
+// The same by acquire(), which is a coroutine of its own.
+class acquire_semaphore : public permit_semaphore {
+public:
+    static constexpr const char* name = "dynamic_semaphore_acquire";
+
+    using permit_semaphore::permit_semaphore;
+
+    template <class Token>
+    auto async_acquire(Token&&) {
+        return semaphore_.acquire();
+    }
 };
 
 template <contender S, class More>
 asio::awaitable<void> take_turns(S& semaphore, More more) {
     while (more()) {
-        if constexpr (std::is_same_v<S, permit_semaphore>) {
+        if constexpr (std::is_base_of_v<permit_semaphore, S>) {
             const flowguard::permit p = co_await semaphore.async_acquire(asio::use_awaitable);
             co_await asio::post(asio::use_awaitable);
         } else {
@@ -581,7 +594,7 @@ private:
         for (const char* what : {"hand_off", "hand_off_of_4"}) {
             const double floor = times_.ns(name_of(what, no_semaphore::name));
             const double channel = times_.ns(name_of(what, plain_channel_semaphore::name));
-            for (const char* ours : {permit_semaphore::name, flowguard_semaphore::name})
+            for (const char* ours : {acquire_semaphore::name, permit_semaphore::name, flowguard_semaphore::name})
                 if (const double ns = times_.ns(name_of(what, ours)); ns > 0 && floor > 0 && channel > 0) {
                     print_ratio(name_of(what, ours) + " - two_posts", ns - floor, "channel - two_posts",
                                 channel - floor);
@@ -639,6 +652,8 @@ void register_all(const options& chosen) {
     benchmark::RegisterBenchmark("shared_try_acquire_release", shared_try_acquire_release)->ThreadRange(1, 4);
     add_hand_off<no_semaphore>(chosen);
     add_hand_off<permit_semaphore>(chosen);
+    benchmark::RegisterBenchmark(name_of("hand_off_of_4", acquire_semaphore::name).c_str(),
+                                 hand_off<acquire_semaphore, 4>);
     add<flowguard_semaphore>(chosen);
     add<plain_channel_semaphore>(chosen);
     add<mutex_semaphore>(chosen);

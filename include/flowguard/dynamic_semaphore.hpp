@@ -62,6 +62,11 @@ namespace flowguard {
 /// slot adds 24 bytes; they are freed when the slot is used again or its signal is destroyed, and not before the
 /// waiter. If the executor takes an allocator, a waiter is posted from memory inside its block.
 ///
+/// A waiter's block comes from the memory that Asio keeps for a thread's next operation, unless the handler has an
+/// allocator of its own. Asio takes coroutine frames and posts of an any_io_executor from such memory, too, but keeps
+/// only two blocks for each purpose. While several coroutines hold permits, more are free at a time, and Asio allocates
+/// them anew. If ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE is 8 in the whole program, it does not.
+///
 /// If an initiating function fails to allocate, it throws std::bad_alloc. Its handler is then never called, and it
 /// holds no permit. (A strand of Asio that fails to post is stuck from then on, for other users too.) A waiter may also
 /// fail to be posted later, because its executor takes no allocator, or needs more than one piece of memory, as a
