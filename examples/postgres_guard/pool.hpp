@@ -48,15 +48,18 @@ public:
     pool& operator=(const pool&) = delete;
 
     /// Waits for a permit, then for the answer. Throws asio::system_error when the connection is lost or cannot be
-    /// opened. Errors that the server reports are in the reply.
+    /// opened, or when that and the answer take longer than `longest`: a server that was killed may leave a connection
+    /// that nobody ends. Errors that the server reports are in the reply.
     asio::awaitable<reply> query(std::string sql) {
-        return guard_.run(flowguard::run_options{.classify = classify_reply{}}, &pool::perform, this, std::move(sql));
+        return guard_.run(flowguard::run_options{.timeout = longest, .classify = classify_reply{}}, &pool::perform,
+                          this, std::move(sql));
     }
 
     std::size_t idle() const noexcept { return idle_.size(); }
 
 private:
-    static constexpr auto timeout = std::chrono::seconds(10);
+    static constexpr auto longest = std::chrono::seconds(30);
+    static constexpr auto timeout = std::chrono::seconds(10); // of an idle connection
 
     struct idle_connection {
         connection link;

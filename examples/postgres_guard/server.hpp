@@ -130,7 +130,8 @@ public:
         if (!running_)
             return;
         // The child processes of the server are in sessions of their own. They would otherwise finish what they are
-        // doing.
+        // doing, and the server could not start again until then. A server that is stopped makes no new ones.
+        running_->signal(SIGSTOP);
         const std::vector<process_status> helpers = children_of(running_->id());
         running_->signal(SIGKILL);
         for (const process_status& helper : helpers)
