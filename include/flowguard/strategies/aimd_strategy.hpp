@@ -10,7 +10,7 @@
 #include <cstddef>
 
 #include "flowguard/detail/base/check.hpp"
-#include "flowguard/detail/base/share.hpp"
+#include "flowguard/detail/control/options_of_part.hpp"
 #include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/limits.hpp"
@@ -89,11 +89,7 @@ public:
     /// limits, each at least 1. Throws std::invalid_argument unless `parts` is in [1, max_limit] and `index` in
     /// [0, parts - 1].
     aimd_strategy part(std::size_t index, std::size_t parts) const {
-        detail::check_part(index, parts);
-        detail::check_range("aimd_options::max_limit", options_.max_limit, parts, flowguard::max_limit);
-        aimd_options o = options_;
-        for (std::size_t* limit : {&o.initial_limit, &o.min_limit, &o.max_limit})
-            *limit = detail::positive_share_of(*limit, index, parts);
+        const aimd_options o = detail::options_of_part(options_, index, parts, "aimd_options::max_limit");
         return aimd_strategy(o);
     }
 

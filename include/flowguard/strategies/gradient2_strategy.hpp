@@ -10,6 +10,7 @@
 
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/base/share.hpp"
+#include "flowguard/detail/control/options_of_part.hpp"
 #include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/limit_strategy.hpp"
 #include "flowguard/limits.hpp"
@@ -97,11 +98,8 @@ public:
     /// limits and of `queue_size`, each at least 1. Throws std::invalid_argument unless `parts` is in [1, max_limit]
     /// and `index` in [0, parts - 1].
     gradient2_strategy part(std::size_t index, std::size_t parts) const {
-        detail::check_part(index, parts);
-        detail::check_range("gradient2_options::max_limit", options_.max_limit, parts, flowguard::max_limit);
-        gradient2_options o = options_;
-        for (std::size_t* requests : {&o.initial_limit, &o.min_limit, &o.max_limit, &o.queue_size})
-            *requests = detail::positive_share_of(*requests, index, parts);
+        gradient2_options o = detail::options_of_part(options_, index, parts, "gradient2_options::max_limit");
+        o.queue_size = detail::positive_share_of(o.queue_size, index, parts);
         return gradient2_strategy(o);
     }
 

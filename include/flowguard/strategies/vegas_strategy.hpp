@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "flowguard/detail/base/check.hpp"
-#include "flowguard/detail/base/share.hpp"
+#include "flowguard/detail/control/options_of_part.hpp"
 #include "flowguard/detail/control/window_size.hpp"
 #include "flowguard/detail/control/window_use.hpp"
 #include "flowguard/limit_strategy.hpp"
@@ -160,11 +160,7 @@ public:
     /// part wants a queue of its own: `slack_floor` and the like are not shared. Throws std::invalid_argument unless
     /// `parts` is in [1, max_limit] and `index` in [0, parts - 1].
     vegas_strategy part(std::size_t index, std::size_t parts) const {
-        detail::check_part(index, parts);
-        detail::check_range("vegas_options::max_limit", options_.max_limit, parts, flowguard::max_limit);
-        vegas_options o = options_;
-        for (std::size_t* limit : {&o.initial_limit, &o.min_limit, &o.max_limit})
-            *limit = detail::positive_share_of(*limit, index, parts);
+        const vegas_options o = detail::options_of_part(options_, index, parts, "vegas_options::max_limit");
         return vegas_strategy(o);
     }
 
