@@ -10,7 +10,6 @@
 #include <atomic>
 #include <concepts>
 #include <exception>
-#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -24,6 +23,8 @@
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/grpc/call_deadline.hpp"
+#include "flowguard/detail/grpc/end_of_wait.hpp"
+#include "flowguard/detail/grpc/try_to_admit.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/grpc/grpc_rejection.hpp"
 #include "flowguard/grpc/grpc_status.hpp"
@@ -134,29 +135,17 @@ private:
             now->Proceed();
         }
 
+        // For the wait: see detail::end_of_wait.
+        Guard& guard() const noexcept { return *guard_; }
+        asio::cancellation_signal& leaves() noexcept { return leaves_; }
+        void has_waited(error_code error, ticket admitted) {
+            end_wait(error ? status_of(error) : ::grpc::Status::OK, std::move(admitted));
+        }
+        void was_given_up() {
+            end_wait({::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"}, ticket());
+        }
+
     private:
-        // Ends the wait if its handler is destroyed uncalled, with its context or for lack of memory.
-        struct abandon {
-            void operator()(guarded_call* call) const {
-                call->has_waited({::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"}, ticket());
-            }
-        };
-
-        // The handler of the wait.
-        struct end_of_wait {
-            using executor_type = typename Guard::executor_type;
-            using cancellation_slot_type = asio::cancellation_slot;
-
-            std::unique_ptr<guarded_call, abandon> call;
-
-            executor_type get_executor() const noexcept { return call->guard_->get_executor(); }
-            cancellation_slot_type get_cancellation_slot() const noexcept { return call->leaves_.slot(); }
-            void operator()(error_code error, ticket admitted) {
-                guarded_call* const waiting = call.release();
-                waiting->has_waited(error ? waiting->status_of(error) : ::grpc::Status::OK, std::move(admitted));
-            }
-        };
-
         static constexpr unsigned started = 1;
         static constexpr unsigned ended = 2;
         static constexpr unsigned cancelled = 4;
@@ -166,20 +155,16 @@ private:
             held_back_ = &now;
             if (!rejected_.ok())
                 return go_on();
+            error_code error;
             try {
-                if (detail::has_passed<clock>(how_to_run_.deadline)) {
-                    static_cast<void>(guard_->try_acquire(how_to_run_)); // counts it
-                    return reject(status_of(error::wait_timeout));
-                }
-                ticket_ =
-                    how_to_run_.long_lived ? guard_->try_acquire(how_to_run_) : guard_->acquire_if_free(how_to_run_);
+                error = detail::try_to_admit(*guard_, how_to_run_, ticket_);
             } catch (const std::invalid_argument& e) { // the options
                 return reject({::grpc::StatusCode::INVALID_ARGUMENT, e.what()});
             }
-            if (ticket_)
+            if (error)
+                reject(status_of(error));
+            else if (ticket_)
                 go_on();
-            else if (how_to_run_.long_lived)
-                reject(grpc_rejection(guard_->is_closed() ? error::closed : error::shed));
             else
                 wait();
         }
@@ -188,7 +173,7 @@ private:
         // must stay. So if the call is cancelled meanwhile, or the wait ends, this thread does what is next.
         void wait() noexcept {
             try {
-                guard_->async_acquire(how_to_run_, end_of_wait{std::unique_ptr<guarded_call, abandon>(this)});
+                guard_->async_acquire(how_to_run_, detail::end_of_wait<Guard, guarded_call>(*this));
             } catch (...) { // no memory: the handler was destroyed, which has ended the wait
             }
             unsigned found = 0;
@@ -209,7 +194,7 @@ private:
                 leaves_.emit(asio::cancellation_type::terminal);
         }
 
-        void has_waited(::grpc::Status rejected, ticket admitted) {
+        void end_wait(::grpc::Status rejected, ticket admitted) {
             rejected_ = std::move(rejected);
             ticket_ = std::move(admitted);
             // Release: the thread that has started the wait may go on, and end() reads the result. Acquire: the wait
@@ -259,7 +244,7 @@ private:
         batch* held_back_ = nullptr; // until the call is admitted or rejected
         ticket ticket_;
         ::grpc::Status rejected_; // why; OK: it was not
-        std::atomic<unsigned> progress_{0}; // of a wait: the bits below
+        std::atomic<unsigned> progress_{0}; // of a wait: the bits above
         asio::cancellation_signal leaves_; // the wait
     };
 

@@ -12,7 +12,6 @@
 #include <concepts>
 #include <cstddef>
 #include <exception>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -27,6 +26,8 @@
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/grpc/call_deadline.hpp"
+#include "flowguard/detail/grpc/end_of_wait.hpp"
+#include "flowguard/detail/grpc/try_to_admit.hpp"
 #include "flowguard/detail/http/header_value.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/grpc/grpc_rejection.hpp"
@@ -181,6 +182,7 @@ public:
 private:
     using clock = typename Guard::clock_type;
     using options_of_call = run_options<default_classifier, clock>;
+    using ticket = typename Guard::ticket;
 
     // Deletes itself in OnDone. gRPC calls OnDone once, when unary() has returned, the call is finished, and OnCancel
     // does not run.
@@ -203,44 +205,33 @@ private:
             return this;
         }
 
-    private:
-        using ticket = typename Guard::ticket;
-
-        // Ends the call if the wait's handler is destroyed uncalled, with its context or for lack of memory.
-        struct abandon {
-            void operator()(guarded_call* call) const {
-                call->finish({::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"}, outcome::ignored);
-            }
-        };
-
-        // The handler of the wait.
-        struct end_of_wait {
-            using executor_type = typename Guard::executor_type;
-            using cancellation_slot_type = asio::cancellation_slot;
-
-            std::unique_ptr<guarded_call, abandon> call;
-
-            executor_type get_executor() const noexcept { return call->guard().get_executor(); }
-            cancellation_slot_type get_cancellation_slot() const noexcept { return call->leaves_.slot(); }
-            void operator()(error_code error, ticket admitted) {
-                call.release()->continue_with(error, std::move(admitted));
-            }
-        };
-
+        // For the wait: see detail::end_of_wait.
         Guard& guard() const noexcept { return *layer_->guard_; }
-
-        void admit() {
-            if (is_over()) {
-                static_cast<void>(guard().try_acquire(how_to_run_)); // counts it
-                reject(error::wait_timeout);
-            } else if ((ticket_ = how_to_run_.long_lived ? guard().try_acquire(how_to_run_)
-                                                         : guard().acquire_if_free(how_to_run_))) {
-                run();
-            } else if (how_to_run_.long_lived) {
-                reject(guard().is_closed() ? error::closed : error::shed);
-            } else {
-                wait();
+        asio::cancellation_signal& leaves() noexcept { return leaves_; }
+        void has_waited(error_code error, ticket admitted) {
+            if (!error && context().IsCancelled())
+                error = asio::error::operation_aborted;
+            else if (!error && is_over())
+                error = flowguard::error::wait_timeout;
+            if (error) {
+                admitted.ignore();
+                return reject(error);
             }
+            ticket_ = std::move(admitted);
+            run();
+        }
+        void was_given_up() {
+            finish({::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"}, outcome::ignored);
+        }
+
+    private:
+        void admit() {
+            if (const error_code error = detail::try_to_admit(guard(), how_to_run_, ticket_))
+                reject(error);
+            else if (ticket_)
+                run();
+            else
+                wait();
         }
 
         bool is_over() const noexcept { return detail::has_passed<clock>(how_to_run_.deadline); }
@@ -256,22 +247,9 @@ private:
 
         void wait() noexcept {
             try {
-                guard().async_acquire(how_to_run_, end_of_wait{std::unique_ptr<guarded_call, abandon>(this)});
+                guard().async_acquire(how_to_run_, detail::end_of_wait<Guard, guarded_call>(*this));
             } catch (...) { // no memory: the handler was destroyed, which has ended the call
             }
-        }
-
-        void continue_with(error_code error, ticket admitted) {
-            if (!error && context().IsCancelled())
-                error = asio::error::operation_aborted;
-            else if (!error && is_over())
-                error = flowguard::error::wait_timeout;
-            if (error) {
-                admitted.ignore();
-                return reject(error);
-            }
-            ticket_ = std::move(admitted);
-            run();
         }
 
         void reject(const error_code& why) {
