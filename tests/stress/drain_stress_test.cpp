@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <cstddef>
 #include <future>
 #include <memory>
@@ -17,13 +16,12 @@
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
+#include "support/drain_storm.hpp"
 #include "support/guard_tests.hpp"
 
 namespace {
 
-using namespace std::chrono_literals;
 using flowguard::error;
-using flowguard::error_code;
 using flowguard::fixed_limit;
 using guard_type = flowguard::flow_guard<fixed_limit>;
 
@@ -97,37 +95,13 @@ TEST_CASE("Each drain ends once, whoever ends it: the tasks, a time-out, a cance
     work w;
     start_callers(pool, guard, w);
     constexpr int drains = 1500;
-    std::atomic<int> started{0}, ended{0}, otherwise{0};
-    const auto count = [&](error_code e) {
-        ++ended;
-        if (e && e != error::drain_timeout && e != asio::error::operation_aborted)
-            ++otherwise;
-    };
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 2; ++t)
-        threads.emplace_back([&, t] {
-            for (int i = 0; i < drains; ++i) {
-                asio::cancellation_signal signal;
-                guard.async_drain({.serves_waiting = i % 2 == 0,
-                                   .timeout = i % 3 == 0 ? 0ns : (i % 3 == 1 ? 20us : flowguard::duration::max())},
-                                  asio::bind_cancellation_slot(signal.slot(), count));
-                ++started;
-                if (i % 4 == t)
-                    signal.emit(asio::cancellation_type::terminal);
-                if (i % 5 == 0)
-                    guard.close();
-                if (i % 2 == t)
-                    guard.reopen();
-            }
-        });
-    for (std::thread& t : threads)
-        t.join();
-    guard.reopen(); // so that the callers go on
+    support::drain_storm storm;
+    storm.run(guard, drains);
     w.stopped = true;
     pool.join();
-    CHECK(started == 2 * drains);
-    CHECK(ended == 2 * drains);
-    CHECK(otherwise == 0);
+    CHECK(storm.started == support::drain_storm::threads * drains);
+    CHECK(storm.ended == support::drain_storm::threads * drains);
+    CHECK(storm.otherwise == 0);
     CHECK(w.otherwise == 0);
     CHECK(w.running == 0);
     CHECK(guard.in_flight() == 0);

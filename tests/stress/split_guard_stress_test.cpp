@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <future>
@@ -16,17 +15,15 @@
 
 #include "flowguard/drain_options.hpp"
 #include "flowguard/error.hpp"
-#include "flowguard/limits.hpp"
 #include "flowguard/split_guard.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
+#include "support/drain_storm.hpp"
 #include "support/guard_tests.hpp"
 
 namespace {
 
-using namespace std::chrono_literals;
 using flowguard::error;
-using flowguard::error_code;
 using flowguard::fixed_limit;
 using split_type = flowguard::split_guard<fixed_limit>;
 using part_type = split_type::guard_type;
@@ -180,36 +177,12 @@ TEST_CASE("Each drain of all parts ends once: by the tasks, a time-out, a cancel
     work w;
     start_callers(pool, guard, w);
     constexpr int drains = 500;
-    std::atomic<int> ended{0};
-    std::atomic<int> otherwise{0};
-    const auto count = [&](error_code e) {
-        ++ended;
-        if (e && e != error::drain_timeout && e != asio::error::operation_aborted)
-            ++otherwise;
-    };
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 2; ++t)
-        threads.emplace_back([&, t] {
-            for (int i = 0; i < drains; ++i) {
-                asio::cancellation_signal signal;
-                guard.async_drain({.serves_waiting = i % 2 == 0,
-                                   .timeout = i % 3 == 0 ? 0ns : (i % 3 == 1 ? 20us : flowguard::duration::max())},
-                                  asio::bind_cancellation_slot(signal.slot(), count));
-                if (i % 4 == t)
-                    signal.emit(asio::cancellation_type::terminal);
-                if (i % 5 == 0)
-                    guard.close();
-                if (i % 2 == t)
-                    guard.reopen();
-            }
-        });
-    for (std::thread& t : threads)
-        t.join();
-    guard.reopen(); // so that the callers go on
+    support::drain_storm storm;
+    storm.run(guard, drains);
     w.stopped = true;
     pool.join();
-    CHECK(ended == 2 * drains);
-    CHECK(otherwise == 0);
+    CHECK(storm.ended == support::drain_storm::threads * drains);
+    CHECK(storm.otherwise == 0);
     CHECK(w.running() == 0);
     CHECK(guard.in_flight() == 0);
     CHECK(guard.waiting() == 0);
