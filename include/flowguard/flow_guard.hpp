@@ -170,7 +170,7 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// that was cancelled gets what its task ends with. A time-out of your own inside the task, or around the call, tells
 /// the guard less: see docs/timeouts.md.
 ///
-/// A task with a time-out is a co_spawn of its own: some microseconds, a timer, and nine to eleven allocations. It runs
+/// A task with a time-out is a co_spawn of its own: some microseconds, a timer, and eight to eleven allocations. It runs
 /// on a strand of its caller's executor, and resumes its caller on the caller's executor. So its time-out is safe in a
 /// context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
 /// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. If
