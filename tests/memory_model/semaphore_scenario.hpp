@@ -462,10 +462,11 @@ private:
         count("drained");
         if (choices_.reopens)
             return;
-        if (state_->in_flight() != 0 || state_->waiting() != 0 || state_->try_take(1, false))
-            fail("a drain ended too early");
+        // Before the looks at the semaphore, which would make the holders' acts visible themselves.
         if (choices_.is_exclusive() && (shared_->occupied || shared_->turns < 1))
             fail("a holder's turn is missing");
+        if (state_->in_flight() != 0 || state_->waiting() != 0 || state_->try_take(1, false))
+            fail("a drain ended too early");
     }
 
     // No thread begins or cancels a wait in a context that is being destroyed. Afterwards nothing may complete there.
