@@ -261,9 +261,10 @@ private:
             const auto joined =
                 std::make_shared<joined_drain>(std::forward<Handler>(handler), get_executor(), self->parts());
             joined->pass_on_cancellation();
-            self->for_each([&](guard_type& g, std::size_t index) {
-                g.async_drain(options, typename joined_drain::part_handler(joined, index));
-            });
+            // The handler may destroy the guard on another thread, as soon as the last drain has started.
+            const std::size_t parts = self->parts();
+            for (std::size_t index = 0; index < parts; ++index)
+                self->parts_[index]->async_drain(options, typename joined_drain::part_handler(joined, index));
         }
     };
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <future>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -169,6 +170,21 @@ TEST_CASE("When a drain of all parts has ended, no task runs in any, and its han
     pool.join();
     CHECK(guard.is_idle());
     CHECK(guard.stats().succeeded == w.admitted);
+}
+
+TEST_CASE("The handler of a drain of all parts may destroy the guard at once") {
+    asio::thread_pool pool(2);
+    for (int round = 0; round < 300; ++round) {
+        auto guard = std::make_unique<split_type>(pool.get_executor(), parts, fixed_limit{7});
+        split_type& drained = *guard;
+        std::promise<flowguard::error_code> ended;
+        drained.async_drain([&](flowguard::error_code error) {
+            guard.reset();
+            ended.set_value(error);
+        });
+        REQUIRE(ended.get_future().get() == flowguard::error_code());
+    }
+    pool.join();
 }
 
 TEST_CASE("Each drain of all parts ends once: by the tasks, a time-out, a cancellation, reopen() or close()") {
