@@ -64,7 +64,8 @@ struct use_of_split_guards;
 /// has reached some parts only. If two threads change all parts by hand at the same time, each part has one of the two
 /// changes, and not all need to have the same one.
 ///
-/// *Observers* of guard_options are copied to each part. So two parts may call on_decision at the same time.
+/// *Observers* of guard_options are copied to each part. So two parts may call on_decision at the same time. An observer
+/// must not destroy the split guard: a function that is for all parts may still have parts to visit.
 ///
 /// *Memory.* That of as many flow_guards as it has parts.
 ///
