@@ -4,14 +4,12 @@
 
 #include "flowguard/grpc/grpc_client_guard.hpp" // first: self-contained
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -23,32 +21,39 @@
 
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
+#include "grpc_site.hpp"
 #include "grpc_work.grpc.pb.h"
 #include "support/asio.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
-using flowguard::support::job;
-using flowguard::support::result;
-using flowguard::support::work;
-using guard_type = flowguard::flow_guard<flowguard::fixed_limit>;
 using grpc::StatusCode;
+using grpc_site::guard_type;
+using grpc_site::job;
+using grpc_site::kept_call;
+using grpc_site::result;
+using grpc_site::work;
 using call_info = grpc::experimental::ClientRpcInfo;
+
+// A call at the server.
+class call_at_server final : public grpc::ServerUnaryReactor {
+public:
+    void finish(grpc::Status status) { Finish(std::move(status)); }
+    void OnDone() override { delete this; }
+};
 
 // A job's name is the number of the status that answers it; or "keep": the test answers it.
 class service final : public work::CallbackService {
 public:
-    grpc::ServerUnaryReactor* Do(grpc::CallbackServerContext* context, const job* j, result* r) override {
-        grpc::ServerUnaryReactor* const call = context->DefaultReactor();
+    grpc::ServerUnaryReactor* Do(grpc::CallbackServerContext*, const job* j, result* r) override {
+        auto* const call = new call_at_server;
         r->set_name(j->name());
-        const std::lock_guard lock(mutex_);
-        ++calls_;
+        ++calls;
         if (j->name() == "keep")
-            kept_.push_back(call);
+            kept.push(*call);
         else
-            call->Finish({static_cast<StatusCode>(std::stoi(j->name())), "told to"});
-        came_.notify_one();
+            call->finish({static_cast<StatusCode>(std::stoi(j->name())), "told to"});
         return call;
     }
 
@@ -66,44 +71,8 @@ public:
         return new reactor;
     }
 
-    // Answers the call that was kept first. Blocks until there is one.
-    void answer() {
-        std::unique_lock lock(mutex_);
-        came_.wait(lock, [this] { return !kept_.empty(); });
-        kept_.front()->Finish(grpc::Status::OK);
-        kept_.pop_front();
-    }
-
-    void wait_for_kept() {
-        std::unique_lock lock(mutex_);
-        came_.wait(lock, [this] { return !kept_.empty(); });
-    }
-
-    int calls() {
-        const std::lock_guard lock(mutex_);
-        return calls_;
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable came_;
-    std::deque<grpc::ServerUnaryReactor*> kept_;
-    int calls_ = 0;
-};
-
-// A call by callback.
-class call {
-public:
-    StatusCode get() { return done_.get_future().get().error_code(); }
-    void cancel() { context_.TryCancel(); }
-
-private:
-    friend class site;
-
-    grpc::ClientContext context_;
-    job job_;
-    result result_;
-    std::promise<grpc::Status> done_;
+    grpc_site::kept_calls<call_at_server> kept;
+    std::atomic<int> calls{0}; // of Do
 };
 
 using grpc::experimental::ClientInterceptorFactoryInterface;
@@ -117,33 +86,14 @@ std::shared_ptr<grpc::Channel> guarded_channel(const std::string& target,
 }
 
 // A server, and a client of it whose channel has a guard.
-class site {
+class site : public grpc_site::site_of<service> {
 public:
     template <class... Options>
-    explicit site(guard_type& guard, Options... options) : guard_(guard) {
-        int port = 0;
-        grpc::ServerBuilder builder;
-        builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-        builder.RegisterService(&server_side);
-        server_ = builder.BuildAndStart();
-        stub = work::NewStub(guarded_channel(
-            "127.0.0.1:" + std::to_string(port),
-            std::make_unique<flowguard::grpc_client_guard<guard_type, Options...>>(guard, std::move(options)...)));
-    }
-    ~site() {
-        server_->Shutdown();
-        server_->Wait();
-    }
-
-    std::unique_ptr<call> start(const std::string& name, std::chrono::milliseconds timeout = {}) const {
-        auto c = std::make_unique<call>();
-        c->job_.set_name(name);
-        if (timeout != 0ms)
-            c->context_.set_deadline(std::chrono::system_clock::now() + timeout);
-        stub->async()->Do(&c->context_, &c->job_, &c->result_,
-                          [c = c.get()](const grpc::Status& status) { c->done_.set_value(status); });
-        return c;
-    }
+    explicit site(guard_type& guard, Options... options)
+        : site_of(guard, [&](const std::string& address) {
+              return guarded_channel(address, std::make_unique<flowguard::grpc_client_guard<guard_type, Options...>>(
+                                                  guard, std::move(options)...));
+          }) {}
 
     // Blocks until the call has ended.
     grpc::Status block(const std::string& name) const {
@@ -155,18 +105,6 @@ public:
         CHECK((!status.ok() || r.name() == name));
         return status;
     }
-
-    void wait_for_waiters(std::size_t n) const {
-        while (guard_.stats().waiting != n)
-            std::this_thread::yield();
-    }
-
-    service server_side;
-    std::unique_ptr<work::Stub> stub;
-
-private:
-    guard_type& guard_;
-    std::unique_ptr<grpc::Server> server_;
 };
 
 // Some threads of gRPC may be inside a call that has ended already.
@@ -180,11 +118,9 @@ void check_idle(const guard_type& guard) {
 TEST_CASE("A client's call of gRPC holds a permit until its status has come") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    const auto c = s.start("keep");
-    s.server_side.wait_for_kept();
+    kept_call first{s};
     CHECK(guard.in_flight() == 1);
-    s.server_side.answer();
-    CHECK(c->get() == StatusCode::OK);
+    first.end();
     check_idle(guard);
     CHECK(s.block("0").ok());
     check_idle(guard);
@@ -194,15 +130,13 @@ TEST_CASE("A client's call of gRPC holds a permit until its status has come") {
 TEST_CASE("A client's call of gRPC waits for a permit, whether its thread blocks or not") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
+    kept_call first{s};
     const auto second = s.start("0");
     auto third = std::async(std::launch::async, [&] { return s.block("0"); });
     s.wait_for_waiters(2);
-    CHECK(s.server_side.calls() == 1);
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
-    CHECK(second->get() == StatusCode::OK);
+    CHECK(s.server_side.calls == 1);
+    first.end();
+    CHECK(second->code() == StatusCode::OK);
     CHECK(third.get().ok());
     check_idle(guard);
     CHECK(guard.stats().succeeded == 3);
@@ -211,16 +145,14 @@ TEST_CASE("A client's call of gRPC waits for a permit, whether its thread blocks
 TEST_CASE("A client's call of gRPC that is shed is never sent") {
     guard_type guard{flowguard::fixed_limit{1}, {.max_waiters = 0}};
     site s{guard};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
-    CHECK(s.start("0")->get() == StatusCode::RESOURCE_EXHAUSTED);
+    kept_call first{s};
+    CHECK(s.start("0")->code() == StatusCode::RESOURCE_EXHAUSTED);
     const grpc::Status blocked = s.block("0");
     CHECK(blocked.error_code() == StatusCode::RESOURCE_EXHAUSTED);
     CHECK(blocked.error_message() == "shed");
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
+    first.end();
     check_idle(guard);
-    CHECK(s.server_side.calls() == 1);
+    CHECK(s.server_side.calls == 1);
     CHECK(guard.stats().shed == 2);
     CHECK(guard.stats().admitted == 1);
 }
@@ -228,8 +160,7 @@ TEST_CASE("A client's call of gRPC that is shed is never sent") {
 TEST_CASE("A client's call of gRPC by a completion queue ends if it is shed, in one step or in two") {
     guard_type guard{flowguard::fixed_limit{1}, {.max_waiters = 1, .max_wait = 20ms}};
     site s{guard};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
+    kept_call first{s};
     for (const bool reads_metadata : {false, true}) {
         grpc::ClientContext context;
         grpc::CompletionQueue queue;
@@ -255,44 +186,39 @@ TEST_CASE("A client's call of gRPC by a completion queue ends if it is shed, in 
         while (queue.Next(&tag, &ok)) {
         }
     }
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
+    first.end();
     check_idle(guard);
     CHECK(guard.stats().timed_out == 2);
-    CHECK(s.server_side.calls() == 1);
+    CHECK(s.server_side.calls == 1);
 }
 
 TEST_CASE("A client's call of gRPC whose deadline passes while it waits ends with DEADLINE_EXCEEDED") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
-    CHECK(s.start("0", 20ms)->get() == StatusCode::DEADLINE_EXCEEDED);
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
+    kept_call first{s};
+    CHECK(s.start("0", 20ms)->code() == StatusCode::DEADLINE_EXCEEDED);
+    first.end();
     check_idle(guard);
-    CHECK(s.server_side.calls() == 1);
+    CHECK(s.server_side.calls == 1);
     CHECK(guard.stats().timed_out + guard.stats().cancelled == 1); // gRPC may have cancelled the call first
 }
 
 TEST_CASE("A client's call of gRPC may be cancelled while it waits, or before") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
+    kept_call first{s};
     const auto second = s.start("0");
     s.wait_for_waiters(1);
     second->cancel();
     second->cancel();
-    CHECK(second->get() == StatusCode::CANCELLED);
+    CHECK(second->code() == StatusCode::CANCELLED);
     grpc::ClientContext context;
     context.TryCancel();
     result r;
     CHECK(s.stub->Do(&context, job(), &r).error_code() == StatusCode::CANCELLED);
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
+    first.end();
     check_idle(guard);
-    CHECK(s.server_side.calls() == 1);
+    CHECK(s.server_side.calls == 1);
     CHECK(guard.stats().cancelled == 2);
 }
 
@@ -301,15 +227,13 @@ TEST_CASE("A client's call of gRPC may be cancelled while it begins to wait, or 
     site s{guard};
     constexpr int rounds = 200;
     for (int i = 0; i < rounds; ++i) {
-        const auto first = s.start("keep");
-        s.server_side.wait_for_kept();
+        kept_call first{s};
         const auto second = s.start("0");
         if (i % 2 == 0)
             s.wait_for_waiters(1);
         std::thread canceller([&] { second->cancel(); });
-        s.server_side.answer();
-        CHECK(first->get() == StatusCode::OK);
-        const StatusCode code = second->get();
+        first.end();
+        const StatusCode code = second->code();
         CHECK((code == StatusCode::OK || code == StatusCode::CANCELLED));
         canceller.join();
     }
@@ -321,8 +245,7 @@ TEST_CASE("A client's call of gRPC that gets its permit when its status has come
     asio::io_context context;
     guard_type guard{context.get_executor(), flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
+    kept_call first{s};
 
     grpc::ClientContext second;
     grpc::CompletionQueue queue;
@@ -336,8 +259,7 @@ TEST_CASE("A client's call of gRPC that gets its permit when its status has come
     reader->ReadInitialMetadata(&sent); // so gRPC receives the status apart from what it sends
     reader->Finish(&r, &status, &finished);
     s.wait_for_waiters(1);
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
+    first.end();
     s.wait_for_waiters(0); // the second call has got the permit, but does not know it yet
     second.TryCancel();
     const auto next = [&queue] {
@@ -351,7 +273,7 @@ TEST_CASE("A client's call of gRPC that gets its permit when its status has come
     context.run();
     CHECK(next() == &sent);
     check_idle(guard);
-    CHECK(s.server_side.calls() == 1);
+    CHECK(s.server_side.calls == 1);
     CHECK(guard.stats().ignored == 1);
     queue.Shutdown();
     void* tag = nullptr;
@@ -362,7 +284,7 @@ TEST_CASE("A client's call of gRPC that gets its permit when its status has come
 TEST_CASE("A client's call of gRPC whose deadline has passed before it begins is not admitted, and is no drop") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    CHECK(s.start("0", -1ms)->get() == StatusCode::DEADLINE_EXCEEDED);
+    CHECK(s.start("0", -1ms)->code() == StatusCode::DEADLINE_EXCEEDED);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() - 1s);
     const auto stream = s.stub->Watch(&context, job());
@@ -370,7 +292,7 @@ TEST_CASE("A client's call of gRPC whose deadline has passed before it begins is
     CHECK_FALSE(stream->Read(&event));
     CHECK(stream->Finish().error_code() == StatusCode::DEADLINE_EXCEEDED);
     check_idle(guard);
-    CHECK(s.server_side.calls() == 0);
+    CHECK(s.server_side.calls == 0);
     CHECK(guard.stats().admitted == 0);
     CHECK(guard.stats().dropped == 0);
     CHECK(guard.stats().timed_out == 2);
@@ -415,20 +337,18 @@ TEST_CASE("A client's streams of gRPC run beside the limit, and are shed beyond 
 TEST_CASE("A closed guard ends a client's calls of gRPC with UNAVAILABLE") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
+    kept_call first{s};
     const auto second = s.start("0");
     s.wait_for_waiters(1);
     guard.close();
-    CHECK(second->get() == StatusCode::UNAVAILABLE);
+    CHECK(second->code() == StatusCode::UNAVAILABLE);
     CHECK(s.block("0").error_code() == StatusCode::UNAVAILABLE);
     grpc::ClientContext context;
     const auto stream = s.stub->Watch(&context, job());
     result event;
     CHECK_FALSE(stream->Read(&event));
     CHECK(stream->Finish().error_code() == StatusCode::UNAVAILABLE);
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
+    first.end();
     check_idle(guard);
 }
 
@@ -436,14 +356,12 @@ TEST_CASE("A client's call of gRPC ends if the context in which it waits is dest
     auto context = std::make_unique<asio::io_context>();
     guard_type guard{context->get_executor(), flowguard::fixed_limit{1}};
     site s{guard};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
+    kept_call first{s};
     const auto second = s.start("0");
     s.wait_for_waiters(1);
     context.reset();
-    CHECK(second->get() == StatusCode::UNAVAILABLE);
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
+    CHECK(second->code() == StatusCode::UNAVAILABLE);
+    first.end();
     check_idle(guard);
 }
 
@@ -457,14 +375,12 @@ TEST_CASE("A client of gRPC says how each call is run, by its method") {
         return {.partition = partition, .permits = 2, .bypass = partition == 7};
     };
     site s{guard, how};
-    const auto first = s.start("keep");
-    s.server_side.wait_for_kept();
+    kept_call first{s};
     CHECK(guard.in_flight() == 2);
     CHECK(guard.in_flight(1) == 2);
     partition = 7;
     CHECK(s.block("0").ok());
-    s.server_side.answer();
-    CHECK(first->get() == StatusCode::OK);
+    first.end();
     check_idle(guard);
 
     partition = 2;
