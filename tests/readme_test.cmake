@@ -63,7 +63,7 @@ check_blocks("${SOURCE}/docs/dashboard.md" "${SOURCE}/tests/unit/dashboard_test.
              "${SOURCE}/tests/integration/dashboard_beast_test.cpp")
 check_blocks("${SOURCE}/docs/http.md" "${SOURCE}/tests/integration/beast_test.cpp" "${SOURCE}/tests/unit/callback_test.cpp"
              "${SOURCE}/examples/httplib_server/main.cpp" "${SOURCE}/examples/restinio_server/main.cpp")
-check_blocks("${SOURCE}/docs/grpc.md" "${SOURCE}/examples/grpc_guard/main.cpp" "${SOURCE}/tests/integration/grpc_test.cpp"
+check_blocks("${SOURCE}/docs/grpc.md" "${SOURCE}/examples/grpc_guard/main.cpp" "${SOURCE}/tests/integration/grpc_stream_test.cpp"
              "${SOURCE}/tests/integration/grpc_client_test.cpp")
 
 # Make sure that the check can fail.

@@ -6,12 +6,9 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -23,6 +20,7 @@
 
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
+#include "grpc_site.hpp"
 #include "grpc_work.grpc.pb.h"
 #include "support/asio.hpp"
 
@@ -30,61 +28,17 @@ namespace {
 
 using namespace std::chrono_literals;
 using flowguard::outcome;
-using flowguard::support::job;
-using flowguard::support::result;
-using flowguard::support::work;
-using guard_type = flowguard::flow_guard<flowguard::fixed_limit>;
 using grpc::StatusCode;
-
-// The calls that have reached a handler, which a test finishes.
-class calls_in_handler {
-public:
-    void push(flowguard::grpc_call& call) {
-        const std::lock_guard lock(mutex_);
-        calls_.push_back(&call);
-        came_.notify_one();
-    }
-    flowguard::grpc_call& pop() {
-        std::unique_lock lock(mutex_);
-        came_.wait(lock, [this] { return !calls_.empty(); });
-        flowguard::grpc_call* call = calls_.front();
-        calls_.pop_front();
-        return *call;
-    }
-    bool empty() {
-        const std::lock_guard lock(mutex_);
-        return calls_.empty();
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable came_;
-    std::deque<flowguard::grpc_call*> calls_;
-};
-
-class watch_reactor final : public grpc::ServerWriteReactor<result> {
-public:
-    watch_reactor(guard_type& guard, grpc::CallbackServerContext& context)
-        : admitted_(guard.try_acquire({.long_lived = true})) {
-        if (admitted_)
-            StartWrite(&event_);
-        else
-            Finish(flowguard::grpc_rejection(context, guard.stats(), flowguard::error::shed));
-    }
-
-    void OnWriteDone(bool) override { Finish(grpc::Status::OK); }
-    void OnDone() override { delete this; } // the ticket's destructor returns its place
-
-private:
-    guard_type::ticket admitted_;
-    result event_;
-};
+using grpc_site::guard_type;
+using grpc_site::job;
+using grpc_site::kept_call;
+using grpc_site::result;
+using grpc_site::work;
 
 // A job's name says what the handler does: "throw", or a number, the status; else it keeps the call for the test.
 class service final : public work::CallbackService {
 public:
-    service(guard_type& guard, flowguard::grpc_layer_options options)
-        : guard_(guard), guarded_(guard, std::move(options)) {}
+    service(guard_type& guard, flowguard::grpc_layer_options options) : guarded_(guard, std::move(options)) {}
 
     grpc::ServerUnaryReactor* Do(grpc::CallbackServerContext* context, const job* j, result* r) override {
         const auto handler = [this, j, r](flowguard::grpc_call& call) {
@@ -98,122 +52,20 @@ public:
         return how ? guarded_.unary(context, handler, *how) : guarded_.unary(context, handler);
     }
 
-    grpc::ServerWriteReactor<result>* Watch(grpc::CallbackServerContext* context, const job*) override {
-        return new watch_reactor(guard_, *context);
-    }
-
-    calls_in_handler kept;
+    grpc_site::kept_calls<flowguard::grpc_call> kept;
     std::optional<flowguard::run_options<>> how; // the options of the next calls
 
 private:
-    guard_type& guard_;
     flowguard::grpc_layer<guard_type> guarded_;
 };
 
-// The end of a call, as its client sees it.
-struct answer {
-    grpc::Status status;
-    std::string name;
-    std::optional<int> pushback;
-};
-
-class call {
-public:
-    // Returns the answer. Blocks until there is one.
-    answer get() {
-        answer a{done_.get_future().get(), result_.name(), {}};
-        const auto& trailers = context_.GetServerTrailingMetadata();
-        if (const auto found = trailers.find("grpc-retry-pushback-ms"); found != trailers.end())
-            a.pushback = std::stoi(std::string(found->second.data(), found->second.size()));
-        return a;
-    }
-    void cancel() { context_.TryCancel(); }
-
-private:
-    friend class site;
-
-    grpc::ClientContext context_;
-    job job_;
-    result result_;
-    std::promise<grpc::Status> done_;
-};
-
 // A server with a guard, and a client of it.
-class site {
+class site : public grpc_site::site_of<service> {
 public:
     explicit site(guard_type& guard, flowguard::grpc_layer_options options = {})
-        : guard_(guard), service_(guard, std::move(options)) {
-        int port = 0;
-        grpc::ServerBuilder builder;
-        builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-        builder.RegisterService(&service_);
-        server_ = builder.BuildAndStart();
-        stub_ =
-            work::NewStub(grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()));
-    }
-    ~site() { stop(); }
+        : site_of(guard, grpc_site::plain_channel, guard, std::move(options)) {}
 
-    std::unique_ptr<call> start(const std::string& name, const std::string& priority = "",
-                                std::chrono::milliseconds timeout = {}) {
-        auto c = std::make_unique<call>();
-        c->job_.set_name(name);
-        if (!priority.empty())
-            c->context_.AddMetadata("x-priority", priority);
-        if (timeout != 0ms)
-            c->context_.set_deadline(std::chrono::system_clock::now() + timeout);
-        stub_->async()->Do(&c->context_, &c->job_, &c->result_,
-                           [c = c.get()](const grpc::Status& status) { c->done_.set_value(status); });
-        return c;
-    }
-
-    // Reads a stream to its end. Returns how many messages it had.
-    int watch(grpc::ClientContext& context, grpc::Status& status) {
-        const auto reader = stub_->Watch(&context, job());
-        result event;
-        int events = 0;
-        while (reader->Read(&event))
-            ++events;
-        status = reader->Finish();
-        return events;
-    }
-
-    void wait_for_waiters(std::size_t n) const {
-        while (guard_.stats().waiting != n)
-            std::this_thread::yield();
-    }
-
-    // After this, OnDone has been called for each call.
-    void stop() {
-        if (server_) {
-            server_->Shutdown();
-            server_->Wait();
-        }
-        server_.reset();
-    }
-
-    calls_in_handler& kept() { return service_.kept; }
-    void run_as(flowguard::run_options<> how) { service_.how = std::move(how); }
-
-private:
-    guard_type& guard_;
-    service service_;
-    std::unique_ptr<grpc::Server> server_;
-    std::unique_ptr<work::Stub> stub_;
-};
-
-// A call that its handler keeps until end(), so that it holds a permit.
-class kept_call {
-public:
-    explicit kept_call(site& s) : answered_(s.start("keep")), kept_(s.kept().pop()) {}
-
-    void end() {
-        kept_.finish(grpc::Status::OK);
-        CHECK(answered_->get().status.ok());
-    }
-
-private:
-    decltype(std::declval<site&>().start("keep")) answered_;
-    decltype(std::declval<site&>().kept().pop()) kept_;
+    void run_as(flowguard::run_options<> how) { server_side.how = std::move(how); }
 };
 
 } // namespace
@@ -222,10 +74,10 @@ TEST_CASE("A call of gRPC holds a permit until its answer is sent") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
     const auto c = s.start("keep");
-    auto& kept = s.kept().pop();
+    auto& kept = s.server_side.kept.pop();
     CHECK(guard.in_flight() == 1);
     kept.finish(grpc::Status::OK);
-    const answer a = c->get();
+    const grpc_site::answer a = c->get();
     CHECK(a.status.ok());
     CHECK(a.name == "keep");
     CHECK_FALSE(a.pushback);
@@ -238,7 +90,7 @@ TEST_CASE("A call of gRPC that finds no permit is shed, and told when to try aga
     guard_type guard{flowguard::fixed_limit{1}, {.max_waiters = 0}};
     site s{guard};
     kept_call first{s};
-    const answer a = s.start("keep")->get();
+    const grpc_site::answer a = s.start("keep")->get();
     CHECK(a.status.error_code() == StatusCode::RESOURCE_EXHAUSTED);
     REQUIRE(a.pushback);
     CHECK(*a.pushback >= 100);
@@ -267,7 +119,7 @@ TEST_CASE("A call of gRPC that waits for longer than max_wait ends with RESOURCE
     guard_type guard{flowguard::fixed_limit{1}, {.max_wait = 1ms}};
     site s{guard};
     kept_call first{s};
-    const answer a = s.start("0")->get();
+    const grpc_site::answer a = s.start("0")->get();
     CHECK(a.status.error_code() == StatusCode::RESOURCE_EXHAUSTED);
     CHECK(a.pushback);
     CHECK(guard.stats().timed_out == 1);
@@ -284,13 +136,13 @@ TEST_CASE("A call of gRPC whose deadline passes while it waits never reaches its
         // While the pool's only thread is busy, the server does not answer: the client's deadline ends the call.
         std::promise<void> answered;
         asio::post(pool, [wait_for = answered.get_future().share()] { wait_for.wait(); });
-        CHECK(s.start("keep", "", 200ms)->get().status.error_code() == StatusCode::DEADLINE_EXCEEDED);
+        CHECK(s.start("keep", 200ms)->code() == StatusCode::DEADLINE_EXCEEDED);
         answered.set_value();
     }
     s.wait_for_waiters(0);
     first.end();
     s.stop();
-    CHECK(s.kept().empty());
+    CHECK(s.server_side.kept.empty());
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().admitted == 1);
 }
@@ -302,11 +154,11 @@ TEST_CASE("A call of gRPC that its client cancels while it waits never reaches i
     const auto second = s.start("keep");
     s.wait_for_waiters(1);
     second->cancel();
-    CHECK(second->get().status.error_code() == StatusCode::CANCELLED);
+    CHECK(second->code() == StatusCode::CANCELLED);
     s.wait_for_waiters(0);
     first.end();
     s.stop();
-    CHECK(s.kept().empty());
+    CHECK(s.server_side.kept.empty());
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().cancelled == 1);
     CHECK(guard.stats().admitted == 1);
@@ -317,15 +169,13 @@ TEST_CASE("A call of gRPC may be cancelled while it is granted its permit") {
     site s{guard};
     constexpr int rounds = 200;
     for (int i = 0; i < rounds; ++i) {
-        const auto first = s.start("keep");
-        auto& kept = s.kept().pop();
+        kept_call first{s};
         const auto second = s.start("0");
         s.wait_for_waiters(1);
         std::thread canceller([&] { second->cancel(); });
-        kept.finish(grpc::Status::OK);
+        first.end();
         canceller.join();
-        CHECK(first->get().status.ok());
-        const StatusCode code = second->get().status.error_code();
+        const StatusCode code = second->code();
         CHECK((code == StatusCode::OK || code == StatusCode::CANCELLED));
     }
     s.stop();
@@ -340,11 +190,11 @@ TEST_CASE("The outcome of a call of gRPC that its client has left depends on its
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
     const auto leave = [&](std::chrono::milliseconds timeout, StatusCode code) {
-        const auto c = s.start("keep", "", timeout);
-        auto& kept = s.kept().pop();
+        const auto c = s.start("keep", timeout);
+        auto& kept = s.server_side.kept.pop();
         if (timeout == 0ms)
             c->cancel();
-        CHECK(c->get().status.error_code() == code);
+        CHECK(c->code() == code);
         while (!kept.context().IsCancelled())
             std::this_thread::yield();
         kept.finish(grpc::Status::OK);
@@ -364,16 +214,15 @@ TEST_CASE("The priority of a call of gRPC is in its metadata") {
     const auto waiting = [&](flowguard::priority p) {
         return guard.stats().waiting_by_priority[static_cast<std::size_t>(p)];
     };
-    std::vector<std::unique_ptr<call>> calls;
-    calls.push_back(s.start("keep"));
-    auto& kept = s.kept().pop();
+    kept_call first{s};
+    std::vector<std::unique_ptr<grpc_site::call>> calls;
     for (const std::string priority : {"critical_plus", "Sheddable", "unknown", ""})
-        calls.push_back(s.start("0", priority));
+        calls.push_back(s.start("0", 0ms, priority));
     s.wait_for_waiters(4);
     CHECK(waiting(flowguard::priority::critical_plus) == 1);
     CHECK(waiting(flowguard::priority::sheddable) == 1);
     CHECK(waiting(flowguard::priority::sheddable_plus) == 2);
-    kept.finish(grpc::Status::OK);
+    first.end();
     for (const auto& c : calls)
         CHECK(c->get().status.ok());
 }
@@ -387,16 +236,16 @@ TEST_CASE("A call of gRPC may have options of its own") {
     s.run_as({.long_lived = true});
     kept_call poll{s};
     CHECK(guard.stats().long_lived == 1);
-    CHECK(s.start("0")->get().status.error_code() == StatusCode::RESOURCE_EXHAUSTED); // beyond the bound
+    CHECK(s.start("0")->code() == StatusCode::RESOURCE_EXHAUSTED); // beyond the bound
     s.run_as({.permits = 0});
-    const answer invalid = s.start("0")->get();
+    const grpc_site::answer invalid = s.start("0")->get();
     CHECK(invalid.status.error_code() == StatusCode::INTERNAL);
     CHECK(invalid.status.error_message() == "flowguard: the number of permits is 0, must be in [1, 268435455]");
     heavy.end();
     poll.end();
     guard.close();
     s.run_as({.long_lived = true});
-    CHECK(s.start("0")->get().status.error_code() == StatusCode::UNAVAILABLE);
+    CHECK(s.start("0")->code() == StatusCode::UNAVAILABLE);
     s.stop();
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().long_lived == 0);
@@ -408,7 +257,7 @@ TEST_CASE("The status of a call of gRPC is its outcome") {
     site s{guard};
     for (const auto code : {StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::INVALID_ARGUMENT,
                             StatusCode::UNAUTHENTICATED, StatusCode::INTERNAL, StatusCode::UNAVAILABLE})
-        CHECK(s.start(std::to_string(code))->get().status.error_code() == code);
+        CHECK(s.start(std::to_string(code))->code() == code);
     s.stop();
     CHECK(guard.stats().succeeded == 2);
     CHECK(guard.stats().ignored == 3);
@@ -419,8 +268,8 @@ TEST_CASE("A handler of gRPC may tell the outcome itself") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
     const auto c = s.start("keep");
-    s.kept().pop().finish({StatusCode::UNAVAILABLE, "a guard further inside"}, outcome::ignored);
-    CHECK(c->get().status.error_code() == StatusCode::UNAVAILABLE);
+    s.server_side.kept.pop().finish({StatusCode::UNAVAILABLE, "a guard further inside"}, outcome::ignored);
+    CHECK(c->code() == StatusCode::UNAVAILABLE);
     s.stop();
     CHECK(guard.stats().ignored == 1);
 }
@@ -428,7 +277,7 @@ TEST_CASE("A handler of gRPC may tell the outcome itself") {
 TEST_CASE("A handler of gRPC that throws ends its call") {
     guard_type guard{flowguard::fixed_limit{1}};
     site s{guard};
-    CHECK(s.start("throw")->get().status.error_code() == StatusCode::UNKNOWN);
+    CHECK(s.start("throw")->code() == StatusCode::UNKNOWN);
     s.stop();
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().dropped == 1);
@@ -441,30 +290,14 @@ TEST_CASE("A closed guard answers calls of gRPC with UNAVAILABLE") {
     const auto waiter = s.start("keep");
     s.wait_for_waiters(1);
     guard.close();
-    const answer a = waiter->get();
+    const grpc_site::answer a = waiter->get();
     CHECK(a.status.error_code() == StatusCode::UNAVAILABLE);
     CHECK(a.pushback);
-    CHECK(s.start("keep")->get().status.error_code() == StatusCode::UNAVAILABLE);
+    CHECK(s.start("keep")->code() == StatusCode::UNAVAILABLE);
     first.end();
     s.stop();
     CHECK(guard.in_flight() == 0);
     CHECK(guard.stats().closed == 2);
-}
-
-TEST_CASE("A stream of gRPC runs beside the limit, and is shed beyond its own bound") {
-    for (const std::size_t bound : {1U, 0U}) {
-        guard_type guard{flowguard::fixed_limit{1}, {.max_long_lived = bound}};
-        const auto busy = guard.try_acquire();
-        site s{guard};
-        grpc::ClientContext context;
-        grpc::Status status;
-        CHECK(s.watch(context, status) == static_cast<int>(bound));
-        CHECK(status.error_code() == (bound == 1 ? StatusCode::OK : StatusCode::RESOURCE_EXHAUSTED));
-        CHECK(context.GetServerTrailingMetadata().count("grpc-retry-pushback-ms") == 1 - bound);
-        s.stop();
-        CHECK(guard.stats().long_lived == 0);
-        CHECK(guard.stats().long_lived_admitted == bound);
-    }
 }
 
 TEST_CASE("A call of gRPC continues on the guard's executor") {
@@ -477,9 +310,9 @@ TEST_CASE("A call of gRPC continues on the guard's executor") {
     std::promise<void> release;
     asio::post(pool, [&] { release.get_future().wait(); });
     first.end();
-    CHECK(s.kept().empty()); // the pool's only thread is busy
+    CHECK(s.server_side.kept.empty()); // the pool's only thread is busy
     release.set_value();
-    s.kept().pop().finish(grpc::Status::OK);
+    s.server_side.kept.pop().finish(grpc::Status::OK);
     CHECK(second->get().status.ok());
 }
 
@@ -491,7 +324,7 @@ TEST_CASE("A call of gRPC ends if the context in which it waits is destroyed") {
     const auto second = s.start("keep");
     s.wait_for_waiters(1);
     context.reset();
-    CHECK(second->get().status.error_code() == StatusCode::UNAVAILABLE);
+    CHECK(second->code() == StatusCode::UNAVAILABLE);
     first.end();
     s.stop();
     CHECK(guard.in_flight() == 0);

@@ -27,6 +27,7 @@
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/grpc/call_deadline.hpp"
 #include "flowguard/detail/grpc/end_of_wait.hpp"
+#include "flowguard/detail/grpc/stream_reactors.hpp"
 #include "flowguard/detail/grpc/try_to_admit.hpp"
 #include "flowguard/detail/http/header_value.hpp"
 #include "flowguard/error.hpp"
@@ -40,6 +41,7 @@
 namespace flowguard {
 
 /// The options of a grpc_layer. Methods that differ in them have a layer each, of the same guard, or tell unary().
+/// A stream has no priority and no kind, since it never waits and is no sample.
 struct grpc_layer_options {
     /// The key of the client's metadata with the call's priority, by its name: see priority. In lower case, as gRPC
     /// sends all keys. By default no key is read, since any client could claim to be critical_plus. Name one, such as
@@ -105,7 +107,8 @@ private:
     outcome how_ = outcome::ignored;
 };
 
-/// Puts a guard in front of the unary methods of a server with gRPC's callback API.
+/// Puts a guard in front of the methods of a server with gRPC's callback API: unary() in front of unary methods, and
+/// stream() in front of the three kinds of streams. A unary method:
 ///
 ///     grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const Key* key, Row* row) override {
 ///         return guarded.unary(context, [=, this](flowguard::grpc_call& call) {
@@ -131,7 +134,7 @@ private:
 /// at a time, as always in gRPC.
 ///
 /// *Cancellation.* If the client leaves while its call waits, the wait ends, and the handler never runs. The call may
-/// be granted its permit at the same time. Then the permit is returned, or the handler runs.
+/// be granted its permit at the same time. Then the permit is returned, or the handler runs. A stream never waits.
 ///
 /// *Thread safety.* Calls may run at the same time.
 ///
@@ -140,8 +143,6 @@ private:
 ///
 /// *Memory.* A call allocates its reactor, and a waiter if it waits. If there is no memory for a waiter, the call ends
 /// with UNAVAILABLE.
-///
-/// *Streams* are admitted once, and their length says nothing about the load: see docs/grpc.md.
 template <class Guard>
 class grpc_layer {
 public:
@@ -162,8 +163,7 @@ public:
     /// reactor, for gRPC alone. Throws what moving the handler throws, and std::bad_alloc.
     template <std::invocable<grpc_call&> Handler>
     ::grpc::ServerUnaryReactor* unary(::grpc::CallbackServerContext* context, Handler handler) const {
-        return unary(context, std::move(handler),
-                     {.priority = options_.priority, .partition = options_.partition, .kind = options_.kind});
+        return unary(context, std::move(handler), options_of_all());
     }
 
     /// The same with options of this call in place of the layer's, such as its flow or its permits:
@@ -179,10 +179,51 @@ public:
         return (new guarded_call<Handler>(*this, *context, std::move(handler)))->start(std::move(options));
     }
 
+    /// Answers a call of a streaming method: admits it and makes its reactor, `new Reactor(args...)`, or rejects it.
+    /// Returns the reactor, for gRPC alone: as a grpc::ServerReadReactor, ServerWriteReactor or ServerBidiReactor.
+    ///
+    ///     grpc::ServerWriteReactor<Event>* Watch(grpc::CallbackServerContext* context, const Topic* topic) override {
+    ///         return guarded.stream<watch_reactor>(context, *topic);
+    ///     }
+    ///
+    /// A stream lasts for as long as its client likes, so its length says nothing about the load. It is long-lived: it
+    /// is admitted once, and runs beside the limit until its reactor's OnDone has returned. It never waits. If
+    /// guard_options::max_long_lived such calls run, it is rejected at once, as a unary call is, and no Reactor is
+    /// made. So is a stream that arrives after its deadline.
+    ///
+    /// `Reactor` is an ordinary reactor of gRPC, which knows nothing of the guard. stream() derives a class from it, to
+    /// know when it is done: so it must not be final, and its OnDone must be public or protected. As in gRPC without a
+    /// guard, its constructor may start reads and writes, OnCancel must see to it that the stream is finished, and
+    /// OnDone deletes the reactor.
+    ///
+    /// The constructor gets the arguments as they are, references too, and runs inside stream(). If it throws, the call
+    /// ends with UNKNOWN. Throws std::bad_alloc if there is no memory for the reactor of a rejected call.
+    template <class Reactor, class... Args>
+        requires std::constructible_from<Reactor, Args...>
+    detail::stream_base_of<Reactor>* stream(::grpc::CallbackServerContext* context, Args&&... args) const {
+        using rejected = detail::rejected_stream<detail::stream_base_of<Reactor>>;
+        options_of_call how = options_of_all();
+        how.deadline = detail::call_deadline(context->deadline(), detail::call_deadline::clock::now())
+                           .template in_time_of<clock>();
+        how.long_lived = true;
+        ticket admitted;
+        if (const error_code error = detail::try_to_admit(*guard_, how, admitted))
+            return new rejected(grpc_rejection(*context, guard_->stats(), error));
+        try {
+            return new detail::guarded_stream<Reactor, ticket>(std::move(admitted), std::forward<Args>(args)...);
+        } catch (...) {
+            return new rejected({::grpc::StatusCode::UNKNOWN, "the stream's reactor has thrown an exception"});
+        }
+    }
+
 private:
     using clock = typename Guard::clock_type;
     using options_of_call = run_options<default_classifier, clock>;
     using ticket = typename Guard::ticket;
+
+    options_of_call options_of_all() const {
+        return {.priority = options_.priority, .partition = options_.partition, .kind = options_.kind};
+    }
 
     // Deletes itself in OnDone. gRPC calls OnDone once, when unary() has returned, the call is finished, and OnCancel
     // does not run.
