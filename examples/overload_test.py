@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 
 """Overloads a server in front of a simulated service, and checks what its clients get. It does not depend on the speed
-of this machine: the clients go on until the guard has rejected a request."""
+of this machine: the clients go on until the guard has rejected a request. With `drains` after the name of the program,
+also stops it under that load, and checks that each request gets an answer."""
 
 import concurrent.futures
 import contextlib
@@ -10,6 +11,7 @@ import http.client
 import re
 import subprocess
 import sys
+import threading
 import time
 
 TIMEOUT = 60  # seconds to wait for what takes a moment: busy machines are slow
@@ -73,6 +75,35 @@ def test(port):
     print(f"{served} answers 200, {rejected} answers 503, limit {m['flowguard_limit']:.0f}")
 
 
+def stop_under_load(server, port):
+    """Stops the server while clients send one request after another, until they are told that no other one may follow.
+    Checks that no request is without an answer."""
+    statuses = []
+    connected = threading.Semaphore(0)
+
+    def client():
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)) as connection:
+            answers = []
+            while not answers or not answers[-1].will_close:
+                connection.request("GET", "/work")
+                answers.append(connection.getresponse())
+                answers[-1].read()
+                if len(answers) == 1:
+                    connected.release()
+            statuses.extend(answer.status for answer in answers)
+
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
+        tasks = [clients.submit(client) for _ in range(CLIENTS)]
+        for task in tasks:
+            task.add_done_callback(lambda _: connected.release())  # also a client that fails
+        for _ in tasks:
+            connected.acquire()
+        server.terminate()
+        for task in tasks:
+            task.result()  # raises what the client raised
+    check({200} <= set(statuses) <= {200, 503}, f"the statuses are {set(statuses)}")
+
+
 def main():
     for arguments, code in (["--help"], 0), (["--wrong"], 2):
         done = subprocess.run([sys.argv[1], *arguments], capture_output=True, timeout=TIMEOUT)
@@ -85,7 +116,10 @@ def main():
             test(port)
             taken = subprocess.run([sys.argv[1], "--port", str(port)], capture_output=True, timeout=TIMEOUT)
             check(taken.returncode == 1, f"the exit code with a port that is taken is {taken.returncode}")
-            server.terminate()
+            if sys.argv[2:] == ["drains"]:
+                stop_under_load(server, port)
+            else:
+                server.terminate()
             check(server.wait(TIMEOUT) == 0, f"the exit code is {server.returncode}")
         finally:
             server.kill()

@@ -6,18 +6,23 @@
 // without a thread for each, and answers 503 in an overload. A page shows the guard, live.
 
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <iostream>
 #include <memory>
-#include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 
+#include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/redirect_error.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
 #include <flowguard.hpp>
 #include <flowguard/dashboard/restinio.hpp>
 #include <restinio/all.hpp>
@@ -27,6 +32,7 @@
 
 namespace restinio_server {
 
+using namespace std::chrono_literals;
 using examples::options;
 
 // Stands for a database with callbacks. Queries that find all workers busy wait, however many they are.
@@ -62,13 +68,24 @@ using restinio::request_handle_t;
 using restinio::request_handling_status_t;
 using guard_type = flowguard::flow_guard<>;
 
+// Begins an answer. Once the guard is closed, an answer is the last one on its connection, and says so.
 template <class Status>
-void respond(const request_handle_t& request, Status status, const std::string& body) {
-    request->create_response(std::move(status)).append_header("Content-Type", "text/plain").set_body(body).done();
+auto begin_response(const request_handle_t& request, const guard_type& guard, Status status) {
+    auto response = request->create_response(std::move(status));
+    if (guard.is_closed())
+        response.connection_close();
+    return response;
+}
+
+void respond(const request_handle_t& request, const guard_type& guard, const std::string& body) {
+    begin_response(request, guard, restinio::status_ok())
+        .append_header("Content-Type", "text/plain")
+        .set_body(body)
+        .done();
 }
 
 void respond_unavailable(const request_handle_t& request, const guard_type& guard, const std::string& why) {
-    request->create_response(restinio::status_service_unavailable())
+    begin_response(request, guard, restinio::status_service_unavailable())
         .append_header("Retry-After", std::to_string(flowguard::retry_after(guard.stats()).count()))
         .set_body(why)
         .done();
@@ -76,10 +93,24 @@ void respond_unavailable(const request_handle_t& request, const guard_type& guar
 
 request_handling_status_t respond_with_metrics(const request_handle_t& request, const guard_type& guard) {
     const flowguard::named_stats guards[] = {{"database", guard.stats()}};
-    return request->create_response()
+    return begin_response(request, guard, restinio::status_ok())
         .append_header("Content-Type", "text/plain; version=0.0.4")
         .set_body(flowguard::prometheus_text(guards))
         .done();
+}
+
+// Answers the requests in progress after SIGINT or SIGTERM, so that the context runs out of work when each connection
+// has ended: see docs/shutdown.md.
+asio::awaitable<void> end_on_signal(asio::signal_set& signals, asio::io_context& context,
+                                    restinio::http_server_t<>& server, guard_type& guard, std::stop_source stop) {
+    co_await signals.async_wait(asio::use_awaitable);
+    signals.clear(); // a second signal kills the program
+    server.close_sync(); // accepts no more connections
+    stop.request_stop();
+    flowguard::error_code error;
+    co_await guard.async_drain({.timeout = 20s}, asio::redirect_error(asio::use_awaitable, error));
+    if (error) // requests are still in flight, and there is no more time
+        context.stop();
 }
 
 void serve(const options& chosen) {
@@ -89,7 +120,8 @@ void serve(const options& chosen) {
     using ticket = guard_type::ticket;
     flowguard::dashboard board{{.title = "restinio_server"}};
     board.add("database", guard);
-    asio::co_spawn(context, board.run(), asio::detached);
+    std::stop_source stop; // ends the dashboard, and what it sends
+    asio::co_spawn(context, board.run(stop.get_token()), asio::detached);
 
     const auto rows = [&](const request_handle_t& request) {
         guard.async_acquire([&, request](flowguard::error_code error, ticket admitted) {
@@ -99,7 +131,7 @@ void serve(const options& chosen) {
                      [&, request, admitted = std::move(admitted)](bool ok, const std::string& found) mutable {
                          ok ? admitted.success() : admitted.drop();
                          if (ok)
-                             respond(request, restinio::status_ok(), found);
+                             respond(request, guard, found);
                          else
                              respond_unavailable(request, guard, found);
                      });
@@ -112,23 +144,24 @@ void serve(const options& chosen) {
             return rows(request);
         if (request->header().path() == "/metrics")
             return respond_with_metrics(request, guard);
-        if (const auto done = flowguard::handle_dashboard(board, request, context.get_executor(), "/guards"))
+        if (const auto done =
+                flowguard::handle_dashboard(board, request, context.get_executor(), "/guards", stop.get_token()))
             return *done;
         return restinio::request_rejected(); // RESTinio answers 501
     };
 
-    const auto say_where = [](asio::ip::tcp::acceptor& acceptor) {
-        std::cout << "listening on http://" << acceptor.local_endpoint() << "/\n"
-                  << std::flush; // a script may wait for it
-    };
+    asio::ip::tcp::endpoint address;
+    restinio::http_server_t<> server{restinio::external_io_context(context),
+                                     restinio::server_settings_t<>{}
+                                         .address("127.0.0.1")
+                                         .port(chosen.port)
+                                         .acceptor_post_bind_hook([&](const auto& a) { address = a.local_endpoint(); })
+                                         .read_next_http_message_timelimit(5s) // a client is idle then
+                                         .request_handler(handle)};
     asio::signal_set signals(context, SIGINT, SIGTERM);
-    signals.async_wait([&](flowguard::error_code, int) { context.stop(); });
-    restinio::http_server_t<> server{restinio::external_io_context(context), restinio::server_settings_t<>{}
-                                                                                 .address("127.0.0.1")
-                                                                                 .port(chosen.port)
-                                                                                 .acceptor_post_bind_hook(say_where)
-                                                                                 .request_handler(handle)};
+    asio::co_spawn(context, end_on_signal(signals, context, server, guard, stop), asio::detached);
     server.open_sync();
+    std::cout << "listening on http://" << address << "/\n" << std::flush; // a script may wait for it
     context.run();
 }
 
