@@ -7,6 +7,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstddef>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -48,23 +49,25 @@ public:
         return client;
     }
 
+    // Reads once. Returns nothing if the connection has ended.
+    std::string read(tcp::socket& client) {
+        std::array<char, 4096> piece{};
+        std::optional<std::size_t> length;
+        client.async_read_some(asio::buffer(piece), [&](const asio::error_code&, std::size_t n) { length = n; });
+        while (!length)
+            context.run_one();
+        return {piece.data(), *length};
+    }
+
     // Sends a request, and reads until `end` has come.
     std::string ask(tcp::socket& client, const std::string& request, const std::string& end) {
         asio::write(client, asio::buffer(request + " HTTP/1.1\r\nHost: here\r\n\r\n"));
         std::string received;
-        std::array<char, 4096> piece{};
         while (received.find(end) == std::string::npos) {
-            std::size_t length = 0;
-            bool is_over = false;
-            client.async_read_some(asio::buffer(piece), [&](const asio::error_code& error, std::size_t n) {
-                length = n;
-                is_over = error.operator bool();
-            });
-            while (length == 0 && !is_over)
-                context.run_one();
-            received.append(piece.data(), length);
-            if (is_over)
+            const std::string piece = read(client);
+            if (piece.empty())
                 break;
+            received += piece;
         }
         return received;
     }
@@ -125,18 +128,8 @@ TEST_CASE("RESTinio sends the events to each client, until a stop is requested")
     tcp::socket other = s.connect();
     CHECK(has(s.ask(other, "GET /guards/events", "\"limit\":7"), "data: {"));
     s.stop.request_stop();
-    std::array<char, 4096> piece{};
     std::string rest;
-    bool is_over = false;
-    while (!is_over) {
-        board.sample();
-        other.async_read_some(asio::buffer(piece), [&](const asio::error_code& error, std::size_t n) {
-            rest.append(piece.data(), n);
-            is_over = error.operator bool();
-        });
-        const std::size_t before = rest.size();
-        while (!is_over && rest.size() == before)
-            s.context.run_one();
-    }
+    for (std::string piece = s.read(other); !piece.empty(); piece = s.read(other))
+        rest += piece;
     CHECK(rest.ends_with("0\r\n\r\n")); // the last chunk
 }
