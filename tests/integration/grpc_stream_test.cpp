@@ -298,7 +298,9 @@ TEST_CASE("A stream of gRPC whose deadline has passed is not admitted") {
     while (guard.stats().timed_out == 0) { // a machine may be too slow to send the call in time
         grpc::ClientContext context;
         context.set_deadline(std::chrono::system_clock::now() + 200ms);
-        CHECK(s.watch(context, "late")->Finish().error_code() == StatusCode::DEADLINE_EXCEEDED);
+        // From the client's own timer, or from the layer, if its answer comes first.
+        const StatusCode code = s.watch(context, "late")->Finish().error_code();
+        CHECK((code == StatusCode::DEADLINE_EXCEEDED || code == StatusCode::RESOURCE_EXHAUSTED));
     }
     s.stop();
     CHECK(guard.stats().long_lived_admitted == 0);
