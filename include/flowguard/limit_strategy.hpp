@@ -90,8 +90,9 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// limit before any window, in [1, max_limit]. `update(w)` returns a new limit, or a `plan`.
 ///
 /// A strategy may have four more members. `duration baseline() const` is the RTT without queueing, for guard_stats.
-/// `const char* reason() const` is a string that is never destroyed, for limit_decision. `plan first_plan() const` is
-/// the plan before any window; without it, that is `plan{current_limit()}`. It is called once, when the guard is made.
+/// `const char* reason() const` is a string that is never destroyed, or null, for limit_decision. `plan first_plan()
+/// const` is the plan before any window; without it, that is `plan{current_limit()}`. It is called once, when the guard
+/// is made.
 /// `S part(std::size_t index, std::size_t parts) const` makes the strategy of one of the parts of a split_guard, whose
 /// limits are that part's share.
 ///

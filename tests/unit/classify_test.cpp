@@ -104,6 +104,21 @@ TEST_CASE("An exception with an error code is classified by that code") {
     CHECK(of_exception(derived(aborted)) == outcome::ignored);
 }
 
+TEST_CASE("An error of another copy of FlowGuard is FlowGuard's, as its category has the same name") {
+    using category = std::remove_cvref_t<decltype(flowguard::error_category())>;
+    struct named final : category {
+        explicit named(const char* of) : name_(of) {}
+        const char* name() const noexcept override { return name_; }
+        std::string message(int) const override { return name_; }
+        const char* name_;
+    };
+    static const named copy(flowguard::error_category().name());
+    static const named other("other");
+    CHECK(flowguard::is_flowguard_error(flowguard::error_code(1, copy)));
+    CHECK(flowguard::is_flowguard_error(flowguard::error::shed));
+    CHECK_FALSE(flowguard::is_flowguard_error(flowguard::error_code(1, other)));
+}
+
 TEST_CASE("An exception without an error code is a drop") {
     CHECK(of_exception(std::runtime_error("no luck")) == outcome::dropped);
     CHECK(of_exception(std::logic_error("no sense")) == outcome::dropped);

@@ -116,16 +116,20 @@ TEST_CASE("Waiters without a flow came first and count as one flow") {
     CHECK(s.serve_all() == "nxnynz");
 }
 
-TEST_CASE("A full queue evicts a waiter of the longest flow") {
-    flowguard::guard_options options = flowguard::guard_options::for_batch();
-    options.max_waiters = 3;
-    flow_scene s(std::move(options));
-    for (const char c : std::string("abc"))
-        s.wait(c, 1);
-    s.wait('x', 2);
-    s.wait('y', 3);
-    CHECK(s.rejected.size() == 2);
-    CHECK(s.serve_all() == "axy");
+TEST_CASE("A full queue evicts a waiter of the longest flow, also for a caller without a flow") {
+    for (const auto order : {flowguard::wait_order::adaptive, flowguard::wait_order::fifo}) {
+        flowguard::guard_options options = flowguard::guard_options::for_batch();
+        options.max_waiters = 4;
+        options.order = order;
+        flow_scene s(std::move(options));
+        for (const char c : std::string("abcd"))
+            s.wait(c, 1);
+        s.wait('x', 2);
+        s.wait('n', std::nullopt);
+        s.wait('y', 3);
+        CHECK(s.rejected == "dcb");
+        CHECK(s.serve_all() == "axny");
+    }
 }
 
 TEST_CASE("Keys that agree in many bits are told apart") {

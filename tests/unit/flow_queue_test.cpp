@@ -34,6 +34,17 @@ public:
     asio::execution_context* context() override { return nullptr; }
 };
 
+// Belongs to no flow.
+class loner final : public waiter {
+public:
+    loner() : waiter(1) {}
+
+    void complete() noexcept override {}
+    void destroy() noexcept override {}
+    void watch() noexcept override {}
+    asio::execution_context* context() override { return nullptr; }
+};
+
 // The same turns as plain arithmetic: a flow's tag is looked for among all.
 class reference {
 public:
@@ -143,6 +154,40 @@ TEST_CASE("A flow whose waiters want more permits has fewer turns") {
     }
     CHECK(permits_of_heavy >= 15);
     CHECK(permits_of_heavy <= 25);
+}
+
+TEST_CASE("A waiter keeps its turn only while its flow is next") {
+    flow_queue queue;
+    waiter_list rest;
+    loner alone;
+    caller a{1, 1};
+    caller b{1, 2};
+    rest.push_back(alone);
+    queue.push_back(a, rest, 1, false);
+    queue.push_back(b, rest, 1, false);
+    CHECK(queue.next(rest, false, &a) == &alone); // the rest is next
+    queue.count_turn(alone);
+    rest.remove(alone);
+    queue.remove_from_rest(rest, false);
+    caller newer{1, 1};
+    queue.push_back(newer, rest, 0, false);
+    CHECK(queue.next(rest, false, &newer) == &newer);
+    CHECK(queue.next(rest, false, &b) == &a);
+}
+
+TEST_CASE("If no flow is known to be the longest, the waiter to evict is the last to come but the one that is kept") {
+    flow_queue queue;
+    const waiter_list rest;
+    caller a{1, 1};
+    caller b{1, 2};
+    caller c{1, 3};
+    for (caller* w : {&a, &b, &c})
+        queue.push_back(*w, rest, 0, false);
+    queue.remove(a, false); // it was the longest
+    CHECK(queue.last(rest, false, nullptr) == &c);
+    CHECK(queue.last(rest, false, &c) == &b);
+    queue.remove(b, false);
+    CHECK(queue.last(rest, false, &c) == nullptr);
 }
 
 TEST_CASE("While a lane stands, the newest waiter of the flow in turn is next") {

@@ -159,20 +159,22 @@ TEST_CASE("A guard that is in use is not forgotten, and then only when it was id
 }
 
 TEST_CASE("A guard that was closed, pinned or bounded by hand is not forgotten") {
-    hosts h({.max_guards = 4, .idle_after = 1min});
+    hosts h({.max_guards = 5, .idle_after = 1min});
     h.get("a")->close();
     h.get("b")->pin_limit(7);
-    h.get("c")->set_limit_bounds(2, 9);
-    h.ask_for("d");
+    h.get("c")->set_limit_bounds(2, flowguard::max_limit);
+    h.get("d")->set_limit_bounds(1, 9);
+    h.ask_for("e");
     manual_clock::at += 1h;
     CHECK(h.forget_idle() == 1);
-    CHECK(h.among("abcd") == "abc");
+    CHECK(h.among("abcde") == "abcd");
     CHECK(h.get("b")->current_limit() == 7);
     h.get("a")->reopen();
     h.get("b")->unpin_limit();
     h.get("c")->set_limit_bounds(1, flowguard::max_limit);
+    h.get("d")->set_limit_bounds(1, flowguard::max_limit);
     manual_clock::at += 1h;
-    CHECK(h.forget_idle() == 3);
+    CHECK(h.forget_idle() == 4);
 }
 
 TEST_CASE("A caller that waits keeps its guard in use") {

@@ -103,6 +103,17 @@ TEST_CASE("After a reset the limit is the first one at once, and the strategy be
     CHECK(strategy.windows().back().admitted == 20);
 }
 
+TEST_CASE("A reset of a guard that was never used changes nothing") {
+    const counting_strategy strategy(plan(10, 20));
+    guard_type guard{strategy, {.min_window = 1}};
+    guard.reset();
+    CHECK(guard.current_limit() == 10);
+    use_up(guard, 20);
+    REQUIRE(strategy.windows().size() == 1);
+    CHECK(strategy.windows().front().limit == 10);
+    CHECK(guard.current_limit() == 20);
+}
+
 TEST_CASE("A reset needs no task that ends") {
     const counting_strategy strategy(plan(10, 20));
     guard_type guard{strategy, {.min_window = 1}};

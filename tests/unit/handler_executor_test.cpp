@@ -193,6 +193,24 @@ TEST_CASE("An erased handler is called on the executor that it is bound to") {
 #endif
 
 #if SUPPORT_ASIO_VERSION >= 103800 // an older one calls such a handler on a thread of the system_executor
+TEST_CASE("A waiter has memory for one operation of an executor; what does not fit is elsewhere") {
+    using flowguard::detail::completion_allocator;
+    flowguard::detail::completion_memory room;
+    CHECK(room.take(1000, 1) == nullptr);
+    CHECK(room.take(1, 2 * alignof(void*)) == nullptr);
+    completion_allocator<int> in_room{&room};
+    int* const fits = in_room.allocate(1);
+    CHECK(room.contains(fits));
+    int* const second = in_room.allocate(1);
+    CHECK_FALSE(room.contains(second));
+    completion_allocator<int> without_room{nullptr};
+    int* const third = without_room.allocate(1);
+    CHECK(third != second);
+    without_room.deallocate(third, 1);
+    in_room.deallocate(second, 1);
+    in_room.deallocate(fits, 1);
+}
+
 TEST_CASE("A group of deferred acquires in a range completes on the semaphore's executor") {
     asio::io_context context;
     dynamic_semaphore semaphore{context, 1};

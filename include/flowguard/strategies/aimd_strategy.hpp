@@ -80,7 +80,7 @@ public:
     std::size_t update(const window& w) noexcept {
         if (is_overload(w))
             set_limit(limit_ * options_.backoff_ratio);
-        else if ((w.all.samples > 0 || w.dropped > 0) && detail::limit_binds(w))
+        else if (w.all.samples > 0 && detail::limit_binds(w))
             set_limit(limit_ + 1);
         return current_limit();
     }

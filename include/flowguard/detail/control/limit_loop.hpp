@@ -118,9 +118,7 @@ public:
     void reset()
         requires std::copyable<Strategy>
     {
-        const auto c = control_.enter();
-        if (!c)
-            return;
+        const auto c = control_.enter(); // not empty: the guard exists
         if (const Strategy* initial = initial_of(*c)) {
             auto fresh = std::make_unique<Strategy>(*initial);
             const std::lock_guard lock(c->mutex);
@@ -291,10 +289,8 @@ public:
             t->waits[priority_index].add(waited);
     }
 
-    std::vector<limit_decision> trace() const {
-        const auto c = control_.enter();
-        return c ? c->trace.read() : std::vector<limit_decision>();
-    }
+    // Called while the guard exists.
+    std::vector<limit_decision> trace() const { return control_.enter()->trace.read(); }
 
     // Fills in its part of the stats.
     void report(guard_stats& s) const noexcept {
@@ -612,9 +608,9 @@ private:
 
     plan first_plan() const noexcept {
         if constexpr (has_first_plan<Strategy>)
-            if (const auto c = control_.enter())
-                return std::as_const(c->strategy).first_plan();
-        return {semaphore_.limit()};
+            return std::as_const(control_.enter()->strategy).first_plan();
+        else
+            return {semaphore_.limit()};
     }
 
     static std::size_t limit_of(const plan& p) noexcept { return std::clamp<std::size_t>(p.limit, 1, max_limit); }

@@ -131,7 +131,6 @@ private:
 class waiter_list {
 public:
     bool empty() const noexcept { return first_ == nullptr; }
-    bool has_only_one() const noexcept { return first_ != nullptr && first_ == last_; }
     waiter* front() const noexcept { return first_; }
     waiter* back() const noexcept { return last_; }
 
