@@ -168,6 +168,14 @@ TEST_CASE("run_blocking() returns a function's result, and passes on its excepti
     CHECK(guard.in_flight() == 0);
 }
 
+TEST_CASE("run_blocking() passes on what its classifier throws, and loses no permit") {
+    flow_guard guard{fixed_limit{1}};
+    const auto fails = [](int) -> flowguard::outcome { throw std::logic_error("no such status"); };
+    CHECK_THROWS_AS(guard.run_blocking([] { return 1; }, flowguard::run_options{.classify = fails}), std::logic_error);
+    CHECK(guard.in_flight() == 0);
+    CHECK(guard.run_blocking([] { return 2; }) == 2);
+}
+
 TEST_CASE("run_blocking() passes on a reference that the function returns") {
     flow_guard guard{fixed_limit{1}};
     int row = 1;

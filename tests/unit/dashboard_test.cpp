@@ -16,11 +16,13 @@
 
 #include "flowguard/detail/dashboard/history.hpp"
 #include "flowguard/detail/dashboard/json.hpp"
+#include "flowguard/detail/dashboard/route.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
+#include "support/manual_clock.hpp"
 
 namespace {
 
@@ -70,6 +72,34 @@ TEST_CASE("A change of the limit is told once as news, and stays in the snapshot
     board.sample();
     CHECK(has(board.next_events(seen), R"("decisions":[]})"));
     CHECK(count(board.snapshot(), change) == 1);
+}
+
+TEST_CASE("A window that leaves the limit as it is is no news") {
+    flowguard::flow_guard guard{flowguard::fixed_limit{2}};
+    dashboard board;
+    board.add("work", guard);
+    while (guard.trace().empty())
+        guard.try_acquire().success();
+    REQUIRE(guard.trace().front().limit == guard.trace().front().before);
+    board.sample();
+    CHECK(has(board.snapshot(), R"("decisions":[]})"));
+}
+
+TEST_CASE("The snapshot has the latest 100 changes of the limit of each guard") {
+    support::manual_clock::at = std::chrono::hours(9);
+    flowguard::flow_guard<flowguard::fixed_limit, support::manual_clock> guard{flowguard::fixed_limit{1}};
+    dashboard board;
+    board.add("work", guard);
+    for (std::size_t limit = 2; limit <= 103; ++limit) {
+        support::manual_clock::at += std::chrono::seconds(1);
+        guard.pin_limit(limit);
+        board.sample();
+    }
+    const std::string text = board.snapshot();
+    CHECK(count(text, R"("before":)") == 100);
+    CHECK_FALSE(has(text, R"("before":2,)"));
+    CHECK(has(text, R"("before":3,"limit":4,)"));
+    CHECK(has(text, R"("before":102,"limit":103,)"));
 }
 
 TEST_CASE("A client gets each event once; one that has missed many gets the latest") {
@@ -137,6 +167,13 @@ TEST_CASE("The first example of docs/dashboard.md shows its guard") {
     asio::co_spawn(context, board.run(), asio::detached); // takes a sample four times a second
     support::poll(context);
     CHECK(has(board.snapshot(), R"("name":"database","limit":10,)"));
+}
+
+TEST_CASE("A target without a path is nothing of a dashboard's, unless it is the prefix") {
+    using flowguard::detail::dashboard_route;
+    using flowguard::detail::dashboard_route_of;
+    CHECK(dashboard_route_of("?from=here", "") == dashboard_route::none);
+    CHECK(dashboard_route_of("/load?from=here", "/load") == dashboard_route::to_page);
 }
 
 TEST_CASE("A history keeps a minute of all samples, four of one in four, and 55 of one in sixty") {

@@ -14,8 +14,10 @@
 #include <optional>
 #include <stdexcept>
 #include <tuple>
+#include <typeinfo>
 #include <utility>
 
+#include "flowguard/detail/asio/timed_task.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/guard_stats.hpp"
@@ -387,6 +389,20 @@ TEST_CASE("A task that was cancelled, but not by its caller, is a drop") {
     CHECK(s.guard.stats().task_timeouts == 0); // not the guard's
 }
 
+TEST_CASE("A task that returns an error code of another kind, or none, is judged by it") {
+    scene s;
+    const auto ends_with = [&](error_code code) {
+        const auto call = start(s.context, s.guard.run([code]() -> asio::awaitable<error_code> { co_return code; }));
+        poll(s.context);
+        return call->value;
+    };
+    CHECK(ends_with(error_code()) == error_code());
+    CHECK(s.succeeded() == 1);
+    CHECK(ends_with(asio::error::connection_refused) == asio::error::connection_refused);
+    CHECK(s.dropped() == 1);
+    CHECK(s.ignored() == 0);
+}
+
 TEST_CASE("A task that was cancelled by its caller is ignored") {
     scene s;
     asio::cancellation_signal signal;
@@ -447,6 +463,22 @@ TEST_CASE("A task whose executor is a strand has a time-out as well") {
     CHECK_FALSE(code);
     s.pass(2ms);
     CHECK(code == error::task_timeout);
+}
+
+TEST_CASE("A strand for a task takes Asio's own executors out of a type-erased one, and takes a strand as it is") {
+    using any = asio::any_io_executor;
+    using flowguard::detail::serialized;
+    asio::io_context context;
+    asio::thread_pool pool{1};
+    const auto of_context = context.get_executor();
+    const auto of_pool = pool.get_executor();
+    CHECK(serialized(any(of_context)).target_type() == typeid(asio::strand<asio::io_context::executor_type>));
+    CHECK(serialized(any(of_pool)).target_type() == typeid(asio::strand<asio::thread_pool::executor_type>));
+    const asio::system_executor other;
+    CHECK(serialized(any(other)).target_type() == typeid(asio::strand<any>));
+    for (const any& strand :
+         {any(asio::make_strand(of_context)), any(asio::make_strand(of_pool)), any(asio::make_strand(any(other)))})
+        CHECK(serialized(strand) == strand);
 }
 
 TEST_CASE("A task on an executor that no strand converts to has a time-out as well") {

@@ -105,6 +105,18 @@ TEST_CASE("A guard tells of probes, and has no reason and no baseline if its str
     CHECK(trace[0].baseline_rtt == 0ns);
 }
 
+TEST_CASE("A decision has an empty reason if its strategy gives a null pointer") {
+    struct silent : scripted_strategy {
+        using scripted_strategy::scripted_strategy;
+        static const char* reason() noexcept { return nullptr; }
+    };
+    flow_guard guard{silent{4}};
+    while (guard.trace().empty())
+        guard.try_acquire().success();
+    CHECK(guard.trace().front().reason == std::string());
+    CHECK(guard.stats().limit_reason == std::string());
+}
+
 TEST_CASE("A decision is printed as one line") {
     limit_decision d{.at = 12345ms,
                      .before = 20,
