@@ -236,6 +236,26 @@ TEST_CASE("A guard without memory for its windows admits calls, and samples them
     CHECK(calls_until_a_window(2) == usual + 1); // the copy of the strategy
 }
 
+TEST_CASE("A guard without memory for its windows serves callers that wait") {
+    asio::io_context context{1};
+    fixed_guard guard{context.get_executor(), flowguard::fixed_limit{1}};
+    fixed_guard::ticket first;
+    {
+        const support::failing_allocation failing(1);
+        first = guard.try_acquire();
+        REQUIRE(failing.has_failed());
+    }
+    fixed_guard::ticket second;
+    guard.async_acquire([&](error_code, fixed_guard::ticket t) { second = std::move(t); });
+    first.success();
+    context.poll();
+    REQUIRE(second);
+    second.success();
+    CHECK(guard.stats().admitted == 2);
+    CHECK(guard.stats().succeeded == 2);
+    CHECK(guard.in_flight() == 0);
+}
+
 TEST_CASE("A guard without memory for its trace keeps no decision, and keeps the next one if there is memory") {
     fixed_guard guard{flowguard::fixed_limit{4}};
     {
