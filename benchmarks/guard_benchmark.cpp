@@ -43,16 +43,26 @@ void clock_read(benchmark::State& state) {
 }
 BENCHMARK(clock_read);
 
-void guard_run_ready(benchmark::State& state) {
+template <class Clock>
+void run_ready(benchmark::State& state) {
     run_coroutine([&]() -> asio::awaitable<void> {
-        flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
+        flowguard::flow_guard<flowguard::vegas_strategy, Clock> guard{flowguard::vegas_strategy{10}};
         co_await guard.run(ready());
         allocation_counter allocations{state};
         for (auto _ : state)
             benchmark::DoNotOptimize(co_await guard.run(ready()));
     });
 }
+
+void guard_run_ready(benchmark::State& state) {
+    run_ready<std::chrono::steady_clock>(state);
+}
 BENCHMARK(guard_run_ready);
+
+void guard_run_ready_cycle_clock(benchmark::State& state) {
+    run_ready<flowguard::cycle_clock>(state);
+}
+BENCHMARK(guard_run_ready_cycle_clock);
 
 asio::awaitable<int> posted() {
     co_await asio::post(asio::use_awaitable);
@@ -250,6 +260,8 @@ int main(int argc, char** argv) {
     std::printf("\nRatio of the shortest CPU times:\n");
     print_ratio("guard.run, ready task", r.ns("guard_run_ready"), "2 clock reads + CAS pair + 2 bare awaits",
                 2 * r.ns("clock_read") + r.ns("raw_cas_pair") + 2 * r.ns("await_ready"));
+    print_ratio("the same with cycle_clock", r.ns("guard_run_ready_cycle_clock"), "guard.run, ready task",
+                r.ns("guard_run_ready"));
     print_ratio("guard.run among 64, 4 permits", r.ns("guard_run_waiting"), "two posts among 64",
                 r.ns("two_posts_waiting"));
     if (r.ns("guard_run_waiting") > 0)

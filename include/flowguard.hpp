@@ -8,6 +8,7 @@
 #define FLOWGUARD_HPP
 
 #include "flowguard/classify.hpp"
+#include "flowguard/cycle_clock.hpp"
 #include "flowguard/drain_options.hpp"
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/error.hpp"

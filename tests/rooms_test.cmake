@@ -15,7 +15,7 @@ set(rooms
     "base:flowguard/detail/base/.*,flowguard/version.hpp"
     "values:flowguard/limits.hpp,flowguard/outcome.hpp,flowguard/priority.hpp,flowguard/rejection.hpp"
     "values:flowguard/wait_order.hpp,flowguard/rtt_histogram.hpp,flowguard/time_histogram.hpp,flowguard/window.hpp,flowguard/limit_strategy.hpp"
-    "values:flowguard/limit_decision.hpp,flowguard/guard_options.hpp,flowguard/drain_options.hpp,flowguard/guard_stats.hpp"
+    "values:flowguard/cycle_clock.hpp,flowguard/limit_decision.hpp,flowguard/guard_options.hpp,flowguard/drain_options.hpp,flowguard/guard_stats.hpp"
     "asio:flowguard/detail/asio/.*"
     "error:flowguard/error.hpp"
     "queue:flowguard/detail/queue/.*"
