@@ -37,11 +37,21 @@ using measuring::run_coroutine;
 BENCHMARK(raw_cas_pair);
 BENCHMARK(await_ready);
 
-void clock_read(benchmark::State& state) {
+template <class Clock>
+void read(benchmark::State& state) {
     for (auto _ : state)
-        benchmark::DoNotOptimize(std::chrono::steady_clock::now());
+        benchmark::DoNotOptimize(Clock::now());
+}
+
+void clock_read(benchmark::State& state) {
+    read<std::chrono::steady_clock>(state);
 }
 BENCHMARK(clock_read);
+
+void cycle_clock_read(benchmark::State& state) {
+    read<flowguard::cycle_clock>(state);
+}
+BENCHMARK(cycle_clock_read);
 
 template <class Clock>
 void run_ready(benchmark::State& state) {
@@ -262,6 +272,7 @@ int main(int argc, char** argv) {
                 2 * r.ns("clock_read") + r.ns("raw_cas_pair") + 2 * r.ns("await_ready"));
     print_ratio("the same with cycle_clock", r.ns("guard_run_ready_cycle_clock"), "guard.run, ready task",
                 r.ns("guard_run_ready"));
+    print_ratio("cycle_clock::now()", r.ns("cycle_clock_read"), "steady_clock::now()", r.ns("clock_read"));
     print_ratio("guard.run among 64, 4 permits", r.ns("guard_run_waiting"), "two posts among 64",
                 r.ns("two_posts_waiting"));
     if (r.ns("guard_run_waiting") > 0)
