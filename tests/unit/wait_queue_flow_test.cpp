@@ -79,12 +79,12 @@ TEST_CASE("A waiter that goes aside has had the turn of its flow") {
     CHECK(s.queue.size() == 0);
 }
 
-TEST_CASE("With a limit of 0, flows go aside in turns, and come back so") {
+TEST_CASE("If all waiters want more than the limit, flows go aside in turns, and come back so") {
     flow_scene s;
-    caller a{'a', 1}, b{'b', 1}, c{'c', 1}, x{'x', 2}, n{'n', std::nullopt};
+    caller a{'a', 1, 2}, b{'b', 1, 2}, c{'c', 1, 2}, x{'x', 2, 2}, n{'n', std::nullopt, 2};
     for (caller* w : {&a, &b, &c, &x, &n})
         s.arrive(*w);
-    s.hand.limit = 0;
+    s.hand.limit = 1;
     s.serve(0);
     CHECK(s.queue.has_aside());
     s.hand.limit = 10;

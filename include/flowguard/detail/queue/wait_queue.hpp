@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/base/rare.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/rejections.hpp"
 #include "flowguard/detail/queue/standing_times.hpp"
@@ -186,7 +187,7 @@ public:
     // - `hand.take(n, last)` takes n permits for the next waiter, and returns whether it holds them now. `last` tells
     //   whether that waiter is the only one in line.
     // - `hand.grant()` passes these permits on to the waiter.
-    // - `hand.reach()` is how many permits a waiter may want and still be served one day.
+    // - `hand.reach()` is how many permits a waiter may want and still be served one day; at least one.
     // - `hand.has_some()` tells whether any permit is free.
     // - `hand.estimate_times()` is called as by waiting_lanes::look().
     // - `hand.note_aside()` is called when the first waiter goes aside, before `reach()` is called again.
@@ -210,10 +211,12 @@ public:
                 } else {
                     lanes_.remove(*w); // its cancel message is on its way; the permits are for the next one
                 }
+            } else if (w->wanted == 1) { // always within reach
+                return false;
             } else if (w->wanted > hand.reach()) {
                 put_aside(*w, hand);
             } else {
-                if (w->wanted > 1 && hand.has_some())
+                if (hand.has_some())
                     lanes_.keep_turn(*w);
                 return false;
             }
@@ -336,7 +339,7 @@ private:
             lanes_.remove(w); // its cancel message is on its way
     }
 
-    void decide(waiter& w, wait_result result, waiter_list& done) noexcept {
+    FLOWGUARD_DETAIL_EACH_CALL void decide(waiter& w, wait_result result, waiter_list& done) noexcept {
         switch (w.where) {
         case waiter::position::in_line:
         case waiter::position::back_in_line:
