@@ -27,8 +27,9 @@ namespace flowguard {
 /// `hyperv_clocksource_tsc_page`). Everywhere else it is steady_clock under another name. The first call in the program
 /// looks for that, in a file of the kernel's, and keeps the answer.
 ///
-/// *Calibration.* No call waits for it. The rate of the counter is found from two readings of steady_clock, about a
-/// millisecond apart: the program's first one, and one of each thread's. Until then the clock is steady_clock.
+/// *Calibration.* No call waits for it. Each thread finds the rate of the counter from two of its readings of
+/// steady_clock, about a millisecond apart at first, and anew each second. Until then the clock is steady_clock. A
+/// thread that reads it less than once a second never gets there.
 ///
 /// *Accuracy.* A time is early by less than 7 µs, and mostly by less than 0.5 µs. Errors do not add up: a thread that
 /// reads steady_clock corrects them. So the clock follows a steady_clock that a time server slows down or speeds up. If

@@ -10,6 +10,7 @@
 namespace {
 
 using flowguard::detail::counter_anchor;
+using flowguard::detail::counter_calibration;
 using flowguard::detail::counter_reading;
 using flowguard::detail::counter_scale;
 using flowguard::detail::scale_between;
@@ -56,6 +57,34 @@ TEST_CASE("The scale is not found across a reset of the counter, or of the clock
     CHECK(scale_between(reading(10'000'000), {0, start + 20'000'000, 40}).reach == 0);
     CHECK(scale_between(reading(10'000'000), reading(0)).reach == 0);
     CHECK(scale_between({ticks_at(0), start, ticks_at(10)}, {ticks_at(900'000), start, ticks_at(900'010)}).reach == 0);
+}
+
+TEST_CASE("The scale is not found where the counter was set far ahead") {
+    const auto ahead_by = [](std::uint64_t ticks) {
+        const counter_reading r = reading(10'000'000);
+        return counter_reading{r.before + ticks, r.time, r.after + ticks};
+    };
+    CHECK(scale_between(reading(0), ahead_by(0)).reach != 0);
+    CHECK(scale_between(reading(0), ahead_by(1'000'000'000)).reach == 0);
+    CHECK(scale_between(reading(0), ahead_by(std::uint64_t{1} << 63)).reach == 0);
+    CHECK(scale_between(reading(0), {ticks_at(0) + 100'000, start + 10'000'000, ticks_at(0) + 100'001}).reach == 0);
+}
+
+TEST_CASE("A thread finds the scale from two readings, and finds it anew after a second") {
+    counter_calibration calibration;
+    CHECK(calibration.scale_at(reading(0)).reach == 0);
+    CHECK(calibration.scale_at(reading(100'000)).reach == 0); // too early
+    CHECK(calibration.scale_at(reading(1'000'000)).reach == Approx(200'000).epsilon(1e-3));
+
+    // The counter goes on with 3 ticks a nanosecond.
+    const auto faster = [](std::int64_t since_start) {
+        const std::uint64_t more = static_cast<std::uint64_t>(since_start - 1'000'000);
+        const counter_reading r = reading(since_start);
+        return counter_reading{r.before + more, r.time, r.after + more};
+    };
+    CHECK(calibration.scale_at(faster(1'002'000'000)).reach == Approx(200'000).epsilon(1e-3)); // begins anew
+    CHECK(calibration.scale_at(faster(1'004'000'000)).reach == Approx(300'000).epsilon(1e-3));
+    CHECK(calibration.scale_at(faster(9'000'000'000)).reach == Approx(300'000).epsilon(1e-3)); // begins anew
 }
 
 TEST_CASE("Times follow the counter from a reading on, and are never late") {

@@ -48,7 +48,8 @@ struct counter_scale {
 };
 
 // The scale that two readings tell. It is not known if they are so close to each other, or took so long, that it might
-// be wrong by more than 1/8192, or if the counter was reset between them.
+// be wrong by more than 1/8192, or if the counter was set between them: back, or so far that it seems to count faster
+// than 100 GHz, or slower than 100 MHz.
 constexpr counter_scale scale_between(const counter_reading& first, const counter_reading& last) noexcept {
     if (last.time <= first.time || last.before <= first.after)
         return {};
@@ -58,9 +59,30 @@ constexpr counter_scale scale_between(const counter_reading& first, const counte
         return {};
     constexpr double unit = 4294967296.0; // 2³²
     const double ns_per_tick = static_cast<double>(last.time - first.time) / static_cast<double>(most);
+    if (ns_per_tick < 0.01 || ns_per_tick > 10)
+        return {};
     return {static_cast<std::uint64_t>(ns_per_tick * (1 - counter_scale::slower) * unit),
             static_cast<std::uint64_t>(static_cast<double>(counter_scale::longest) / ns_per_tick)};
 }
+
+// Finds the scale from the readings of a thread, again and again, so that it does not stay wrong if the counter was set
+// while it was found: as on a virtual machine that moves to another host, or a machine that sleeps.
+class counter_calibration {
+public:
+    static constexpr std::int64_t longest = 1'000'000'000; // ns
+
+    constexpr const counter_scale& scale_at(const counter_reading& now) noexcept {
+        if (now.time - first_.time > longest)
+            first_ = now;
+        else if (const counter_scale found = scale_between(first_, now); found.reach != 0)
+            scale_ = found;
+        return scale_;
+    }
+
+private:
+    counter_reading first_{0, -2 * longest, 0}; // so long ago that the first reading replaces it
+    counter_scale scale_;
+};
 
 // The reading that a thread extrapolates from.
 class counter_anchor {
@@ -141,17 +163,13 @@ inline bool has_counter() noexcept {
     return found;
 }
 
-// Reads steady_clock. The scale is found by comparing this reading with the program's first one.
+// Reads steady_clock, and finds the scale.
 FLOWGUARD_DETAIL_RARE inline std::int64_t move_to_now(counter_anchor& anchor) noexcept {
     if (!has_counter())
         return steady_time();
-    static constinit thread_local counter_scale scale;
+    static constinit thread_local counter_calibration calibration;
     const counter_reading now = read_counter();
-    if (scale.reach == 0) {
-        static const counter_reading first = now;
-        scale = scale_between(first, now);
-    }
-    return anchor.move_to(now, scale);
+    return anchor.move_to(now, calibration.scale_at(now));
 }
 
 // Nanoseconds since the epoch of steady_clock. Not inlined: the caller may be a coroutine that goes on in another
