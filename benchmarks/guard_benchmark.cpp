@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "flowguard.hpp"
+#include "flowguard/cycle_clock.hpp"
 #include "measuring.hpp"
 
 namespace {

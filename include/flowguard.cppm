@@ -50,7 +50,6 @@ using flowguard::dynamic_semaphore;
 using flowguard::permit;
 
 // guard
-using flowguard::cycle_clock;
 using flowguard::drain_options;
 using flowguard::flow_guard;
 using flowguard::guard_options;

@@ -2,13 +2,13 @@
 // ~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
-// All of FlowGuard, except for the integrations with other libraries.
+// All of FlowGuard, except for the integrations with other libraries, and for what has a header of its own because few
+// programs need it: flowguard/cycle_clock.hpp, flowguard/dashboard.hpp and flowguard/testing.hpp.
 
 #ifndef FLOWGUARD_HPP
 #define FLOWGUARD_HPP
 
 #include "flowguard/classify.hpp"
-#include "flowguard/cycle_clock.hpp"
 #include "flowguard/drain_options.hpp"
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/error.hpp"

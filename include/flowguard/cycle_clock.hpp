@@ -2,6 +2,8 @@
 // ~~~~~~~~~~~~~~~
 // SPDX-License-Identifier: MIT
 
+// For guards that are called very often. Not part of flowguard.hpp.
+
 #ifndef FLOWGUARD_CYCLE_CLOCK_HPP
 #define FLOWGUARD_CYCLE_CLOCK_HPP
 

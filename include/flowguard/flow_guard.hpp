@@ -205,8 +205,9 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// the time that callers have waited are in its time, too. So a test can make the guard's behaviour reproducible by a
 /// clock that it sets by hand, if that goes only forward and has `is_steady = true`, as manual_clock in
 /// flowguard/testing.hpp. If the clock is not steady, as std::chrono::system_clock, std::chrono::steady_clock measures
-/// them instead: a clock that may be set does not tell how long something took. cycle_clock costs less than
-/// steady_clock. window::closed_at is in the time of `Clock::shared_clock`, if the Clock names one.
+/// them instead: a clock that may be set does not tell how long something took. cycle_clock, in
+/// flowguard/cycle_clock.hpp, costs less than steady_clock. window::closed_at is in the time of `Clock::shared_clock`,
+/// if the Clock names one.
 template <limit_strategy Strategy = vegas_strategy, class Clock = std::chrono::steady_clock>
 class flow_guard {
 public:
