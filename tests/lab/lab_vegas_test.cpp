@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -56,6 +57,34 @@ TEST_CASE("vegas_strategy finds the limit of a server from any start") {
         CHECK(limit >= 0.7 * static_cast<double>(workers));
         CHECK(limit <= 3 * static_cast<double>(workers));
     }
+}
+
+TEST_CASE("vegas_strategy follows a small service that becomes slower, and has more workers") {
+    const std::size_t workers = GENERATE(as<std::size_t>{}, 1, 2, 3);
+    const auto services = GENERATE(lab::spread::fixed, lab::spread::exponential);
+    const double slowdown = GENERATE(3.0, 5.0);
+    const std::uint64_t seed = GENERATE(as<std::uint64_t>{}, 1, 2, 3, 4);
+
+    lab::scenario s;
+    s.services = services;
+    const auto before = static_cast<double>(workers);
+    const double rate = 2 * s.capacity(before); // 1.5 or 2.5 times the capacity afterwards
+    s.phases = {{.length = 30, .rate = rate, .workers = before},
+                {.length = 30 * slowdown, .rate = rate, .workers = 4 * before, .slowdown = slowdown}};
+    lab::virtual_clock::set({});
+    std::vector<std::unique_ptr<lab::limiter>> front;
+    front.push_back(lab::contenders().front().make(0, 1));
+    const lab::record r = lab::simulation(s, std::move(front), seed).run();
+
+    // The last third of the second phase. The limit from before would serve a quarter of the capacity, and one that
+    // falls and falls, because everything looks queued, a hundredth.
+    const std::size_t end = r.bins.size();
+    const std::size_t begin = r.bin_at(r.length - 10 * slowdown);
+    const double goodput = r.succeeded(begin, end) / (10 * slowdown);
+    const double capacity = s.capacity(4 * before, slowdown);
+    INFO(workers << " workers, slower by " << slowdown << ", spread " << static_cast<int>(services) << ", seed " << seed
+                 << ": goodput " << goodput / capacity);
+    CHECK(goodput >= 0.4 * capacity);
 }
 
 } // namespace

@@ -97,7 +97,7 @@ TEST_CASE("A finding has the mean of the windows after the fall, and the highest
     e.learn({.rtt = 10, .count = 100, .limit = 100, .in_flight = 80}); // demand was below the limit
     e.learn({.rtt = 10, .count = 100, .limit = 90, .in_flight = 80});
     e.learn(of(40, 10, 0.5, 100));
-    const auto found = e.learn(of(28, 14, 0.9, 300)); // not below 40 / 1.6, which would begin anew
+    const auto found = e.learn(of(28, 14, 0.9, 300));
     REQUIRE(found);
     CHECK(found->limit_before == 100.0);
     CHECK(found->low.rtt == Approx(13)); // (100 · 10 + 300 · 14) / 400
@@ -205,13 +205,13 @@ TEST_CASE("A fall that only took away a queue may be followed by one that does n
     CHECK(second->limit_before == 30.0);
 }
 
-TEST_CASE("A fall that goes on begins to count anew") {
+TEST_CASE("A fall that goes on counts on, however deep it is") {
     natural_experiment e = after_ninety();
-    CHECK_FALSE(e.learn(of(30, 10, 0.5, 199)));
-    CHECK_FALSE(e.learn(of(10, 10, 0.5, 199))); // less than 30 / 1.6
-    const auto found = e.learn(of(10, 10, 0.5, 1));
+    for (const double in_flight : {50.0, 10.0, 2.0})
+        CHECK_FALSE(e.learn(of(in_flight, 10, 0.5, 50)));
+    const auto found = e.learn(of(0.4, 10, 0.5, 50));
     REQUIRE(found);
-    CHECK(found->low.in_flight == Approx(10));
+    CHECK(found->low.in_flight == Approx(15.6)); // (50 + 10 + 2 + 0.4) / 4
     CHECK(found->limit_before == 90.0);
 }
 

@@ -220,7 +220,7 @@ private:
         if (too_many_drops)
             return {next_window(), "too many drops"};
         if (const auto found = experiment_.learn(now); found && baseline_.is_refuted_by(found->low))
-            suspect_rise(found->limit_before);
+            suspect_rise(found->limit_before, found->low.rtt);
         if (rise_.is_suspected()) {
             growth_.end_quick_start(); // in which no probe is scheduled
             return {next_window(), "a slower service, or the queue of others: a probe will tell"};
@@ -353,10 +353,10 @@ private:
     }
 
     // The concurrency fell, and the RTT did not. So nothing had queued, or others keep the queue up.
-    void suspect_rise(double limit_before) noexcept {
+    void suspect_rise(double limit_before, double rtt) noexcept {
         if (!rise_.is_suspected())
             probes_.ask_again_soon();
-        rise_.suspect(limit_before);
+        rise_.suspect(limit_before, rtt);
     }
 
     // If the limit had fallen because of it, the quick start goes back to the limit from then.
@@ -562,23 +562,34 @@ private:
     // At common instants most guards of the server probe, so that few requests of others are in flight.
     void learn_from_probe(const measurement& high, const measurement& low) noexcept {
         baseline_.confirm();
-        const measurement found = nothing_queued(high, low) ? pooled(high, low) : low;
+        const measurement newest = nothing_queued(high, low) ? pooled(high, low) : low;
         if (baseline_.is_met_by(low))
             baseline_.trust();
         if (baseline_.is_doubtful()) {
             rise_.clear();
-            baseline_.start_over(found);
-        } else if (!baseline_.is_exceeded_by(found)) {
+            baseline_.start_over(newest);
+        } else if (baseline_.is_exceeded_by(newest)) {
+            learn_of_rise(newest, newest);
+        } else if (rise_.is_supported_by(newest, baseline_.rtt())) {
+            learn_of_rise(newest, rise_.with_earlier(newest));
+        } else {
             rise_.clear();
-            if (probe_.is_common || !baseline_.looks_like_foreign_queue(found))
-                baseline_.learn(found);
-        } else if (probe_.is_common || is_significant(found)) {
-            rise_.see_probe();
-            if (probe_.is_common && rise_.is_believed())
-                believe_rise(found);
-            else
-                probes_.ask_again_soon();
+            if (probe_.is_common || !baseline_.looks_like_foreign_queue(newest))
+                baseline_.learn(newest);
         }
+    }
+
+    // `found` is the newest probe alone, or with the earlier ones of the suspicion. If even these leave it open whether
+    // the RTT is longer, the next probe tells more.
+    void learn_of_rise(const measurement& newest, const measurement& found) noexcept {
+        const bool is_long = baseline_.is_exceeded_by(found);
+        if (is_long && !probe_.is_common && !is_significant(found))
+            return;
+        rise_.see_probe(newest, is_long);
+        if (is_long && probe_.is_common && rise_.is_believed())
+            believe_rise(found);
+        else
+            probes_.ask_again_soon();
     }
 
     vegas_options options_;

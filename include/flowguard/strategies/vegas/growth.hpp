@@ -52,8 +52,10 @@ public:
     // Takes each window, before next(). While it is clearly faster to have more in flight, a higher RTT ends no quick
     // start: it may be that of a batch.
     void see(const measurement& now) noexcept {
-        gains_ = quick_start_ && now.bound && rtt_exponent(now, before_) < gains_exponent;
-        before_ = now;
+        const measurement before{.rtt = rtt_before_, .in_flight = in_flight_before_};
+        gains_ = quick_start_ && now.bound && rtt_exponent(now, before) < gains_exponent;
+        rtt_before_ = now.rtt;
+        in_flight_before_ = now.in_flight;
     }
     bool gains() const noexcept { return gains_; }
 
@@ -108,7 +110,8 @@ private:
     bool warms_up_ = false;
     double known_limit_ = std::numeric_limits<double>::infinity(); // from before an outage, or a rise
     bool gains_ = false; // throughput still grew in the latest window
-    measurement before_; // the window before it
+    double rtt_before_ = 0; // in the window before it
+    double in_flight_before_ = 0; // in the same
     measurement same_limit_; // windows of the quick start
     int idle_windows_ = 0; // running, in which hardly anything queued
 };

@@ -17,7 +17,8 @@ namespace flowguard::detail::vegas {
 
 // Ordinary windows are an experiment as well. When the concurrency fell clearly, for whatever reason, and the RTT did
 // not follow, the fall was of no use: either nothing had queued, and the RTT is what the service takes by itself, or
-// other clients keep the queue up.
+// other clients keep the queue up. All windows after the fall count together, also while the concurrency falls on. If
+// a wrong baseline makes the limit fall and fall, no single level has enough samples.
 class natural_experiment {
 public:
     struct finding {
@@ -37,8 +38,6 @@ public:
             high_.count = (std::min)(high_.count, experiment_memory);
             low_ = {};
         } else if (telling_fall * m.in_flight <= high_.in_flight) {
-            if (telling_fall * m.in_flight < low_.in_flight)
-                low_ = {};
             add_window(low_, m);
             return judge();
         }
