@@ -85,6 +85,40 @@ TEST_CASE("A service that becomes 1.9 times slower by itself gets its limit back
     CHECK(strategy.current_limit() > 108);
 }
 
+TEST_CASE("Probes that are too few to show a rise alone show it together, if each supports it") {
+    vegas_strategy strategy = settled_with_waits();
+    const auto slower = [](std::size_t limit) { return wide(bound_window(limit, 19ms, no_time)); };
+    REQUIRE(windows_until_found_out(strategy, slower) > 0);
+    const std::size_t held = strategy.current_limit();
+    duration time = support::usual_time;
+    const auto probe = [&](duration rtt) {
+        const plan p = strategy.update(closed_at(time, slower(strategy.current_limit())));
+        REQUIRE(p.scheduled.begins_in > 0ns);
+        const window w = wide(support::window_of_scheduled(p, time, rtt));
+        strategy.update(w);
+        time = w.closed_at + 1s;
+    };
+    // The middle between 10 ms and 19 ms is 13.8 ms.
+    SECTION("14.5 ms supports it") {
+        int probes = 0;
+        for (; strategy.baseline() == 10ms && probes < 100; ++probes) {
+            CHECK(strategy.current_limit() == held);
+            probe(14'500us);
+        }
+        CAPTURE(probes);
+        CHECK(probes > 2); // two would do if each were certain
+        CHECK(probes < 20);
+        CHECK(strategy.baseline() == 14'500us);
+    }
+    SECTION("13 ms does not") {
+        probe(13ms);
+        CHECK(strategy.baseline() > 10ms); // it is taken into the mean
+        CHECK(strategy.baseline() < 11ms);
+        strategy.update(slower(held));
+        CHECK(strategy.reason() != found_out);
+    }
+}
+
 TEST_CASE("A wait of 9 ms at other clients' requests does not give the limit back") {
     vegas_strategy strategy = settled_with_waits();
     // The spread is that of 10 ms, of which a fifth take 42 ms and the others 2 ms.
