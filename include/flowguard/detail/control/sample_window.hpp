@@ -407,7 +407,8 @@ public:
         w.max_in_flight = max_in_flight_.load(std::memory_order_relaxed);
 
         count_buckets(w.low.histogram, w.all.histogram);
-        const auto& [high_kinds, low_kinds] = kinds_;
+        const auto& high_kinds = kinds_[0]; // no structured binding: clang before 16 cannot capture one
+        const auto& low_kinds = kinds_[1];
         const std::int64_t low_sum = sum_of(1);
         summarize(
             low_sum, [&](std::size_t kind) { return std::pair(low_kinds.samples(kind), low_kinds.sum(kind)); }, w.low);
