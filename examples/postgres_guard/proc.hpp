@@ -61,6 +61,21 @@ inline std::vector<process_status> children_of(pid_t parent) {
     return children;
 }
 
+/// The processes whose command line has a text in it.
+inline std::vector<pid_t> processes_with(const std::string& text) {
+    std::vector<pid_t> found;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored))
+        if (const pid_t id = std::atoi(entry.path().filename().c_str()); id > 0) {
+            std::ifstream file(entry.path() / "cmdline");
+            std::string command;
+            std::getline(file, command); // stops, and does not throw, if the process ends meanwhile
+            if (command.find(text) != std::string::npos)
+                found.push_back(id);
+        }
+    return found;
+}
+
 /// The time used by a process, by its children, and by the children that have ended.
 inline double time_used_by(pid_t id) {
     const process_status parent = status_of(id);

@@ -107,6 +107,7 @@ public:
         running_.emplace(run("postgres", {"-D", data_,
                                           "-k", directory_.path(),
                                           "-p", "5432", //
+                                          "-c", "cluster_name=" + data_, // in the titles of its processes
                                           "-c", "listen_addresses=", //
                                           "-c", "max_connections=" + std::to_string(max_connections_), //
                                           "-c", "fsync=off", //
@@ -129,13 +130,12 @@ public:
     void kill() {
         if (!running_)
             return;
-        // The child processes of the server are in sessions of their own. They would otherwise finish what they are
-        // doing, and the server could not start again until then. A server that is stopped makes no new ones.
-        running_->signal(SIGSTOP);
-        const std::vector<process_status> helpers = children_of(running_->id());
         running_->signal(SIGKILL);
-        for (const process_status& helper : helpers)
-            ::kill(helper.id, SIGKILL);
+        // The server's child processes have sessions of their own, and may outlive it: for ever, if they wait for a
+        // lock of one that was killed. The new server could not start until then. One child may just have been made.
+        for (auto left = processes_with(data_); !left.empty(); left = processes_with(data_))
+            for (const pid_t id : left)
+                ::kill(id, SIGKILL);
         running_.reset();
     }
 
