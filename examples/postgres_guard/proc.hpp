@@ -51,28 +51,34 @@ inline process_status status_of(pid_t id) {
     return s;
 }
 
-inline std::vector<process_status> children_of(pid_t parent) {
-    std::vector<process_status> children;
+/// All processes. Some may have ended by now.
+inline std::vector<pid_t> ids_of_processes() {
+    std::vector<pid_t> ids;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored))
         if (const pid_t id = std::atoi(entry.path().filename().c_str()); id > 0)
-            if (const process_status s = status_of(id); s.id != 0 && s.parent == parent)
-                children.push_back(s);
+            ids.push_back(id);
+    return ids;
+}
+
+inline std::vector<process_status> children_of(pid_t parent) {
+    std::vector<process_status> children;
+    for (const pid_t id : ids_of_processes())
+        if (const process_status s = status_of(id); s.id != 0 && s.parent == parent)
+            children.push_back(s);
     return children;
 }
 
 /// The processes whose command line has a text in it.
 inline std::vector<pid_t> processes_with(const std::string& text) {
     std::vector<pid_t> found;
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored))
-        if (const pid_t id = std::atoi(entry.path().filename().c_str()); id > 0) {
-            std::ifstream file(entry.path() / "cmdline");
-            std::string command;
-            std::getline(file, command); // stops, and does not throw, if the process ends meanwhile
-            if (command.find(text) != std::string::npos)
-                found.push_back(id);
-        }
+    for (const pid_t id : ids_of_processes()) {
+        std::ifstream file("/proc/" + std::to_string(id) + "/cmdline");
+        std::string command;
+        std::getline(file, command); // stops, and does not throw, if the process ends meanwhile
+        if (command.find(text) != std::string::npos)
+            found.push_back(id);
+    }
     return found;
 }
 
