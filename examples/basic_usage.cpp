@@ -24,7 +24,7 @@ asio::awaitable<void> handle_request(flowguard::flow_guard<>& guard, int& rows) 
 }
 
 int main() {
-    flowguard::flow_guard guard{flowguard::vegas_strategy{10}};
+    flowguard::flow_guard guard{flowguard::vegas_strategy{10}}; // the first limit is 10; any thread may use the guard
     asio::io_context context;
     int rows = 0;
     for (int i = 0; i < 20; ++i)

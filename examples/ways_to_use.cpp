@@ -61,6 +61,16 @@ asio::awaitable<void> watch_for_changes() { // stands for a stream that ends whe
     co_await query_database();
 }
 
+struct reply {
+    unsigned status = 0;
+    std::string body;
+};
+
+asio::awaitable<reply> get_orders() { // stands for a client of HTTP
+    co_await query_database();
+    co_return reply{200, "two orders"};
+}
+
 template <class Callback>
 void start_query(asio::io_context& context, Callback callback) { // stands for a library with callbacks
     auto timer = std::make_shared<asio::steady_timer>(context, std::chrono::milliseconds(10));
@@ -129,6 +139,13 @@ asio::awaitable<void> with_timeout() {
     co_await guard.run(query_database(), {.timeout = 1s}); // this call may take longer
 }
 
+asio::awaitable<void> by_status_of_reply() {
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}};
+    const auto by_status = flowguard::by_http_status(&reply::status); // 429, 502, 503 and 504 are drops
+    co_await guard.run(get_orders(), by_status);
+    co_await guard.run(get_orders(), flowguard::run_options{.timeout = 1s, .classify = by_status});
+}
+
 asio::awaitable<void> by_importance() {
     enum partition { users, batch_jobs };
     flowguard::flow_guard guard{flowguard::vegas_strategy{}, {.max_waiters = 100, .partitions = {0.8, 0.2}}};
@@ -164,6 +181,13 @@ void in_an_incident(flowguard::flow_guard<halve_on_drops>& guard) {
     guard.unpin_limit(); // back to the strategy's limit
     guard.set_limit_bounds(5, 50); // from now on, the strategy's limit is kept between 5 and 50
     guard.reset(); // forgets what was learnt, because another service has taken this one's place
+}
+
+void print(const flowguard::flow_guard<halve_on_drops>& guard) {
+    for (const flowguard::limit_decision& decision : guard.trace())
+        std::cout << to_string(decision) << '\n'; // "12.345 s: 20 -> 40, quick start: no queue yet; 100 samples, ..."
+    const flowguard::named_stats all[] = {{"database", guard.stats()}}; // one row for each guard
+    std::cout << flowguard::prometheus_text(all);
 }
 
 asio::awaitable<int> fetch(std::string host, std::string path) { // stands for a client of HTTP
@@ -211,6 +235,7 @@ int main() {
     asio::co_spawn(context, bounded(), asio::detached);
     asio::co_spawn(context, in_a_batch(), asio::detached);
     asio::co_spawn(context, with_timeout(), asio::detached);
+    asio::co_spawn(context, by_status_of_reply(), asio::detached);
     asio::co_spawn(context, by_importance(), asio::detached);
     asio::co_spawn(context, of_different_cost(), asio::detached);
     asio::co_spawn(context, of_several_permits(), asio::detached);
@@ -228,4 +253,5 @@ int main() {
     std::cout << guard.stats().succeeded << " succeeded, " << guard.stats().shed << " shed, "
               << connections.available_permits() << " connections free\n"
               << metrics_of(guards);
+    print(guard);
 }
