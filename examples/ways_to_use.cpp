@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
@@ -153,6 +154,11 @@ asio::awaitable<void> by_importance() {
     co_await guard.run(query_database(), {.priority = flowguard::priority::sheddable, .partition = batch_jobs});
 }
 
+asio::awaitable<void> of_a_tenant(std::uint64_t tenant) {
+    flowguard::flow_guard guard{flowguard::vegas_strategy{}};
+    co_await guard.run(query_database(), {.flow = tenant});
+}
+
 asio::awaitable<void> of_different_cost() {
     enum kind { lookups, reports };
     flowguard::flow_guard guard{flowguard::vegas_strategy{}};
@@ -237,6 +243,7 @@ int main() {
     asio::co_spawn(context, with_timeout(), asio::detached);
     asio::co_spawn(context, by_status_of_reply(), asio::detached);
     asio::co_spawn(context, by_importance(), asio::detached);
+    asio::co_spawn(context, of_a_tenant(7), asio::detached);
     asio::co_spawn(context, of_different_cost(), asio::detached);
     asio::co_spawn(context, of_several_permits(), asio::detached);
     asio::co_spawn(context, beside_the_limit(), asio::detached);
