@@ -14,6 +14,7 @@
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/http/http_layer.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
+#include "flowguard/strategies/vegas_strategy.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/scripted_strategy.hpp"
@@ -38,7 +39,22 @@ asio::awaitable<response> answer(request r) {
     co_return a;
 }
 
+struct server {
+    flowguard::flow_guard<> guard{flowguard::vegas_strategy{}, {.max_waiters = 100}};
+    flowguard::http_layer<flowguard::flow_guard<>, decltype(&answer), beast_http> guarded{guard, &answer, beast_http{}};
+};
+
 } // namespace
+
+TEST_CASE("A layer may be a member of a class, with its template arguments") {
+    asio::io_context context;
+    server s;
+    const auto served = start(context, s.guarded(request{http::verb::get, "/rows", 11}));
+    poll(context);
+    REQUIRE(served->succeeded());
+    CHECK(served->value->result() == http::status::ok);
+    CHECK(s.guard.stats().succeeded == 1);
+}
 
 TEST_CASE("A layer guards a handler of Boost.Beast") {
     asio::io_context context;
