@@ -493,7 +493,7 @@ TEST_CASE("A thread can block until it has a permit, and needs no context that r
     asio::io_context context; // never run
     flowguard::dynamic_semaphore semaphore{context, 1};
 
-    flowguard::permit p = semaphore.async_acquire_permit(asio::use_future).get();
+    flowguard::permit p = semaphore.acquire_blocking();
 
     CHECK(p);
     std::future<permit> waiter = semaphore.async_acquire_permit(asio::use_future);
