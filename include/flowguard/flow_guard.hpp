@@ -155,8 +155,8 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 ///
 /// *Cancellation.* While a call waits for a permit, it supports all types of cancellation. It then ends with
 /// `asio::error::operation_aborted`, and its task is not started. After admission, the cancellation reaches the task,
-/// of each type that the caller's coroutine lets through. It counts as ignored only if the caller was cancelled: see
-/// default_classifier.
+/// of each type that the caller's coroutine lets through. The task then counts as ignored only if the caller was
+/// cancelled: see default_classifier.
 /// For when a signal may be emitted, used again or destroyed, see dynamic_semaphore.
 ///
 /// *Time-outs.* Give the guard, or a call, a `timeout`. If a task has not ended that long after its admission, it is
@@ -170,9 +170,9 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// that was cancelled gets what its task ends with. A time-out of your own inside the task, or around the call, tells
 /// the guard less: see docs/timeouts.md.
 ///
-/// A task with a time-out is a co_spawn of its own: some microseconds, a timer, and eight to eleven allocations. It runs
-/// on a strand of its caller's executor, and resumes its caller on the caller's executor. So its time-out is safe in a
-/// context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
+/// A task with a time-out is a co_spawn of its own: some microseconds, a timer, and eight to eleven allocations. It
+/// runs on a strand of its caller's executor, and resumes its caller on the caller's executor. So its time-out is safe
+/// in a context that several threads run. If the awaitable's executor is of a type that no strand converts to, such as
 /// `io_context::executor_type`, the task runs on that executor itself, which then must run one function at a time. If
 /// that executor has no context, there can be no timer: a call with a time-out throws std::invalid_argument. The timer
 /// is in the time of the Clock. If there is no memory to cancel the task when its time is over, std::bad_alloc leaves
@@ -332,10 +332,9 @@ public:
     ///         co_return unavailable(error);
     ///
     /// The errors are the four that run() throws for a call that is not admitted, and `error::task_timeout`. With
-    /// `error::task_timeout` the task was started; with any other error it was not. What the task throws is thrown here
-    /// as well, also if it is a system_error: the error of a query is another thing than a query that was not made, and
-    /// only the task can tell what its error leaves behind. (A task whose errors should be values returns a tuple
-    /// itself. It is then inside the optional.)
+    /// `error::task_timeout` the task was started; with any other error it was not. If the task throws, this function
+    /// throws the same exception, even a system_error: a query that failed is not a query that was not made. (If the
+    /// errors of a task should be values, let the task return a tuple. The optional then holds that tuple.)
     ///
     /// A rejected call throws and catches nothing, and one that is rejected before it waits does not suspend.
     template <class F, class... Rest>
@@ -355,10 +354,10 @@ public:
                          std::forward<Args>(args)...);
     }
 
-    /// An attempt: runs the task if a permit is free, and never waits for one. Takes what run() takes. Otherwise the
-    /// call is shed: the task is not started, and a callable is not called. The result is then std::nullopt, or false
-    /// for a task without a result. After close(), every call is shed. Throws system_error with `operation_aborted` if
-    /// the guard is destroyed.
+    /// An attempt: runs the task if a permit is free. Otherwise the call is shed: it does not wait, the task is not
+    /// started, and a callable is not called. The result of a shed call is std::nullopt, or false for a task without a
+    /// result. Takes what run() takes. After close(), every call is shed. Throws system_error with `operation_aborted`
+    /// if the guard is destroyed.
     ///
     /// Prefer a callable to an awaitable where calls are often shed: an awaitable has a coroutine frame already, and
     /// its arguments are evaluated.
@@ -383,8 +382,8 @@ public:
     /// The same, but waits for a permit for up to `longest` from its start, in the time of the Clock. `longest` and
     /// guard_options::max_wait both bound the wait. As with std::timed_mutex::try_lock_for and
     /// dynamic_semaphore::acquire_for, a permit that is free is taken even if `longest` is 0 or less; the length may be
-    /// any number of any unit. There is no result either if the call is shed, or the guard is closed, while it waits.
-    /// Throws system_error with `operation_aborted` also if it is cancelled while it waits.
+    /// any number of any unit. There is also no result if the call is shed, or the guard is closed, while it waits.
+    /// Throws system_error with `operation_aborted` if the call is cancelled while it waits, or the guard is destroyed.
     template <class Rep, class Period, class F, class... Rest>
         requires detail::what_to_run<F, Rest...>
     auto try_run_for(std::chrono::duration<Rep, Period> longest, F&& f, Rest&&... rest) {
@@ -418,7 +417,8 @@ public:
     /// To complete a blocked thread takes a short lock that only that thread uses, too.
     ///
     /// A function cannot be cancelled. If it takes longer than its time-out, it counts as dropped, and the caller gets
-    /// its result. As ever in a task, the exception `operation_aborted` is then `error::task_timeout`.
+    /// its result. If it then throws a system_error of `operation_aborted`, the call ends with `error::task_timeout`,
+    /// as for any task.
     template <class F, detail::options_of<Clock> Options = run_options<default_classifier, Clock>>
         requires std::invocable<F&>
     std::invoke_result_t<F&> run_blocking(F&& f, Options options = {}) {
@@ -476,7 +476,7 @@ public:
         return take_or_shed(how);
     }
 
-    /// The same, but if no permit is free, the call is not counted: its caller goes on, to wait with async_acquire().
+    /// The same, but a call that gets no permit is not counted as rejected: its caller then waits by async_acquire().
     /// So a call that need not wait continues at once, without an operation that is posted. The options `classify`,
     /// `deadline` and `long_lived` are ignored. Throws std::invalid_argument for a partition, a priority, a kind or a
     /// number of permits that is out of range.
@@ -513,10 +513,10 @@ public:
     guard_stats stats() const noexcept { return state_->stats(); }
 
     /// The latest decisions on the limit, and why they were made: one for each window that the strategy was asked
-    /// about, with the limit that it wants; and one for each change by hand that changes the limits in force, or who
-    /// decides on them, as by pin_limit(). While bounds are set, the limit in force may be another one than the
-    /// strategy wants: see current_limit(). The oldest is the first, and there are at most
-    /// guard_options::trace of them. A decision that is made during the call may be left out.
+    /// about, with the limit that it wants; and one for each change by hand that has an effect, as by pin_limit().
+    /// While bounds are set, the limit in force may be another one than the strategy wants: see current_limit(). The
+    /// oldest is the first, and there are at most guard_options::trace of them. A decision that is made during the call
+    /// may be left out. to_string() makes a line of each.
     std::vector<limit_decision> trace() const { return state_->trace(); }
 
     /// Pins the limit, as an operator does in an incident: from now on it is `limit`, in [1, max_limit], whatever the
@@ -551,8 +551,8 @@ public:
     /// A limit below one, by plan::spacing, counts as a limit of one here: a `min` of 2 or more prevents it.
     ///
     /// To the strategy, an upper bound looks as if fewer callers came: window::limit is the limit that it wanted, and
-    /// is not reached. So a strategy that raises its limit only while that is used does not raise it further and
-    /// further behind the bound. The strategy sees a lower bound as window::limit.
+    /// is not reached. So a strategy that raises its limit only while calls reach it does not raise it without end
+    /// behind the bound. The strategy sees a lower bound as window::limit.
     void set_limit_bounds(std::size_t min, std::size_t max) {
         detail::check_range("min", min, 1, max_limit);
         detail::check_range("max", max, min, max_limit);
@@ -598,8 +598,8 @@ public:
     /// result: see docs/shutdown.md.
     ///
     /// The limit plays no part in this: it may change, be pinned, or be below one meanwhile. A task with a time-out is
-    /// cancelled in time. A task that never ends, or a long-lived one, is for the program to end: FlowGuard stops none.
-    /// Until then the drain waits.
+    /// cancelled in time. FlowGuard stops no other task: the program must end tasks that never end, and long-lived
+    /// ones. Until then the drain waits.
     ///
     /// The errors are
     /// - `error::drain_timeout` if the drain has taken longer than drain_options::timeout;
@@ -631,8 +631,8 @@ public:
 
     /// Ends what close() or async_drain() began: later calls are admitted again, at the latest when a thread that
     /// serves the queue just now has ended its round, and present drains end with `operation_aborted`. Calls that wait
-    /// in a drain go on waiting. Waits that close() has begun to end are not saved. Has no effect on a guard that is
-    /// not closed. May throw std::bad_alloc; then nothing has changed. Lock-free.
+    /// in a drain go on waiting. Waits that close() has begun to end still end. Has no effect on a guard that is not
+    /// closed. May throw std::bad_alloc; then nothing has changed. Lock-free.
     void reopen() { state_->reopen(); }
 
     /// Whether new calls are rejected, after close() or during a drain. A health check may ask this, so that a load

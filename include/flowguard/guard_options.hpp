@@ -27,9 +27,9 @@ struct guard_options {
 
     /// How many callers may wait for a permit. A call beyond that is rejected with `error::shed` before it enters the
     /// queue, unless another waiter may be evicted for it: one of lower priority, one of a partition that is further
-    /// beyond its share, or, with wait_order::adaptive, one of a lane that stands. At most 64 such calls are on their
-    /// way at a time. With 0, no caller waits. By default, there is no bound: the order keeps the queue short in an
-    /// overload.
+    /// beyond its share, or, with wait_order::adaptive, one of a lane that stands. At most 64 calls at a time are on
+    /// their way into a full queue. With 0, no caller waits. By default, there is no bound: the order keeps the queue
+    /// short in an overload.
     std::size_t max_waiters = (std::numeric_limits<std::size_t>::max)();
 
     /// How long a caller may wait for a permit. Then its call ends with `error::wait_timeout`. At least 0. By default,
@@ -40,8 +40,8 @@ struct guard_options {
     /// task is cancelled, its call then ends with `error::task_timeout`, and it counts as dropped: see flow_guard. At
     /// least 1 ns. By default, there is no time-out.
     ///
-    /// Take the time for which callers wait for an answer. An answer that comes later is work for nothing, and only a
-    /// guard that is told so lowers its limit.
+    /// Take the time for which callers wait for an answer. An answer that comes later is useless work, and a guard
+    /// without this option does not know it, so it does not lower its limit.
     ///
     /// A task with a time-out must not start an operation that can be cancelled while it runs on another executor than
     /// its own: see flow_guard.

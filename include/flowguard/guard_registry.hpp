@@ -77,12 +77,12 @@ struct registry_stats {
 /// *Same key, same guard.* All callers that ask for a key get the same guard, on any thread, as long as the registry
 /// has it.
 ///
-/// *In use.* A guard is in use while somebody else than the registry holds a shared_ptr to it, a caller waits, or a
-/// task runs, long-lived ones included; and while it is closed, pinned, or has bounds by set_limit_bounds(), since a
-/// new guard for its key would not be. (A weak_ptr does not count.) A guard in use is never forgotten. A coroutine that
-/// was made, and has not started, does not use its guard yet: `co_spawn(context, guards.get(key)->run(task), token)`
-/// should be `co_spawn(context, [g = guards.get(key), task] { return g->run(task); }, token)`, or the call may end with
-/// `operation_aborted`.
+/// *In use.* A guard is in use while the program holds a shared_ptr to it, a caller waits, or a task runs, long-lived
+/// ones included. It is also in use while it is closed, pinned, or has bounds by set_limit_bounds(), since a new guard
+/// for its key would have none of these. (A weak_ptr does not count.) A guard in use is never forgotten. A coroutine
+/// that was made, and has not started, does not use its guard yet. So the call in `co_spawn(context,
+/// guards.get(key)->run(task), token)` may end with `operation_aborted`. Write `co_spawn(context, [g = guards.get(key),
+/// task] { return g->run(task); }, token)` instead.
 ///
 /// *Forgetting.* A guard that was not in use for `idle_after` is forgotten by a later call of get() or try_get() for
 /// any key, or by forget_idle(). The time counts from when it was asked for last, or was last seen in use by such a
@@ -96,7 +96,7 @@ struct registry_stats {
 /// order. So with more guards than that, a call may be rejected although some guard is idle, and a later call finds it.
 ///
 /// *Metrics.* stats() names `max_named` guards at most: a guard gets a name if it is made while fewer have one, and
-/// keeps it until it is forgotten. All others are added up.
+/// keeps it until it is forgotten. registry_stats::others has the sums of all other guards.
 ///
 /// *Thread safety.* All functions may be called on any thread at any time, except for construction and destruction.
 /// They lock one mutex for O(1), or for longer where they say so. A factory runs, and a guard is destroyed, without the

@@ -56,8 +56,9 @@ struct guard_stats {
     std::uint64_t windows = 0; ///< updates of the strategy
 
     // Histograms since the guard was made, which add up over guards and instances.
-    /// How long calls waited that then got a permit, by the value of their priority: from when they entered the queue
-    /// until their tasks could start. Calls that found a permit free are not in it: they are the rest of `admitted`.
+    /// The waits of calls that got a permit in the end, by the value of their priority: from when they entered the
+    /// queue until their tasks could start. Calls that found a permit free are not in it: they are the rest of
+    /// `admitted`.
     std::array<time_histogram, priority_count> waits_by_priority{};
     /// The RTTs of all tasks that ended with outcome::success, except the long-lived ones. An RTT is counted when its
     /// window is closed, or, if the task is in no window or its window did not wait for it, when the task ends. RTTs

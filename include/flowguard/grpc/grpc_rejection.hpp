@@ -40,8 +40,7 @@ inline std::chrono::milliseconds grpc_retry_pushback(const guard_stats& now) {
 /// The status of a call that a guard did not admit, for that reason.
 ///
 /// - RESOURCE_EXHAUSTED for `error::shed` and `error::wait_timeout`: there was no permit. The client may try again,
-/// here
-///   too, but later.
+///   here too, but later.
 /// - UNAVAILABLE for `error::closed` and for any other error: this server serves no more calls.
 /// - CANCELLED for `operation_aborted`: the call was cancelled while it waited.
 inline ::grpc::Status grpc_rejection(const error_code& why) {

@@ -52,8 +52,8 @@ namespace flowguard {
 ///                                                      the outage comes back, and the rest in steps of × 2
 ///     in flight fell to half, and the RTT did not:     the limit is held until probes tell why
 ///
-/// Drops are a share of the requests or of the time for which permits were held, whichever is less. A permit that meets
-/// many prompt refusals is still one permit.
+/// Drops are a share of the requests, or of the time for which permits were held, whichever is less: a permit that
+/// meets many prompt refusals is still one permit.
 ///
 /// Here v is the coefficient of variation of the service times, 1 at most: work that always takes the same time
 /// needs next to no queue to keep the resource busy.
@@ -62,8 +62,8 @@ namespace flowguard {
 /// vary do not mislead it: its RTTs are means of whole cohorts, and its baseline is not the shortest RTT ever seen but
 /// the mean at low concurrency. Varying demand shows that one for free. Where demand pins the limit, the strategy
 /// *probes*: it lowers the limit to a third for a moment. A probe also tells a queue, whose RTT falls with the
-/// concurrency, from a service that became slower, whose RTT stays; so it comes before any big cut. A probe has a bound
-/// in time, for calls that run on and on may hold all of its permits; where it saw too little by then, it changes
+/// concurrency, from a service that became slower, whose RTT stays; so it comes before any big cut. A probe is bounded
+/// in time, because calls that run on and on may hold all of its permits. If it saw too few calls by then, it changes
 /// nothing.
 ///
 /// The first calls with a higher limit may open connections, and fill caches. So if they are slower than the baseline,
@@ -92,8 +92,8 @@ namespace flowguard {
 /// one, so that a small service bears many guards: see plan::spacing.
 ///
 /// A wait behind the requests of others raises the mean of the RTTs, but hardly the spread; a slower service raises
-/// both. So a higher baseline is taken from a probe only if it makes a difference, and a big one if it looks like such
-/// a wait. A baseline is given up after a hundred windows of which hardly one came near it.
+/// both. So a probe raises the baseline only if the RTT is clearly longer, and, if it looks like such a wait, only if
+/// it is much longer. A baseline is given up after a hundred windows of which hardly one came near it.
 ///
 /// If calls differ in cost, and their kinds are told (run_options::kind), the RTTs in these formulas are what the same
 /// service would have shown with the mix of the first window. What each kind costs is learnt while nothing queues.
