@@ -235,7 +235,7 @@ int main() {
             co_await query_database();
         },
         asio::detached);
-    connections.set_limit(4); // at once: nobody is admitted until fewer than four are in flight
+    connections.set_limit(4); // at once: no caller is admitted until fewer than four are in flight
 
     asio::co_spawn(context, with_arguments(), asio::detached);
     asio::co_spawn(context, bounded(), asio::detached);

@@ -57,10 +57,10 @@ struct dashboard_options {
     std::string controls{}; ///< HTML that becomes a part of the page, as it is: see docs/dashboard.md
 };
 
-/// A web page that shows, live, what guards do: their limits and why they changed, what runs and what waits, who is
-/// rejected, and the times of tasks and of callers, for the last minute, five minutes, or hour. It needs no files, and
-/// loads nothing from elsewhere. It is for any web server: a server answers three paths, which begin with a prefix of
-/// its choice:
+/// A web page that shows, live, what guards do: their limits and why they changed, what runs and what waits, which
+/// calls are rejected, and the times of tasks and of callers, for the last minute, five minutes, or hour. It needs no
+/// files, and loads nothing from elsewhere. It is for any web server: a server answers three paths, which begin with a
+/// prefix of its choice:
 ///
 ///     <prefix>/          page(), as text/html; charset=utf-8, with content_security_policy as Content-Security-Policy
 ///     <prefix>/snapshot  snapshot(), as application/json

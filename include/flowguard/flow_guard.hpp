@@ -592,7 +592,7 @@ public:
     ///
     /// From now on every new call ends with `error::closed`, and attempts are shed, as after close(). Calls that wait
     /// already get their permits and run, or end with `error::closed` at once: see drain_options. Bounds on waiting, as
-    /// guard_options::max_wait, apply to them as ever. The drain completes as soon as no call waits, all permits are
+    /// guard_options::max_wait, apply to them as usual. The drain completes as soon as no call waits, all permits are
     /// back, and no long-lived task runs: at once, if that is so already. A call with `bypass` still runs, and the
     /// drain does not wait for it, as the guard does not count it. Nor does it wait for what a caller does with its
     /// result: see docs/shutdown.md.

@@ -102,8 +102,8 @@ struct registry_stats {
 /// They lock one mutex for O(1), or for longer where they say so. A factory runs, and a guard is destroyed, without the
 /// lock. A caller that makes many calls for one key should keep the pointer.
 ///
-/// *Lifetime.* Guards that somebody holds live on when the registry is destroyed. All others are destroyed with it,
-/// which ends their waiting calls.
+/// *Lifetime.* A guard to which the program holds a shared_ptr lives on when the registry is destroyed. All others are
+/// destroyed with it, which ends their waiting calls.
 ///
 /// *Guard.* A flow_guard. Times are of its Clock, if that is steady, and otherwise of std::chrono::steady_clock.
 ///
@@ -185,7 +185,7 @@ public:
     }
 
     /// Forgets all guards that have not been in use for `idle_after`, and returns how many. For a timer of your own, if
-    /// the memory should be free although nobody asks for a guard. Complexity: O(n).
+    /// the memory should be free although no caller asks for a guard. Complexity: O(n).
     std::size_t forget_idle() {
         order forgotten; // destroyed after the lock
         const std::lock_guard lock(mutex_);

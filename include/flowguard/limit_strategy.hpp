@@ -28,9 +28,9 @@ struct scheduled_probe {
 struct plan {
     std::size_t limit = 0; ///< from now on; clamped to [1, max_limit]
 
-    /// The size of the next window, in requests that are not ignored: so many are admitted to it from now on, and as
-    /// many more as were ignored in the window before, up to twenty times. 0 leaves the size to the guard: see
-    /// guard_options::min_window.
+    /// The size of the next window: this number of requests, from now on, are admitted to it. Ignored requests are no
+    /// samples, so the guard makes the window larger by their share of the window before, up to twenty times this size.
+    /// 0 leaves the size to the guard: see guard_options::min_window.
     std::size_t admissions = 0;
 
     /// The limit as soon as `admissions` requests have been admitted, without waiting for them to complete; 0 keeps
@@ -89,22 +89,24 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// *Requirements.* Movable. If it is copyable, a guard keeps a copy for flow_guard::reset(). `current_limit()` is the
 /// limit before any window, in [1, max_limit]. `update(w)` returns a new limit, or a `plan`.
 ///
-/// A strategy may have four more members. `duration baseline() const` is the RTT without queueing, for guard_stats.
-/// `const char* reason() const` is a string that is never destroyed, or null, for limit_decision. `plan first_plan()
-/// const` is the plan before any window; without it, that is `plan{current_limit()}`. It is called once, when the guard
-/// is made.
-/// `S part(std::size_t index, std::size_t parts) const` makes the strategy of one of the parts of a split_guard, whose
-/// limits are that part's share.
+/// A strategy may have four more members:
+/// - `duration baseline() const`: the RTT without queueing, for guard_stats;
+/// - `const char* reason() const`: why the latest update() answered as it did, for limit_decision: a string that is
+///   never destroyed, or null;
+/// - `plan first_plan() const`: the plan before any window. The guard asks for it once, when it is made. Without this
+///   member, it takes `plan{current_limit()}`;
+/// - `S part(std::size_t index, std::size_t parts) const`: the strategy of one part of a split_guard, whose limits are
+///   that part's share.
 ///
 /// *Thread safety.* None is needed. Each call happens before the next one, though not always on the same thread.
 ///
 /// *Liveness.* A window is closed when its members are done, and `update` is called only then. So an ordinary limit
-/// must not be below the number of calls that never end: it would admit nothing, and nothing would raise it again. A
-/// probe has a bound in time for that reason: plan::within.
+/// must be higher than the number of calls that never end. Otherwise it admits no call, and nothing raises it again.
+/// For that reason a probe is bounded in time: plan::within.
 ///
-/// *Changes by hand.* While an operator has pinned the limit, a strategy is not asked. The first window after that, and
-/// after other changes by hand, is of the ordinary limit of the latest plan, even if that plan was a probe: a strategy
-/// sees by window::limit whether a window is of its probe. See flow_guard::pin_limit().
+/// *Changes by hand.* While an operator has pinned the limit, the strategy is not asked. The first window after that,
+/// and after other changes by hand, has the ordinary limit of the latest plan, even if that plan was a probe. So a
+/// strategy must look at window::limit to know whether a window is that of its probe. See flow_guard::pin_limit().
 ///
 /// *Exceptions.* `update` must not throw: it runs when some caller's task completes, and that caller could not handle
 /// the exception. If it throws, std::terminate is called.

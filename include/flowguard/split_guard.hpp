@@ -39,7 +39,7 @@ struct use_of_split_guards;
 
 } // namespace detail
 
-/// A guard in several parts, for a service that so many threads call that they would get in each other's way at one
+/// A guard in several parts, for a service that is called by many threads, which would get in each other's way at one
 /// guard: see docs/scaling.md. Each part is a flow_guard, with memory of its own. Threads that use different parts
 /// write no common memory.
 ///
@@ -64,8 +64,8 @@ struct use_of_split_guards;
 /// has reached some parts only. If two threads change all parts by hand at the same time, each part has one of the two
 /// changes, and not all need to have the same one.
 ///
-/// *Observers* of guard_options are copied to each part. So two parts may call on_decision at the same time. An observer
-/// must not destroy the split guard: a function that is for all parts may still have parts to visit.
+/// *Observers* of guard_options are copied to each part. So two parts may call on_decision at the same time. An
+/// observer must not destroy the split guard: a function that is for all parts may still have parts to visit.
 ///
 /// *Memory.* That of as many flow_guards as it has parts.
 ///

@@ -41,7 +41,7 @@ struct time_histogram {
     std::array<std::uint64_t, bounds.size() + 1> counts{};
 
     /// The sum of all times. It wraps around to 0 after 292 years: 10,000 callers that wait all the time reach that in
-    /// eleven days. Prometheus takes a counter that falls for one that began anew.
+    /// eleven days. If a counter falls, Prometheus takes it for one that began again at 0.
     duration sum{};
 
     /// The number of times. Complexity: O(1).
