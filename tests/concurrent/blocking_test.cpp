@@ -287,3 +287,31 @@ TEST_CASE("A blocked thread ends an overdue probe itself") {
     CHECK(guard.current_limit() == 2);
     scripted.release();
 }
+
+TEST_CASE("A blocked thread that is admitted before the end of a probe leaves the watch to the next one") {
+    flowguard::plan probe(1, 100);
+    probe.then = 2;
+    probe.within = 10ms;
+    support::scripted_guard scripted({probe});
+    auto& guard = *scripted.guard;
+    scripted.hold(1);
+    std::promise<void> is_running;
+    std::promise<void> may_end;
+    auto first = std::async(std::launch::async, [&] {
+        guard.run_blocking([&] {
+            is_running.set_value();
+            may_end.get_future().wait();
+        });
+    });
+    await_waiting(guard, 1);
+    auto second = std::async(std::launch::async, [&] { guard.run_blocking([] {}); });
+    await_waiting(guard, 2);
+    scripted.release();
+    is_running.get_future().wait();
+    CHECK(guard.current_limit() == 1);
+    support::manual_clock::advance(11ms);
+    second.get(); // although the first one holds the only permit of the probe
+    CHECK(guard.current_limit() == 2);
+    may_end.set_value();
+    first.get();
+}

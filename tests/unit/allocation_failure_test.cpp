@@ -16,14 +16,17 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "flowguard/dynamic_semaphore.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/flow_guard.hpp"
 #include "flowguard/permit.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
+#include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
 #include "support/failing_new.hpp"
+#include "support/manual_clock.hpp"
 
 namespace {
 
@@ -254,6 +257,41 @@ TEST_CASE("A guard without memory for its windows serves callers that wait") {
     CHECK(guard.stats().admitted == 2);
     CHECK(guard.stats().succeeded == 2);
     CHECK(guard.in_flight() == 0);
+}
+
+namespace {
+
+// Lowers the limit to 3 after the first window: a probe, of at most 100 ms.
+struct one_probe {
+    std::size_t current_limit() const noexcept { return 10; }
+    flowguard::plan update(const flowguard::window& w) noexcept {
+        return w.limit == 10 ? flowguard::plan(3, 20, 10, 100ms) : flowguard::plan(10);
+    }
+};
+
+} // namespace
+
+TEST_CASE("A guard without memory for the timer of a probe ends the probe at once, so that its waiters do not hang") {
+    using guard_type = flowguard::flow_guard<one_probe, support::manual_clock>;
+    const int failing_one = GENERATE(0, 1, 2); // 0: none fails; the timer, and its handler
+    asio::io_context context{1};
+    guard_type guard{one_probe{}, {.min_window = 1, .order = flowguard::wait_order::fifo, .trace = 0}};
+    for (int i = 0; i < 14; ++i)
+        guard.try_acquire().success();
+    auto last = guard.try_acquire();
+    std::vector<guard_type::ticket> held;
+    for (int i = 0; i < 9; ++i)
+        held.push_back(guard.try_acquire());
+    guard_type::ticket served;
+    guard.async_acquire(asio::bind_executor(context, [&](error_code, guard_type::ticket t) { served = std::move(t); }));
+    {
+        const support::failing_allocation failing(failing_one);
+        last.success(); // the probe begins, and the waiter is to watch it
+        CHECK(failing.has_failed());
+    }
+    CHECK(guard.current_limit() == (failing_one == 0 ? 3U : 10U));
+    context.poll();
+    CHECK(static_cast<bool>(served) == (failing_one != 0));
 }
 
 TEST_CASE("A guard without memory for its trace keeps no decision, and keeps the next one if there is memory") {

@@ -118,6 +118,34 @@ TEST_CASE("The calls of a discarded window end as usual, and are no samples") {
     CHECK(s.guard->stats().dropped == 4);
 }
 
+TEST_CASE("A call of a discarded window does not tell how long its kind takes") {
+    plan p = scheduled(100ms);
+    p.scheduled.admissions = 1;
+    scene s({p, plan(10, 4), plan(10, 4), plan(10, 4)});
+    ticket slow = s.guard->try_acquire({.kind = 1});
+    manual_clock::at += 100ms;
+    s.call(1); // begins the probe, and closes its window
+    REQUIRE(s.asked() == 2);
+    manual_clock::at += 400ms;
+    slow.success();
+    const auto is_closed_early = [&] { // a window of a quick kind, with a straggler
+        const std::size_t before = s.asked();
+        for (int i = 0; i < 3; ++i) {
+            ticket quick = s.guard->try_acquire();
+            manual_clock::at += 1ms;
+            quick.success();
+        }
+        s.hold(1);
+        manual_clock::at += 1s;
+        s.call(1);
+        const bool closed = s.asked() > before;
+        s.release();
+        return closed;
+    };
+    CHECK(is_closed_early());
+    CHECK(is_closed_early()); // else it would wait for several times 500 ms
+}
+
 TEST_CASE("A full window whose members are not done is discarded, too") {
     scene s({scheduled(1s), plan(10, 20)});
     s.call(15);

@@ -367,6 +367,24 @@ TEST_CASE("A spaced probe that its bound ends does not leave the guard barred") 
     CHECK(s.served[0]);
 }
 
+TEST_CASE("A turn before the bound of its probe admits a waiter, and the probe goes on") {
+    plan p(1, 10, 5, 1h);
+    p.spacing = 100ms;
+    scene s({p, plan(5, 100)});
+    REQUIRE(s.call());
+    asio::io_context context;
+    s.wait(context);
+    support::pass(context, 49ms);
+    poll(context);
+    CHECK(s.served.empty());
+    support::pass(context, 101ms); // the timer
+    poll(context);
+    REQUIRE(s.served.size() == 1);
+    CHECK(s.served[0]);
+    CHECK(s.guard->current_limit() == 1);
+    CHECK(s.strategy.windows().size() == 1);
+}
+
 TEST_CASE("A call that hangs holds up only those who wait for its permit") {
     scene s({spaced(100ms, 3)});
     asio::io_context context;
