@@ -4,7 +4,6 @@
 """Tests of beast_server, as its clients see it. No test depends on the speed of this machine."""
 
 import argparse
-import base64
 import concurrent.futures
 import contextlib
 import http.client
@@ -19,11 +18,10 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+from browser import Browser, Skipped  # noqa: E402
+
 TIMEOUT = 60  # seconds to wait for what takes a moment: sanitizers and busy machines are slow
-
-
-class Skipped(Exception):
-    """Something that a test needs is missing."""
 
 
 def check(condition, what):
@@ -476,49 +474,11 @@ def soak(program, seconds):
 # The page, in a browser
 
 
-class Page:
-    """The server's page in headless Chromium."""
+class Page(Browser):
+    """The server's page."""
 
     def __init__(self, server):
-        try:
-            from selenium import webdriver
-            from selenium.webdriver.chrome.options import Options
-            from selenium.webdriver.chrome.service import Service
-        except ImportError:
-            raise Skipped("there is no selenium (Debian: python3-selenium)") from None
-        options = Options()
-        for path in "/usr/bin/chromium", "/usr/bin/chromedriver":
-            if not os.path.exists(path):
-                raise Skipped(f"there is no {path} (Debian: chromium, chromium-driver)")
-        options.binary_location = "/usr/bin/chromium"
-        for argument in "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars":
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-        self.driver.set_page_load_timeout(TIMEOUT)
-        self.show(1440, 900)
-        self.driver.get(server.url)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.driver.quit()
-
-    def run(self, script):
-        return self.driver.execute_script(script)
-
-    def show(self, width, height, ratio=1, scheme="light"):
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": width, "height": height, "deviceScaleFactor": ratio, "mobile": width < 600})
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
-
-    def save(self, path):
-        time.sleep(1)  # until the next frames are drawn, in the new size and colours
-        picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(picture))
+        super().__init__(server.url, TIMEOUT)
 
     def number(self, field):
         text = self.run(f"return document.querySelector('[data-of={field}]').textContent").replace("\u202f", "")
@@ -530,19 +490,6 @@ class Page:
     def pictures(self):
         """Pictures of the charts."""
         return self.run("return [...document.querySelectorAll('canvas')].map(c => c.toDataURL())")
-
-    def accessibility(self, axe):
-        """What axe-core (https://github.com/dequelabs/axe-core) finds wrong with the page."""
-        self.driver.execute_script(axe.read_text())
-        found = self.driver.execute_async_script("axe.run().then(arguments[0])")
-        check(len(found["passes"]) > 10, "axe-core has looked at the page")
-        return [f"{v['id']}: {v['help']}: {[node['html'] for node in v['nodes']]}" for v in found["violations"]]
-
-    def find(self, name):
-        return self.driver.find_element("id", name)
-
-    def complaints(self):
-        return [entry for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
 
 def test_browser(program, screenshots=None, axe=None):
@@ -580,15 +527,13 @@ def test_browser(program, screenshots=None, axe=None):
 
         page.find("state").click()  # moves the focus away from the knobs
         time.sleep(10 if screenshots else 0)
-        for name, width, height, ratio in ("laptop", 1440, 900, 1), ("phone", 390, 844, 2):
-            for scheme in "light", "dark":
-                page.show(width, height, ratio, scheme)
-                wait_for(lambda: page.run("return innerWidth") == width, "the new size")
-                check(page.run("return document.documentElement.scrollWidth") <= width, f"too wide for a {name}")
-                if screenshots:
-                    page.save(screenshots / f"{name}_{scheme}.png")
-                if axe:
-                    equal(page.accessibility(axe), [], f"what axe-core finds on a {name}, {scheme}")
+        for name in page.looks():
+            wait_for(lambda: page.run("return innerWidth") == page.width, "the new size")
+            check(page.fits(), f"too wide: {name}")
+            if screenshots:
+                page.save(screenshots / f"{name}.png")
+            if axe:
+                equal(page.accessibility(axe), [], f"what axe-core finds: {name}")
         top = "return document.querySelector(arguments[0]).getBoundingClientRect().top"
         places = [page.driver.execute_script(top, of) for of in (".why", "#tasks", "#calls", "#times", ".controls")]
         equal(places, sorted(places), "on a phone, the reasons come before the charts, and the controls come last")
