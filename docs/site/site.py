@@ -3,18 +3,21 @@
 """Makes the site: README.md, the other documents, and the reference of the public headers. Doxygen renders it.
 
 Doxygen does not know GitHub's anchors, nor <picture>. So it gets a copy of each document, whose links it knows. A link to
-another file of the repository leads to a page that shows that file. At the end, all links of the site are checked.
+another file of the repository leads to a page that shows that file. Afterwards, site.py mends what Doxygen's pages lack for
+readers who do not see them, and writes the index of the search box. At the end, all links of the site are checked.
 
     site.py --version 0.1.0 <folder for the site, which is emptied first>
 """
 
 import argparse
 import html
+import json
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -159,9 +162,50 @@ class Site:
         return items
 
 
-def broken_links(output):
+def mend(page):
+    """Makes the title of a page of Doxygen's its one <h1>, and an empty head of a column a plain cell."""
+    text, nav, menu = page.read_text().partition("<nav ")
+    if "<h1>" in text:  # Doxygen makes that of ##.
+        text = re.sub(r"(</?h)([1-5])\b", lambda m: f"{m[1]}{int(m[2]) + 1}", text)
+    text, titles = re.subn(r'<div class="title">(.*?)</div>', r'<h1 class="title">\1</h1>', text)
+    if not titles:  # The lists of members have none.
+        title = re.search(r"<title>(.*) – ", text)[1]
+        text = re.sub(r"(</?)h3>", r"\1h2>", text)
+        text = text.replace('<div class="contents">', f'<div class="contents">\n<h1 class="title">{title}</h1>', 1)
+    text = re.sub(r"<th [^>]*></th>", "<td></td>", text)
+    page.write_text(text + nav + menu)
+
+
+def search_index(tags):
+    """What the search box finds: each name and each heading, where it is, and its address."""
+    found = {}
+    for compound in ElementTree.parse(tags).iter("compound"):
+        kind, page = compound.get("kind"), compound.findtext("filename")
+        name = compound.findtext("name").removeprefix("flowguard::")
+        if kind == "page":
+            title = compound.findtext("title")
+            found.setdefault((title, "page"), page)
+            for anchor in compound.iterfind("docanchor[@title]"):
+                heading = re.sub("</?tt>", "", anchor.get("title"))
+                found.setdefault((heading, title), f"{anchor.get('file')}#{anchor.text}")
+        elif kind == "file":  # Its members are those of a namespace or of a class.
+            folder = pathlib.Path(compound.findtext("path")).relative_to(ROOT / "include")
+            found.setdefault((str(folder / name), "header"), page)
+        elif kind != "dir":
+            found.setdefault((name, kind), page)
+            for member in compound.iterfind("member"):
+                place = member.get("kind") if kind == "namespace" else name
+                address = f"{member.findtext('anchorfile')}#{member.findtext('anchor')}"
+                found.setdefault((member.findtext("name"), place), address)
+                for value in member.iterfind("enumvalue"):
+                    found.setdefault((value.text, member.findtext("name")), f"{value.get('file')}#{value.get('anchor')}")
+    return [[name, place, page] for (name, place), page in found.items()]
+
+
+def broken_links(output, index):
     """All links in the site that lead to no file, or to no anchor of it."""
     pages = {f.name: f.read_text() for f in output.glob("*.html")}
+    pages["the search index"] = "".join(f'<a href="{html.escape(page)}">' for _, _, page in index)
     ids = {name: set(re.findall(r'\b(?:id|name)="([^"]+)"', text)) for name, text in pages.items()}
     broken = []
     for name, text in pages.items():
@@ -202,9 +246,15 @@ LAYOUT_FILE = {HERE}/layout.xml
 HTML_HEADER = {HERE}/header.html
 HTML_FOOTER = {pages}/footer.html
 HTML_STYLESHEET = {HERE}/style.css
+HTML_EXTRA_FILES = {HERE}/page.js
+GENERATE_TAGFILE = {pages}/tags.xml
 """
     subprocess.run([options.doxygen, "-"], input=config, text=True, check=True)
-    broken = broken_links(output)
+    for page in output.glob("*.html"):
+        mend(page)
+    index = search_index(pages / "tags.xml")
+    (output / "search_index.js").write_text(f"const search_index = {json.dumps(index, indent=0)};\n")
+    broken = broken_links(output, index)
     for link in broken:
         print(f"broken link in {link}", file=sys.stderr)
     if broken:
