@@ -381,7 +381,7 @@ private:
         std::optional<detail::wait_start> why_not;
         std::chrono::nanoseconds enqueued_at{};
         const detail::wait_result result = detail::wait_in_thread<std::chrono::steady_clock>(
-            state, n, detail::lane_number(), end, detail::nothing_to_watch{}, why_not, enqueued_at);
+            state, n, detail::lane_number(), 0, end, detail::nothing_to_watch{}, why_not, enqueued_at);
         if (result == detail::wait_result::granted)
             return permit(state, n);
         throw system_error(detail::to_error_code(why_not ? detail::result_of(*why_not) : result));

@@ -1096,8 +1096,8 @@ private:
         std::optional<detail::wait_start> not_queued;
         std::chrono::nanoseconds enqueued_at{};
         const detail::wait_result result = detail::wait_in_thread<Clock>(
-            state, how.permits, how.lane, end, typename detail::guard_state<Strategy, Clock>::thread_watch(state),
-            not_queued, enqueued_at);
+            state, how.permits, how.lane, how.flow, end,
+            typename detail::guard_state<Strategy, Clock>::thread_watch(state), not_queued, enqueued_at);
         if (result != detail::wait_result::granted) {
             why_not = not_queued ? self.reject(how, detail::result_of(*not_queued)) : detail::to_error_code(result);
             return ticket();

@@ -8,9 +8,11 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <future>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <tuple>
 #include <type_traits>
@@ -220,6 +222,29 @@ TEST_CASE("Blocked threads and coroutines wait in one line") {
     blocked.get();
     context.run();
     CHECK(order == std::vector<int>{1, 2});
+    CHECK(guard.in_flight() == 0);
+}
+
+TEST_CASE("Blocked threads of several flows take turns") {
+    flow_guard guard{fixed_limit{1}, flowguard::guard_options::for_batch()};
+    auto held = guard.try_acquire();
+    std::string order; // written by the thread that has the permit
+    std::vector<std::future<void>> blocked;
+    const auto block = [&](char name, std::uint64_t flow) {
+        blocked.push_back(std::async(std::launch::async,
+                                     [&, name, flow] { guard.run_blocking([&] { order += name; }, {.flow = flow}); }));
+        await_waiting(guard, blocked.size());
+    };
+    block('a', 1);
+    block('a', 1);
+    block('b', 2);
+    CHECK(code_of([&] {
+              guard.run_blocking([] {}, {.deadline = std::chrono::steady_clock::now() + 1ms, .flow = 1});
+          }) == error::wait_timeout);
+    held.success();
+    for (std::future<void>& b : blocked)
+        b.get();
+    CHECK(order == "aba");
     CHECK(guard.in_flight() == 0);
 }
 

@@ -9,12 +9,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <utility>
 
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/base/clock_time.hpp"
+#include "flowguard/detail/queue/flow_waiter.hpp"
 #include "flowguard/detail/queue/lane_number.hpp"
 #include "flowguard/detail/queue/waiter.hpp"
 #include "flowguard/detail/semaphore/semaphore_state.hpp"
@@ -25,9 +27,13 @@ namespace flowguard::detail {
 // thread itself wakes up at the end of its wait.
 //
 // The owner of the queue completes it under its mutex. So the thread cannot destroy it before the owner has let go.
-class thread_waiter final : public waiter {
+class thread_waiter final : public flow_waiter {
 public:
-    thread_waiter(std::size_t permits, lane_number waits_in) : waiter(permits) { lane = waits_in; }
+    // `of_flow` is the waiter's flow, if the lane says that it belongs to one.
+    thread_waiter(std::size_t permits, lane_number waits_in, std::uint64_t of_flow) : flow_waiter(permits) {
+        lane = waits_in;
+        flow = of_flow;
+    }
 
     void complete() noexcept override {
         const std::lock_guard lock(mutex_);
@@ -115,12 +121,15 @@ struct nothing_to_watch {
 
 // Puts the calling thread in line and blocks it. If the result is wait_result::granted, the caller has the permits,
 // with a reference. `watch` looks at what the owner of the queue asks a waiter to watch. The caller holds a reference.
-// If the thread is not queued, sets `why_not`, which nobody has counted; else the queue counts what it rejects.
+// If the thread is not queued, sets `why_not`, which nobody has counted; else the queue counts what it rejects. May
+// throw std::bad_alloc for a call that belongs to a flow; then nothing has happened.
 template <class Clock, class Watch>
-wait_result wait_in_thread(semaphore_state& state, std::size_t permits, lane_number lane,
+wait_result wait_in_thread(semaphore_state& state, std::size_t permits, lane_number lane, std::uint64_t flow,
                            typename Clock::time_point end, const Watch& watch, std::optional<wait_start>& why_not,
                            std::chrono::nanoseconds& enqueued_at) {
-    thread_waiter w(permits, lane);
+    if (lane.in_flow())
+        state.prepare_flows();
+    thread_waiter w(permits, lane, flow);
     w.make_cancellable();
     if (const wait_start started = state.wait(w); started != wait_start::queued) {
         why_not = started;
