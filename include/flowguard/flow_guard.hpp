@@ -581,7 +581,8 @@ public:
     ///     guard.cancel_waiting(context); // a stopped context would keep the permits that it is granted
     ///
     /// To its caller and in the statistics, such a call is one that was cancelled while it waited. Tasks that run, and
-    /// drains, are not affected. For which calls these are, for calls that begin to wait at the same time, and for
+    /// drains, are not affected. If the guard's own timer is in that context, a call of another context keeps it from
+    /// now on. For which calls these are, for calls that begin to wait at the same time, and for
     /// threads, errors and complexity, see dynamic_semaphore::cancel().
     void cancel_waiting(asio::execution_context& context) { state_->cancel_all_of(context); }
 

@@ -148,6 +148,16 @@ TEST_CASE("A probe ends in time although all calls in flight hang, all others wa
         poll();
         CHECK(served.size() == 1);
     }
+    SECTION("also when the context of the timer is stopped, and its waits are cancelled") {
+        asio::io_context stopped;
+        t.guard->async_acquire(asio::bind_executor(stopped, [](flowguard::error_code, ticket) {}));
+        wait();
+        t.guard->cancel_waiting(stopped);
+        CHECK(t.guard->waiting() == 1);
+        support::pass(context, 100ms);
+        poll();
+        CHECK(served.size() == 1);
+    }
     SECTION("and the timer does not outlive the guard's probe") {
         wait();
         t.held.clear(); // in_flight() is 0, so the waiter is served, and the probe goes on

@@ -62,7 +62,7 @@ TEST_CASE("A watch that ends earlier takes the place of another, also on another
     s.watch.start<manual_clock>(other.get_executor(), manual_clock::now() + 1ms, [&] { ++earlier_ends; });
     s.context.run(); // its timer was cancelled
     CHECK(s.ends == 0);
-    CHECK_FALSE(s.watch.leave(s.context));
+    CHECK_FALSE(s.watch.leave(&s.context));
     pass(other, 1ms);
     CHECK(earlier_ends == 1);
     pass(s.context, 9ms);

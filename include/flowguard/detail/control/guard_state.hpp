@@ -309,7 +309,7 @@ private:
     }
 
     void finish_ticket(const membership& m, outcome how) noexcept override { finish(m, how); }
-    void has_abandoned(const asio::execution_context& context) noexcept override { loop_.leave(context); }
+    void has_left(const asio::execution_context* context) noexcept override { loop_.leave(context); }
     standing_times estimate_times() const noexcept override { return loop_.estimate_times(); }
 
     // A drain waits for long-lived calls, too.

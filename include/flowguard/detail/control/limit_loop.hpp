@@ -267,9 +267,9 @@ public:
             settle_if_overdue(done_at);
     }
 
-    // Called when a context is being destroyed. If the timer is in it, the timer is destroyed, too, and another waiter
-    // must watch.
-    void leave(const asio::execution_context& context) noexcept {
+    // Called when a context is being destroyed, or the waits there were cancelled, since no thread may run it any more.
+    // If the timer is in it, the timer is destroyed, too, and another waiter must watch.
+    void leave(const asio::execution_context* context) noexcept {
         if (watch_.leave(context))
             look_or_watch();
     }

@@ -56,10 +56,11 @@ public:
         ++number_;
     }
 
-    // Called when a context is being destroyed. If the timer is in it, cancels the timer and returns true.
-    bool leave(const asio::execution_context& context) noexcept {
+    // Called when a context is being destroyed, or may not run any more. If the timer is in it, cancels the timer and
+    // returns true.
+    bool leave(const asio::execution_context* context) noexcept {
         const std::lock_guard lock(mutex_);
-        if (timer_ == nullptr || context_ != &context)
+        if (timer_ == nullptr || context_ != context)
             return false;
         timer_.reset();
         return true;

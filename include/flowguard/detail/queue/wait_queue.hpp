@@ -147,6 +147,7 @@ public:
         case queue_message::kind::cancel_context: {
             auto& cancel = static_cast<cancel_context_message&>(message);
             end_waiters_of(cancel.context, wait_result::aborted, done);
+            cancel.applied();
             delete &cancel;
             break;
         }

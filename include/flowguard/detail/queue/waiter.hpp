@@ -169,6 +169,10 @@ private:
 struct cancel_context_message : queue_message {
     explicit cancel_context_message(const asio::execution_context& of) noexcept
         : queue_message(kind::cancel_context), context(&of) {}
+    virtual ~cancel_context_message() = default;
+
+    // Called by the owner when it has taken them out.
+    virtual void applied() noexcept {}
 
     const asio::execution_context* const context; // only compared: the context may be gone when the owner sees this
 };

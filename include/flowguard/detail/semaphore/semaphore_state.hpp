@@ -187,7 +187,7 @@ public:
     void cancel_all() { post_or_own(new queue_message(queue_message::kind::cancel_all)); }
 
     // The same for the waiters that are completed in that context, without drains.
-    void cancel_all_of(const asio::execution_context& context) { post_or_own(new cancel_context_message(context)); }
+    void cancel_all_of(const asio::execution_context& context) { post_or_own(new leaving(*this, context)); }
 
     // Takes all waiters out of line, and queues no other until reopen(). Idempotent.
     void close() noexcept { post_or_own(nullptr, at_least<closed>{}); }
@@ -324,7 +324,7 @@ public:
                 free_reservations(1);
             w->destroy();
         }
-        has_abandoned(context);
+        has_left(&context);
     }
 
     // Called when the limit was lowered, or the semaphore was barred, for a limited time. As soon as there is a waiter,
@@ -341,9 +341,9 @@ public:
 protected:
     virtual ~semaphore_state() = default;
 
-    // Called when a context is being destroyed, and no waiter here belongs to it any more. A derived class then ends
-    // what else it has in that context.
-    virtual void has_abandoned(const asio::execution_context&) noexcept {}
+    // Called when a context is being destroyed, or its waiters were cancelled, and none is here any more. A derived
+    // class then ends what else it has in that context. The context is only compared, and may be gone.
+    virtual void has_left(const asio::execution_context*) noexcept {}
 
     // Called by the owner during a drain, when no caller waits and no permit is held. Returns whether nothing else is
     // in flight either. If it returns false, the derived class calls tell_owner() when that has changed. If it returns
@@ -388,6 +388,16 @@ private:
     static bool may_reopen(std::uintptr_t inbox) noexcept {
         return (inbox & gate) != open && (inbox & gate) != orphaned;
     }
+
+    class leaving final : public cancel_context_message {
+    public:
+        leaving(semaphore_state& state, const asio::execution_context& of) noexcept
+            : cancel_context_message(of), state_(state) {}
+        void applied() noexcept override { state_.has_left(context); }
+
+    private:
+        semaphore_state& state_;
+    };
 
     class reopening final : public reopen_message {
     public:
