@@ -264,8 +264,10 @@ private:
             joined->pass_on_cancellation();
             // The handler may destroy the guard on another thread, as soon as the last drain has started.
             const std::size_t parts = self->parts();
-            for (std::size_t index = 0; index < parts; ++index)
+            for (std::size_t index = 0; index < parts; ++index) {
                 self->parts_[index]->async_drain(options, typename joined_drain::part_handler(joined, index));
+                joined->has_started(index);
+            }
         }
     };
 

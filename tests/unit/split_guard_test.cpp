@@ -450,6 +450,19 @@ TEST_CASE("The cancellation of a drain, reopen() and destruction reach all parts
     CHECK(destroyed->ended_with(asio::error::operation_aborted));
 }
 
+TEST_CASE("An observer that cancels a drain as it starts cancels it in all parts") {
+    asio::cancellation_signal signal;
+    scene s{{.on_rejection = [&](flowguard::rejection) { signal.emit(asio::cancellation_type::terminal); }}};
+    const ticket runs_in_last = s.guard->part(2).try_acquire();
+    const ticket runs_in_middle = s.guard->part(1).try_acquire();
+    const auto waits_in_middle = start(s.context, s.guard->part(1).run(nothing()));
+    poll(s.context);
+    const auto cancelled = drain(*s.guard, {.serves_waiting = false}, signal.slot());
+    poll(s.context);
+    CHECK(waits_in_middle->code() == error::closed); // and the observer was told
+    CHECK(cancelled->ended_with(asio::error::operation_aborted));
+}
+
 TEST_CASE("A drain whose context is destroyed is destroyed uncalled") {
     const auto watched = std::make_shared<int>(0);
     std::optional<asio::io_context> context;

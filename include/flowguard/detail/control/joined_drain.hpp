@@ -35,9 +35,15 @@ public:
         if (slot.is_connected())
             slot.assign([joined = this->weak_from_this()](asio::cancellation_type_t type) {
                 if (const auto alive = joined.lock())
-                    for (std::size_t i = 0; i < alive->drains_; ++i)
-                        alive->signals_[i].emit(type);
+                    alive->cancel(type);
             });
+    }
+
+    // To be called when a drain has started. A cancellation that came before, as from an observer that the start of an
+    // earlier drain has called, did not reach it.
+    void has_started(std::size_t index) {
+        if (const auto type = cancelled_.load(std::memory_order_relaxed); type != asio::cancellation_type::none)
+            signals_[index].emit(type);
     }
 
     // The handler of one of the drains. It runs where the operation's handler does.
@@ -74,6 +80,14 @@ public:
     };
 
 private:
+    void cancel(asio::cancellation_type_t type) {
+        // Relaxed: has_started() must see it only if this call is made inside the initiating function, and so on the
+        // same thread.
+        cancelled_.store(type, std::memory_order_relaxed);
+        for (std::size_t i = 0; i < drains_; ++i)
+            signals_[i].emit(type);
+    }
+
     // Returns whether this was the last drain.
     bool end_one(error_code error) noexcept {
         // Relaxed: it only decides which of several drains, that end on different threads, writes the error.
@@ -90,6 +104,7 @@ private:
     std::unique_ptr<asio::cancellation_signal[]> signals_; // one for each drain
     std::size_t drains_;
     std::atomic<std::size_t> running_; // drains
+    std::atomic<asio::cancellation_type_t> cancelled_{asio::cancellation_type::none};
     std::atomic<bool> has_error_{false};
     error_code error_;
 };
