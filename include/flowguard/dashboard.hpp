@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "flowguard/detail/asio/asio.hpp"
+#include "flowguard/detail/base/clock_time.hpp"
 #include "flowguard/detail/control/stats_sum.hpp"
 #include "flowguard/detail/dashboard/history.hpp"
 #include "flowguard/detail/dashboard/json.hpp"
@@ -47,7 +49,9 @@ enum class dashboard_chart : std::uint8_t {
 /// A number of the application, drawn as a dashed line, such as the size of a pool or what a service can do.
 struct dashboard_value {
     std::string name;
-    std::function<double()> read; ///< called by dashboard::sample(), on its thread; must not use the dashboard
+    /// Called by dashboard::sample(), on its thread. Must not use the dashboard. If it throws, sample() does, and so
+    /// does dashboard::run(), which ends.
+    std::function<double()> read;
     dashboard_chart chart = dashboard_chart::none;
 };
 
@@ -100,7 +104,11 @@ public:
         const std::scoped_lock lock(mutex_);
         check_name(name);
         guards_.push_back({std::move(name), [&guard] { return guard.stats(); }, [&guard] { return guard.trace(); },
-                           [] { return duration(Guard::clock_type::now().time_since_epoch()); }, std::move(values)});
+                           [] {
+                               const auto now = Guard::clock_type::now().time_since_epoch();
+                               return detail::saturated_cast<duration>(now); // as limit_decision::at
+                           },
+                           std::move(values)});
     }
 
     /// Takes a sample of all guards. Call it every `interval`, unless run() does.
@@ -200,7 +208,7 @@ private:
         std::function<std::vector<limit_decision>()> trace;
         std::function<duration()> now; // of the guard's clock
         std::vector<dashboard_value> values;
-        duration seen{}; // when the latest decision was made that was looked at
+        std::optional<limit_decision> seen{}; // the latest decision that was looked at
         std::deque<std::string> decisions{};
     };
 
@@ -261,19 +269,28 @@ private:
         return json.text();
     }
 
+    static bool is_same(const limit_decision& a, const limit_decision& b) noexcept {
+        return a.at == b.at && a.before == b.before && a.limit == b.limit && a.reason == b.reason;
+    }
+
     // The decisions since the last sample that changed the limit.
     static std::vector<std::string> new_decisions(shown_guard& g, double now) {
         std::vector<std::string> found;
         const duration guard_now = g.now();
-        for (const limit_decision& d : g.trace()) {
-            if (d.at <= g.seen)
-                continue;
-            g.seen = d.at;
+        const std::vector<limit_decision> all = g.trace();
+        // By the decision itself: a clock may stand still, or be set back.
+        auto next = std::find_if(all.rbegin(), all.rend(), [&](const limit_decision& d) {
+                        return g.seen && is_same(d, *g.seen);
+                    }).base();
+        if (!all.empty())
+            g.seen = all.back();
+        for (; next != all.end(); ++next) {
+            const limit_decision& d = *next;
             if (d.limit == d.before && d.probe == 0)
                 continue;
             detail::json_object json;
             json.add("guard", g.name);
-            json.add("t", now - seconds(guard_now - d.at));
+            json.add("t", now - seconds(detail::saturated_difference(guard_now, d.at)));
             json.add_count("before", d.before);
             json.add_count("limit", d.limit);
             json.add_count("probe", d.probe);

@@ -74,6 +74,27 @@ TEST_CASE("A change of the limit is told once as news, and stays in the snapshot
     CHECK(count(board.snapshot(), change) == 1);
 }
 
+TEST_CASE("Changes of the limit at one instant are all told as news, also by a clock that stands at 0 or is set back") {
+    struct of_dashboard;
+    using clock = support::manual_clock_of<std::chrono::duration<double>, of_dashboard>;
+    flowguard::flow_guard<flowguard::fixed_limit, clock> guard{flowguard::fixed_limit{2}};
+    dashboard board;
+    board.add("work", guard);
+    const auto pin = [&](std::size_t limit) {
+        guard.pin_limit(limit);
+        board.sample();
+    };
+    guard.pin_limit(3);
+    pin(4);
+    pin(5);
+    clock::at -= std::chrono::hours(1);
+    pin(6);
+    const std::string all = board.snapshot();
+    for (const char* change :
+         {R"("before":2,"limit":3)", R"("before":3,"limit":4)", R"("before":4,"limit":5)", R"("before":5,"limit":6)"})
+        CHECK(count(all, change) == 1);
+}
+
 TEST_CASE("A window that leaves the limit as it is is no news") {
     flowguard::flow_guard guard{flowguard::fixed_limit{2}};
     dashboard board;
