@@ -530,6 +530,31 @@ TEST_CASE("A context may be destroyed while a task with a time-out runs, and bef
     outlives.emit(asio::cancellation_type::terminal);
 }
 
+namespace users {
+
+struct row {
+    int id;
+};
+
+asio::awaitable<row> load(int id) {
+    co_return row{id};
+}
+
+// By its argument, it is as good as a function of FlowGuard's with that name.
+asio::awaitable<row> checked(asio::awaitable<row>) {
+    return load(0);
+}
+
+} // namespace users
+
+TEST_CASE("A task with a time-out calls no function of the namespace of its result") {
+    scene s{{.timeout = 1h}};
+    const auto end = start(s.context, s.guard.run(users::load(7)));
+    poll(s.context);
+    REQUIRE(end->succeeded());
+    CHECK(end->value->id == 7);
+}
+
 TEST_CASE("Time-outs of less than a nanosecond are rejected by name, value and range") {
     CHECK(support::rejection_of([] { guard_type{scripted_strategy{1}, {.timeout = 0ns}}; }) ==
           "flowguard: guard_options::timeout is 0 ns, must be at least 1");

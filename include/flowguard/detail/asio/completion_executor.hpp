@@ -109,7 +109,7 @@ class completion_executor {
 public:
     explicit completion_executor(const Executor& executor) : executor_(track(executor)) {}
 
-    asio::execution_context* context() const { return context_of(underlying(executor_)); }
+    asio::execution_context* context() const { return detail::context_of(underlying(executor_)); }
 
     // The executor, without outstanding work.
     auto get_executor() const { return untracked(executor_); }
@@ -182,7 +182,7 @@ public:
     explicit unknown_executor(const Executor& executor)
         : executor_(asio::prefer(executor, asio::execution::outstanding_work.tracked)) {}
 
-    asio::execution_context* context() const { return context_of(executor_); }
+    asio::execution_context* context() const { return detail::context_of(executor_); }
 
     Executor get_executor() const { return asio::prefer(executor_, asio::execution::outstanding_work.untracked); }
 

@@ -68,7 +68,7 @@ template <class Clock, class Executor>
 class task_canceller : public std::enable_shared_from_this<task_canceller<Clock, Executor>> {
 public:
     task_canceller(const Executor& executor, const until<Clock>& end)
-        : strand_(serialized(executor)), timer_(executor, end.time) {}
+        : strand_(detail::serialized(executor)), timer_(executor, end.time) {}
 
     const Executor& strand() const noexcept { return strand_; }
     asio::cancellation_slot slot() noexcept { return signal_.slot(); }
@@ -167,10 +167,10 @@ asio::awaitable<void, Executor> run_beside(MakeTask& make_task, std::optional<Re
     std::exception_ptr exception;
     try {
         if constexpr (std::is_same_v<Result, std::monostate>) {
-            co_await checked(make_task());
+            co_await detail::checked(make_task());
             result.emplace();
         } else {
-            result.emplace(co_await checked(make_task()));
+            result.emplace(co_await detail::checked(make_task()));
         }
     } catch (...) {
         exception = std::current_exception();

@@ -51,7 +51,7 @@ public:
         auto timer = std::make_shared<timer_of<Clock, Executor>>(executor, end);
         timer->async_wait(expiry<F>(*this, number_ + 1, std::move(on_end)));
         timer_ = std::move(timer);
-        context_ = context_of(executor);
+        context_ = detail::context_of(executor);
         ends_at_ = ends_at;
         ++number_;
     }

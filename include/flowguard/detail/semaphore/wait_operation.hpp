@@ -161,7 +161,7 @@ public:
     // With a deadline, there is always a context: the timer's.
     asio::execution_context* context() override {
         if constexpr (has_deadline && !timer_is_handlers)
-            return context_of(deadline_.get_executor());
+            return detail::context_of(deadline_.get_executor());
         else
             return executor_.context();
     }
