@@ -115,7 +115,7 @@ void shared_try_acquire_release(benchmark::State& state) {
 void acquire_release(benchmark::State& state) {
     measuring::run_coroutine([&]() -> asio::awaitable<void> {
         flowguard::dynamic_semaphore semaphore{co_await asio::this_coro::executor, 10};
-        co_await semaphore.acquire();
+        static_cast<void>(co_await semaphore.acquire());
         const allocation_counter allocations{state};
         for (auto _ : state) {
             auto p = co_await semaphore.acquire();

@@ -17,13 +17,13 @@ namespace flowguard {
 template <class Executor>
 class basic_dynamic_semaphore;
 
-/// The right to run one unit of work, or several. The destructor releases it.
+/// The right to run one unit of work, or several. The destructor releases it: so compilers warn if it is not kept.
 ///
 /// *Thread safety.* Distinct permits: safe, also of one semaphore. One permit: not safe.
 ///
 /// *Lifetime.* A permit may outlive its semaphore, for example in a coroutine that is destroyed with its io_context,
 /// after the semaphore. Releasing it then has no effect.
-class permit {
+class [[nodiscard]] permit {
 public:
     /// Holds nothing.
     permit() noexcept = default;

@@ -26,7 +26,7 @@ class flow_guard;
 /// report is not counted.
 ///
 /// *Thread safety.* Distinct tickets: safe. One ticket: not safe.
-class ticket {
+class [[nodiscard]] ticket {
 public:
     /// Holds nothing.
     ticket() noexcept = default;
