@@ -356,8 +356,8 @@ public:
 
     /// An attempt: runs the task if a permit is free. Otherwise the call is shed: it does not wait, the task is not
     /// started, and a callable is not called. The result of a shed call is std::nullopt, or false for a task without a
-    /// result. Takes what run() takes. After close(), every call is shed. Throws system_error with `operation_aborted`
-    /// if the guard is destroyed.
+    /// result. The same holds for each call after close(), which counts as closed. Takes what run() takes. Throws
+    /// system_error with `operation_aborted` if the guard is destroyed.
     ///
     /// Prefer a callable to an awaitable where calls are often shed: an awaitable has a coroutine frame already, and
     /// its arguments are evaluated.
@@ -454,9 +454,9 @@ public:
                                                                      options.long_lived);
     }
 
-    /// Returns a ticket if a permit is free and no caller waits. Otherwise the call is shed, and the ticket is empty.
-    /// The call is for the first partition, or for the one with the index `partition`, which must be in range; else
-    /// throws std::invalid_argument.
+    /// Returns a ticket if a permit is free and no caller waits. Otherwise the call is shed, and the ticket is empty,
+    /// as it is after close(). The call is for the first partition, or for the one with the index `partition`, which
+    /// must be in range; else throws std::invalid_argument.
     [[nodiscard]] ticket try_acquire() noexcept { return take_or_shed(plain_terms{}); }
     [[nodiscard]] ticket try_acquire(std::size_t partition) {
         return take_or_shed(
@@ -467,8 +467,10 @@ public:
     /// std::invalid_argument for a partition, a priority, a kind or a number of permits that is out of range.
     [[nodiscard]] ticket try_acquire(run_options<default_classifier, Clock> options) {
         const call_terms how = terms_of(options);
-        if (options.long_lived)
-            return take_long_lived_or_shed(how);
+        if (options.long_lived) {
+            error_code ignored;
+            return call_reference(*this).take_long_lived(how, ignored);
+        }
         if (how.is_over()) {
             state_->reject(rejection::timed_out, how.lane.partition());
             return ticket();
@@ -582,8 +584,8 @@ public:
     ///
     /// To its caller and in the statistics, such a call is one that was cancelled while it waited. Tasks that run, and
     /// drains, are not affected. If the guard's own timer is in that context, a call of another context keeps it from
-    /// now on. For which calls these are, for calls that begin to wait at the same time, and for
-    /// threads, errors and complexity, see dynamic_semaphore::cancel().
+    /// now on. For which calls these are, for calls that begin to wait at the same time, and for threads, errors and
+    /// complexity, see dynamic_semaphore::cancel().
     void cancel_waiting(asio::execution_context& context) { state_->cancel_all_of(context); }
 
     /// Closes the guard, and waits until no task is in flight: what a service does before it ends. Completion
@@ -591,12 +593,12 @@ public:
     ///
     ///     co_await guard.async_drain({.timeout = 20s}, asio::use_awaitable);
     ///
-    /// From now on every new call ends with `error::closed`, and attempts are shed, as after close(). Calls that wait
-    /// already get their permits and run, or end with `error::closed` at once: see drain_options. Bounds on waiting, as
-    /// guard_options::max_wait, apply to them as usual. The drain completes as soon as no call waits, all permits are
-    /// back, and no long-lived task runs: at once, if that is so already. A call with `bypass` still runs, and the
-    /// drain does not wait for it, as the guard does not count it. Nor does it wait for what a caller does with its
-    /// result: see docs/shutdown.md.
+    /// From now on every new call ends with `error::closed`, and attempts have no result, as after close(). Calls that
+    /// wait already get their permits and run, or end with `error::closed` at once: see drain_options. Bounds on
+    /// waiting, as guard_options::max_wait, apply to them as usual. The drain completes as soon as no call waits, all
+    /// permits are back, and no long-lived task runs: at once, if that is so already. A call with `bypass` still runs,
+    /// and the drain does not wait for it, as the guard does not count it. Nor does it wait for what a caller does with
+    /// its result: see docs/shutdown.md.
     ///
     /// The limit plays no part in this: it may change, be pinned, or be below one meanwhile. A task with a time-out is
     /// cancelled in time. FlowGuard stops no other task: the program must end tasks that never end, and long-lived
@@ -867,8 +869,19 @@ private:
             return detail::to_error_code(why);
         }
 
-        // For a long-lived task that has got its place. The place takes over this reference.
-        ticket long_lived() noexcept {
+        // Rejects a call that never waits, and found no permit.
+        template <class Terms>
+        error_code reject_attempt(const Terms& how) const noexcept {
+            return reject(how, state_->is_closed() ? detail::wait_result::closed : detail::wait_result::no_permit);
+        }
+
+        // Returns the ticket of a long-lived call, whose place takes over this reference; or rejects the call.
+        ticket take_long_lived(const call_terms& how, error_code& why_not) noexcept {
+            const detail::wait_result result = state_->take_long_lived(how.is_over(), false);
+            if (result != detail::wait_result::granted) {
+                why_not = reject(how, result);
+                return ticket();
+            }
             detail::guard_state<Strategy, Clock>& state = *std::exchange(state_, nullptr);
             return ticket(state, state.long_lived());
         }
@@ -971,7 +984,7 @@ private:
                     why_not = error::wait_timeout;
                 }
             } else {
-                why_not = self.reject(how, detail::wait_result::no_permit);
+                why_not = self.reject_attempt(how);
             }
             if (why_not) {
                 if constexpr (Form::throws)
@@ -1027,10 +1040,10 @@ private:
     static auto beside_limit(Form, call_reference self, F make_task, call_terms how)
         -> detail::call_of_form<Form, Task> {
         using result_type = typename detail::awaited<Task>::result;
-        const auto result = self.state().take_long_lived(how.is_over(), false);
-        if (result != detail::wait_result::granted)
-            co_return Form::template rejected<result_type>(self.reject(how, Form::waits ? result : of_attempt(result)));
-        const ticket t = self.long_lived();
+        error_code why_not;
+        const ticket t = self.take_long_lived(how, why_not);
+        if (!t)
+            co_return Form::template rejected<result_type>(why_not);
         if constexpr (std::is_void_v<result_type>) {
             co_await detail::checked(make_task());
             co_return Form::done();
@@ -1054,7 +1067,7 @@ private:
         }
         call_reference self(*this);
         error_code why_not;
-        ticket t = options.long_lived ? block_long_lived(self, how, why_not) : block_for_ticket(self, how, why_not);
+        ticket t = options.long_lived ? self.take_long_lived(how, why_not) : block_for_ticket(self, how, why_not);
         if (!t)
             return Form::template rejected<result_type>(why_not);
         if (options.long_lived)
@@ -1071,14 +1084,6 @@ private:
         } else {
             return Form::done(f());
         }
-    }
-
-    static ticket block_long_lived(call_reference& self, const call_terms& how, error_code& why_not) {
-        const auto result = self.state().take_long_lived(how.is_over(), false);
-        if (result == detail::wait_result::granted)
-            return self.long_lived();
-        why_not = self.reject(how, result);
-        return ticket();
     }
 
     // Takes the permits, or waits for them. Returns an empty ticket and an error if the call is rejected.
@@ -1237,21 +1242,8 @@ private:
         const detail::keep_alive kept(state);
         if (state.take_after_look(how.lane, how.permits))
             return admitted(state, how);
-        state.reject(rejection::no_permit, how.lane.partition());
+        state.reject(state.is_closed() ? rejection::closed : rejection::no_permit, how.lane.partition());
         return ticket();
-    }
-
-    ticket take_long_lived_or_shed(const call_terms& how) noexcept {
-        const detail::wait_result result = state_->take_long_lived(how.is_over());
-        if (result == detail::wait_result::granted)
-            return ticket(*state_, state_->long_lived());
-        state_->reject(*detail::rejection_of(of_attempt(result)), how.lane.partition());
-        return ticket();
-    }
-
-    // How a long-lived attempt ends that is not admitted. As any attempt, a closed guard sheds it.
-    static detail::wait_result of_attempt(detail::wait_result result) noexcept {
-        return result == detail::wait_result::timed_out ? result : detail::wait_result::no_permit;
     }
 
     asio::any_io_executor executor_;

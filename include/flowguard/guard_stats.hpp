@@ -46,7 +46,7 @@ struct guard_stats {
     std::uint64_t shed_as_overdue = 0; ///< calls that waited too long in a lane that stands; see wait_order
     std::uint64_t timed_out = 0; ///< calls that waited for max_wait, or whose deadline passed
     std::uint64_t cancelled = 0; ///< calls that were cancelled while they waited
-    std::uint64_t closed = 0; ///< calls that waited when the guard was closed, or that were made later and may wait
+    std::uint64_t closed = 0; ///< calls that waited when the guard was closed, or that were made later
     std::size_t partitions = 1; ///< how many there are
     /// The rejected calls by their partition, and by the value of their rejection. If the guard has one partition, the
     /// calls are in the first.

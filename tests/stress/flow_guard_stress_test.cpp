@@ -395,7 +395,8 @@ TEST_CASE("The number of admitted calls never decreases, and hardly exceeds the 
             for (std::size_t n = i; !done; ++n) {
                 const std::size_t permits = n % 4 == 0 ? 1 + n % 12 : 1; // more than the limit, too
                 if (n % 3 == 0) {
-                    static_cast<void>(guard.run_blocking_as_tuple([&] { ++admitted; }, {.permits = permits}));
+                    static_cast<void>(
+                        guard.run_blocking_as_tuple([&] { ++admitted; }, {.flow = n % 5, .permits = permits}));
                 } else if (auto t = guard.try_acquire({.permits = permits})) {
                     t.success();
                     ++admitted;
@@ -546,9 +547,8 @@ TEST_CASE("Closing a guard during calls of every kind loses no call and no permi
         CHECK(guard.waiting() == 0);
         const guard_stats s = guard.stats();
         CHECK(s.admitted == seen.admitted());
-        CHECK(s.shed == seen.shed);
+        CHECK(s.shed + s.closed == seen.shed + seen.closed); // an attempt is not told which
         CHECK(s.timed_out == seen.timed_out);
-        CHECK(s.closed == seen.closed);
         CHECK(s.waiting_by_priority == std::array<std::size_t, 4>{});
         closed += s.closed;
     }

@@ -148,8 +148,8 @@ TEST_CASE("Callers that come during a drain are rejected, though a permit is fre
     REQUIRE(attempt->succeeded());
     CHECK_FALSE(attempt->value->has_value());
     CHECK(made == 0);
-    CHECK(s.guard->stats().closed == 3);
-    CHECK(s.guard->stats().shed == 3);
+    CHECK(s.guard->stats().closed == 6);
+    CHECK(s.guard->stats().shed == 0);
     CHECK(end->times == 0);
     holder.success();
     poll(s.context);

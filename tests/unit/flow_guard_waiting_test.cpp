@@ -424,6 +424,10 @@ TEST_CASE("Stats tell why calls were rejected, and how many wait with which prio
     b.guard.close();
     poll(b.context);
     waits(flowguard::priority::critical);
+    CHECK_FALSE(b.guard.try_acquire()); // an attempt counts as any other call
+    const auto tried = start(b.context, b.guard.try_run([]() -> asio::awaitable<void> { co_return; }));
+    poll(b.context);
+    CHECK(tried->value == false);
     s = b.guard.stats();
     CHECK(s.waiting_by_priority == std::array<std::size_t, 4>{});
     CHECK(s.shed_at_once == 1);
@@ -432,7 +436,7 @@ TEST_CASE("Stats tell why calls were rejected, and how many wait with which prio
     CHECK(s.shed == 2);
     CHECK(s.cancelled == 1);
     CHECK(s.timed_out == 1);
-    CHECK(s.closed == 2);
+    CHECK(s.closed == 4);
     CHECK(s.succeeded == 3);
     CHECK(s.admitted == 4);
     CHECK(s.in_flight == 1);
