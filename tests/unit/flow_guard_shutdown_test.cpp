@@ -5,11 +5,13 @@
 #include "flowguard/flow_guard.hpp" // first: self-contained
 
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 
 #include "flowguard/error.hpp"
+#include "flowguard/rejection.hpp"
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
@@ -275,6 +277,32 @@ TEST_CASE("The waiters of a guard that is destroyed end with operation_aborted")
     CHECK(made == 0);
     first.success();
     CHECK_FALSE(first);
+}
+
+TEST_CASE("The observer of rejections may use the guard, also while that is being destroyed") {
+    const at_nine set_clock;
+    asio::io_context context;
+    scripted_guard* destroyed = nullptr;
+    ticket runs; // longer than the guard exists
+    std::size_t told = 0;
+    std::size_t decisions = 0;
+    {
+        scripted_guard guard{context.get_executor(), scripted_strategy{1},
+                             guard_options{.on_rejection = [&](flowguard::rejection) {
+                                 ++told;
+                                 destroyed->reset();
+                                 decisions = destroyed->trace().size();
+                             }}};
+        destroyed = &guard;
+        guard.pin_limit(2);
+        guard.unpin_limit();
+        const auto waits = start(context, guard.run(nothing()));
+        runs = guard.try_acquire();
+        poll(context);
+        REQUIRE(guard.waiting() == 1);
+    }
+    CHECK(told == 1);
+    CHECK(decisions == 3);
 }
 
 TEST_CASE("Tasks that outlive their guard end as usual, and are not counted") {

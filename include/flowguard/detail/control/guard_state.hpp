@@ -54,8 +54,9 @@ public:
 
     // Called when the guard is destroyed. Tickets may keep *this alive for long after that. May destroy *this.
     void orphan() noexcept {
+        const keep_alive kept(*this);
+        semaphore_state::orphan(); // ends the waiters: the observer that is told of that may use the loop
         loop_.retire();
-        semaphore_state::orphan();
     }
 
     // Takes the permits of a task, if they are free. Also takes a reference for it, unless the caller brings one.
