@@ -65,7 +65,9 @@ struct use_of_split_guards;
 /// changes, and not all need to have the same one.
 ///
 /// *Observers* of guard_options are copied to each part. So two parts may call on_decision at the same time. An
-/// observer must not destroy the split guard: a function that is for all parts may still have parts to visit.
+/// observer must not destroy the split guard: a function that is for all parts may still have parts to visit. Nor may
+/// it use the split guard while that is being destroyed: some parts may be gone when another part ends its waiting
+/// calls.
 ///
 /// *Memory.* That of as many flow_guards as it has parts.
 ///
