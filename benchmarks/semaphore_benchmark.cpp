@@ -324,7 +324,9 @@ void many_waiters(benchmark::State& state) {
 
 struct by_acquire {
     static constexpr const char* name = "acquire";
-    static asio::awaitable<void> wait(flowguard::dynamic_semaphore& semaphore) { co_await semaphore.acquire(); }
+    static asio::awaitable<void> wait(flowguard::dynamic_semaphore& semaphore) {
+        const auto permit = co_await semaphore.acquire();
+    }
 };
 
 struct by_async_acquire {

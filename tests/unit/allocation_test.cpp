@@ -46,10 +46,10 @@ std::uint64_t allocations_of(Call call, ExecutorOf executor_of) {
         executor_of(context),
         [&]() -> asio::awaitable<void> {
             for (int i = 0; i < warm_up; ++i)
-                co_await call();
+                static_cast<void>(co_await call());
             before = allocations.load();
             for (int i = 0; i < calls; ++i)
-                co_await call();
+                static_cast<void>(co_await call());
             after = allocations.load();
         },
         asio::detached);
