@@ -90,8 +90,8 @@ TEST_CASE("A guarded call that makes its task allocates nothing") {
           0);
 }
 
-// How many depends on the sizes of the frames, which each compiler chooses: Asio keeps few freed blocks, and a frame may
-// fit in none of them.
+// How many depends on the sizes of the frames, which each compiler chooses: Asio keeps few freed blocks, and a frame
+// may fit in none of them.
 TEST_CASE("A time-out costs a call at most eleven allocations, on a strand of Asio's as well as on a context") {
     flowguard::flow_guard guard{flowguard::vegas_strategy{10}, {.timeout = std::chrono::hours(1)}};
     const auto call = [&] { return guard.run(ready); };
