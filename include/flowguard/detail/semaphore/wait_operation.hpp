@@ -232,10 +232,8 @@ private:
         completion(completion&& other) noexcept : op_(std::exchange(other.op_, nullptr)) {}
         completion& operator=(completion&&) = delete;
         ~completion() {
-            if (op_ == nullptr)
-                return;
-            post_attempt::gone(op_);
-            op_->destroy_now();
+            if (op_ != nullptr)
+                destroy_uncalled(op_);
         }
 
         allocator_type get_allocator() const noexcept { return op_->executor_.get_allocator(); }
@@ -246,6 +244,11 @@ private:
         wait_operation* release() noexcept { return std::exchange(op_, nullptr); }
 
     private:
+        FLOWGUARD_DETAIL_RARE static void destroy_uncalled(wait_operation* op) noexcept {
+            post_attempt::gone(op);
+            op->destroy_now();
+        }
+
         wait_operation* op_;
     };
 
@@ -311,13 +314,14 @@ private:
     };
 #endif
 
-    wait_operation(Handler&& handler, const Executor& default_executor, Delivery delivery, std::size_t permits,
-                   const Timing& timing)
+    // `own` is the handler's executor. It is asked for once: a copy of an any_io_executor costs two indirect calls.
+    wait_operation(Handler&& handler, const handler_executor& own, const Executor& default_executor, Delivery delivery,
+                   std::size_t permits, const Timing& timing)
         : base(permits, is_a_drain ? queue_message::kind::drain : queue_message::kind::enqueue),
           delivery_(delivery),
-          executor_(posting_executor_for(handler, default_executor)),
-          dispatch_executor_(asio::get_associated_executor(handler, default_executor)),
-          deadline_(timing, timer_executor_for(handler, default_executor)),
+          executor_(one_of<dispatches>(default_executor, own)),
+          dispatch_executor_(own),
+          deadline_(timing, one_of<timer_is_handlers>(own, default_executor)),
           handler_(std::move(handler)) {
         lane = delivery.lane();
         if constexpr (tells_flow<Delivery>)
@@ -325,18 +329,12 @@ private:
     }
     ~wait_operation() = default;
 
-    static posting_executor posting_executor_for(const Handler& handler, const Executor& default_executor) {
-        if constexpr (dispatches)
-            return default_executor;
+    template <bool First, class A, class B>
+    static const auto& one_of(const A& first, const B& second) noexcept {
+        if constexpr (First)
+            return first;
         else
-            return asio::get_associated_executor(handler, default_executor);
-    }
-
-    static timer_executor timer_executor_for(const Handler& handler, const Executor& default_executor) {
-        if constexpr (timer_is_handlers)
-            return asio::get_associated_executor(handler, default_executor);
-        else
-            return default_executor;
+            return second;
     }
 
     static wait_operation* create(Handler& handler, const Executor& default_executor, Delivery delivery,
@@ -344,8 +342,9 @@ private:
         allocator memory{allocator_of(handler)};
         wait_operation* storage = std::allocator_traits<allocator>::allocate(memory, 1);
         try {
+            const auto& own = asio::get_associated_executor(handler, default_executor);
             return ::new (static_cast<void*>(storage))
-                wait_operation(std::move(handler), default_executor, delivery, permits, timing);
+                wait_operation(std::move(handler), own, default_executor, delivery, permits, timing);
         } catch (...) {
             std::allocator_traits<allocator>::deallocate(memory, storage, 1);
             throw;
@@ -365,10 +364,10 @@ private:
     void complete_immediately([[maybe_unused]] const Executor& default_executor) {
 #if defined(FLOWGUARD_HAS_IMMEDIATE_EXECUTOR)
         try_to([&] {
+            const auto& own = asio::get_associated_executor(handler_, default_executor);
             auto immediate =
-                asio::get_associated_immediate_executor(handler_, posting_executor_for(handler_, default_executor));
-            asio::dispatch(immediate,
-                           immediate_completion{this, asio::get_associated_executor(handler_, default_executor)});
+                asio::get_associated_immediate_executor(handler_, one_of<dispatches>(default_executor, own));
+            asio::dispatch(immediate, immediate_completion{this, own});
         });
 #else
         try_to([this] { executor_.post(completion(this)); });
