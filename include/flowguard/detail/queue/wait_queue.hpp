@@ -120,12 +120,9 @@ public:
 
     void apply(queue_message& message, waiter_list& done) noexcept {
         switch (message.what) {
-        case queue_message::kind::enqueue: {
-            auto& w = static_cast<waiter&>(static_cast<enqueue_message&>(message));
-            lanes_.push_back(w);
-            ++size_;
+        case queue_message::kind::enqueue:
+            apply_enqueue(message);
             break;
-        }
         case queue_message::kind::drain: {
             auto& w = static_cast<waiter&>(static_cast<enqueue_message&>(message));
             drains_.push_back(w);
@@ -168,6 +165,34 @@ public:
             break;
         }
         }
+    }
+
+    // Applies the message if it is a newcomer's; else returns false.
+    bool apply_enqueue(queue_message& message) noexcept {
+        if (message.what != queue_message::kind::enqueue)
+            return false;
+        lanes_.push_back(static_cast<waiter&>(static_cast<enqueue_message&>(message)));
+        ++size_;
+        return true;
+    }
+
+    // The next waiter, if it is all that matters: serve() would grant it one permit, and would do nothing without a
+    // permit; shed() would do nothing. Else null.
+    waiter* next_for_one() const noexcept {
+        waiter* const w = lanes_.next_if_plain();
+        return w != nullptr && w->wanted == 1 && aside_.empty() ? w : nullptr;
+    }
+
+    // Grants one permit to next_for_one(), if another one in its lane is the same then. Otherwise returns null, and has
+    // changed nothing.
+    waiter* try_grant_one() noexcept {
+        waiter* const w = next_for_one();
+        if (w == nullptr || w->next == nullptr || w->next->wanted != 1 || !w->claim())
+            return nullptr;
+        lanes_.remove(*w);
+        --size_;
+        w->result = wait_result::granted;
+        return w;
     }
 
     // Called by the owner when it has completed all waiters that it has decided on. Tells the threads that destroy

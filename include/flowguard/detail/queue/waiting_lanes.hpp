@@ -192,8 +192,12 @@ public:
     waiter* next() const noexcept {
         if (empty())
             return nullptr;
-        return plain_ && flowing() == 0 ? lanes_[static_cast<std::size_t>(std::countr_zero(occupied_))].waiters.front()
-                                        : next_by_policy();
+        return plain_ && flowing() == 0 ? front() : next_by_policy();
+    }
+
+    // The same if only the priority and the order of arrival matter now, and no waiter can be shed; else null.
+    FLOWGUARD_DETAIL_EACH_CALL waiter* next_if_plain() const noexcept {
+        return plain_ && !may_shed_ && flowing() == 0 && !empty() ? front() : nullptr;
     }
 
     // A waiter that has waited too long in a lane that stands; null if there is none. It is never the waiter that is
@@ -310,6 +314,11 @@ private:
         if (waiting_in_lane(i) == 0)
             occupied_ &= ~bit(i);
         w.where = waiter::position::nowhere;
+    }
+
+    // The first waiter of the highest priority, if any waits.
+    waiter* front() const noexcept {
+        return lanes_[static_cast<std::size_t>(std::countr_zero(occupied_))].waiters.front();
     }
 
     // The waiter of a lane that has waited longest.

@@ -202,6 +202,12 @@ public:
     // The limit minus what is held. Negative in debt, and while the word is barred.
     std::int64_t balance() const noexcept { return balance(word_.load(std::memory_order_relaxed)); }
 
+    // Whether no permit is free, there is no debt, and callers wait.
+    bool is_used_up() const noexcept {
+        const std::uint64_t w = word_.load(std::memory_order_relaxed);
+        return (w & contended_bit) != 0 && balance(w) == 0;
+    }
+
     // How many permits try_take could take. A permit on its way to a waiter is not available.
     std::size_t available() const noexcept {
         const std::uint64_t w = word_.load(std::memory_order_relaxed);

@@ -533,8 +533,7 @@ private:
         }
 
         waiter_list done; // to be completed
-        rejection_tally untold; // the observer is told of these afterwards
-        bool observes = false; // `untold` is not empty; the owner then holds a reference
+        std::optional<rejection_tally> untold; // the observer is told of these afterwards; with one of `references`
         std::size_t references = 0; // to be dropped
         std::uintptr_t inbox = 0; // its flags, when the owner last saw them
 
@@ -555,13 +554,44 @@ private:
     // The owner's work. The calling thread has just become the owner. It brings permits with one reference, or a
     // message, or neither.
     void run_as_owner(std::size_t permits, queue_message* message = nullptr) noexcept {
+        const bool is_through = do_short_round(permits, message);
+        if (!is_through || !try_leave(open | owned))
+            run_rounds(permits, message, is_through);
+    }
+
+    // The first round, if it has only to do what most rounds have: a caller joins the line behind others, or the permit
+    // in hand goes to the next waiter; and no other permit is free. The steps are those of a round that finds the same,
+    // without the looks for anything else. Otherwise this returns false, and a round is needed for the permits and the
+    // message that are left.
+    //
+    // One look at the word is enough. As `contended` is set, the inbox tells of all that changes later.
+    FLOWGUARD_DETAIL_EACH_CALL bool do_short_round(std::size_t& permits, queue_message*& message) noexcept {
+        if (inbox_.load(std::memory_order_relaxed) != (open | owned) || permits > 1 || !word_.is_used_up() ||
+            wants_watch_.load(std::memory_order_relaxed))
+            return false;
+        if (message != nullptr && queue_.apply_enqueue(*message))
+            message = nullptr;
+        waiter* const w = permits != 0 ? queue_.try_grant_one() : queue_.next_for_one();
+        if (w == nullptr || message != nullptr)
+            return false;
+        count_waiting();
+        if (std::exchange(permits, 0) != 0)
+            w->complete();
+        return true;
+    }
+
+    // The rounds, after a short one or without it.
+    void run_rounds(std::size_t permits, queue_message* message, bool after_short_round) noexcept {
         ownership o(*this, permits);
         if (permits != 0 && word_.balance() < 0)
             o.put_back(); // they pay off debt first
         if (message != nullptr)
             queue_.apply(*message, o.done);
 
-        o.inbox = inbox_.load(std::memory_order_relaxed);
+        if (after_short_round)
+            take_messages(o);
+        else
+            o.inbox = inbox_.load(std::memory_order_relaxed);
         for (int rounds = 1;; ++rounds) {
             const bool is_through = do_round(o);
             if (is_through && try_release_ownership(o))
@@ -574,8 +604,8 @@ private:
             take_messages(o);
         }
 
-        if (o.observes)
-            o.untold.for_each([this](rejection why) { rejected().tell(why); });
+        if (o.untold)
+            o.untold->for_each([this](rejection why) { rejected().tell(why); });
         if (o.references > 0)
             drop_references(o.references);
     }
@@ -628,12 +658,14 @@ private:
     FLOWGUARD_DETAIL_EACH_CALL void complete_round(ownership& o) noexcept {
         if (!queue_.has_aside() && word_.has_aside())
             word_.clear_aside();
-        // Release: is_idle() must see the permits of the waiters that it does not see any more.
-        waiting_.store(queue_.size(), std::memory_order_release);
+        count_waiting();
         if (wants_watch_.load(std::memory_order_relaxed))
             ask_for_watch();
         complete(o);
     }
+
+    // Release: is_idle() must see the permits of the waiters that it does not see any more.
+    void count_waiting() noexcept { waiting_.store(queue_.size(), std::memory_order_release); }
 
     void ask_for_watch() noexcept {
         waiter* const w = queue_.next();
@@ -655,15 +687,16 @@ private:
         }
     }
 
-    void note_rejection(wait_result result, ownership& o) noexcept {
+    FLOWGUARD_DETAIL_RARE void note_rejection(wait_result result, ownership& o) noexcept {
         const std::optional<rejection> why = rejection_of(result);
         if (!why)
             return;
-        o.untold.add(*why);
-        if (!std::exchange(o.observes, true)) {
+        if (!o.untold) {
+            o.untold.emplace();
             add_reference();
             ++o.references;
         }
+        o.untold->add(*why);
     }
 
     // Ends the ownership and returns true, unless a message or `dirty` has arrived meanwhile.
@@ -671,17 +704,22 @@ private:
         // The handle's reference is dropped once: by the first owner that finds the handle gone and no waiter left.
         const bool last = (o.inbox & closed) != 0 && (o.inbox & gate) == orphaned && !handle_dropped_ &&
                           waiting() == 0 && !queue_.has_drains();
-        std::uintptr_t idle = (o.inbox & gate) | owned;
         if (last)
             handle_dropped_ = true;
-        // Release: the next owner must see the queue as this one leaves it.
-        if (inbox_.compare_exchange_strong(idle, idle & ~owned, std::memory_order_release, std::memory_order_relaxed)) {
+        if (try_leave((o.inbox & gate) | owned)) {
             o.references += last ? 1 : 0;
             return true;
         }
         if (last)
             handle_dropped_ = false;
         return false;
+    }
+
+    // The same if the inbox holds nothing but that gate. Release: the next owner must see the queue as this one leaves
+    // it.
+    bool try_leave(std::uintptr_t idle) noexcept {
+        return inbox_.compare_exchange_strong(idle, idle & ~owned, std::memory_order_release,
+                                              std::memory_order_relaxed);
     }
 
     // Takes the messages from the inbox, and applies them.
