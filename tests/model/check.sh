@@ -91,6 +91,7 @@ mutations=(
     "DROP_BEFORE_TELLING       abort"        # a releaser drops its reference before it tells the owner
     "NO_REFERENCE              bare"         # permits are released without a reference
     "NO_REFERENCE_IN_HAND      bare"         # permits are brought to the queue without a reference
+    "KEEP_STOCK                bare"         # the owner's stock of references is not dropped with the handle's
     "LAST_WITH_WAITERS         abort"        # the handle's reference is dropped although a caller waits
     "LAST_TWICE                orphan"       # every owner after orphan() drops the handle's reference
     "CLOSE_NOT_CONTENDED       orphan"       # after close(), callers may still bypass the queue

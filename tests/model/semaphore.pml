@@ -213,6 +213,7 @@ bool must_look;           /* at what is held, in this round */
 #define must_look false
 #endif
 bool handle_dropped_;
+byte stock_;              /* references that the owner keeps, for permits that are brought without one */
 
 /* The class ownership. There is one owner at a time, so these variables are global. The exceptions are in
  * LOCALS: the waiters that an owner has decided on, and the references that it drops after its ownership. */
@@ -1220,7 +1221,11 @@ inline leave() {
     touch();
     check_line();
     if
+#ifdef MUTATION_KEEP_STOCK
     :: last -> handle_dropped_ = true; o_references++
+#else
+    :: last -> handle_dropped_ = true; o_references = o_references + 1 + stock_; stock_ = 0
+#endif
     :: else
     fi;
     owned = false;
@@ -1391,6 +1396,15 @@ inline release_with_reference(when, n, counts) {
     od
 }
 
+/* The owner takes two references at a time. */
+inline refer_from_stock() {
+    touch();
+    if
+    :: stock_ == 0 -> references = references + 2; stock_ = 1
+    :: else -> stock_--
+    fi
+}
+
 inline give(when, n, counts) {
     do
     :: d_step { when && word_changed -> load_word() }
@@ -1415,7 +1429,7 @@ inline give(when, n, counts) {
         :: d_step { inbox_changed -> load_inbox() }
         :: d_step { !inbox_changed && !read_owned -> bring(n); users-- };
 #ifndef MUTATION_NO_REFERENCE_IN_HAND
-            d_step { touch(); references++ };
+            d_step { refer_from_stock() };
 #endif
             work_with_permits();
             break
@@ -1966,7 +1980,7 @@ inline check_quiet() {
     assert(w_ == everybody);
     assert(handle_dropped_ == orphaned);
 #ifdef BARE
-    assert(references == 1 - handle_dropped_);
+    assert(references == 1 - handle_dropped_ + stock_);
 #else
     assert(references == 1 - handle_dropped_ + taken - references_saved);
 #endif

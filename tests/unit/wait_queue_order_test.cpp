@@ -44,6 +44,46 @@ TEST_CASE("Waiters are served in the order in which they came") {
     CHECK(s.queue.size() == 0);
 }
 
+TEST_CASE("One permit is granted to the next waiter if the one after it wants one permit, too") {
+    caller a{'a'}, b{'b'}, heavy{'h', 2}, c{'c'};
+    scene s;
+    CHECK(s.queue.next_for_one() == nullptr);
+    s.arrive(a);
+    CHECK(s.queue.next_for_one() == &a);
+    CHECK(s.queue.try_grant_one() == nullptr); // a is the only one
+    s.arrive(b);
+    CHECK(s.queue.try_grant_one() == &a);
+    CHECK(a.result == wait_result::granted);
+    CHECK(s.queue.size() == 1);
+    s.arrive(heavy);
+    CHECK(s.queue.try_grant_one() == nullptr); // heavy would be next
+    s.arrive(c);
+    s.hand.limit = 1;
+    s.hand.free = 1;
+    s.serve();
+    CHECK(s.decided() == "b+ ");
+    CHECK(s.queue.has_aside());
+    CHECK(s.queue.next_for_one() == nullptr); // heavy may come back
+}
+
+TEST_CASE("A waiter that a cancellation has claimed is not granted the permit") {
+    caller a{'a'}, b{'b'};
+    scene s;
+    s.arrive(a);
+    s.arrive(b);
+    REQUIRE(a.claim());
+    CHECK(s.queue.try_grant_one() == nullptr);
+    CHECK(s.queue.size() == 2);
+}
+
+TEST_CASE("One permit is not granted so if more than the order of arrival matters") {
+    caller a{'a'}, b{'b'};
+    scene bounded({.max_waiters = 2});
+    bounded.arrive(a);
+    bounded.arrive(b);
+    CHECK(bounded.queue.next_for_one() == nullptr);
+}
+
 TEST_CASE("A stack of messages is applied from its oldest to its newest") {
     caller a{'a'}, b{'b'};
     scene s;

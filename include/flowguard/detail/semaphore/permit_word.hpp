@@ -154,7 +154,9 @@ public:
         return (word_.fetch_add(reference, std::memory_order_release) & waiting_bits) != 0;
     }
 
-    void refer() noexcept { word_.fetch_add(reference, std::memory_order_relaxed); }
+    void refer(std::size_t references = 1) noexcept {
+        word_.fetch_add(references * reference, std::memory_order_relaxed);
+    }
 
     // Returns false if the last reference was dropped already, and the state is about to be destroyed. The caller holds
     // a lock that keeps the word alive. Acquire: the caller goes on to destroy a context, after all that the state's
