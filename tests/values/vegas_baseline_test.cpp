@@ -44,6 +44,15 @@ TEST_CASE("A baseline is unknown at first, and nothing is near it or above it") 
     CHECK_FALSE(base.is_doubtful());
 }
 
+TEST_CASE("A baseline is undercut by an RTT that is shorter by more than 3.5 standard errors") {
+    // The error is 0.5 · √(m² / 100 + 10² / 100): 0.64 for 8, so that 8 is 3.1 errors away; 0.62 for 7.5, and 4.
+    CHECK_FALSE(from(of(10)).is_undercut_by(of(8)));
+    CHECK(from(of(10)).is_undercut_by(of(7.5)));
+    CHECK_FALSE(from(of(10)).is_undercut_by(of(20)));
+    CHECK_FALSE(baseline().is_undercut_by(of(1)));
+    CHECK_FALSE(from(of(10)).is_undercut_by({.rtt = 1}));
+}
+
 TEST_CASE("A measurement without an RTT teaches a baseline nothing") {
     baseline base = from(of(10));
     base.learn({});

@@ -45,14 +45,25 @@ using support::with_low;
 
 TEST_CASE("The baseline falls at once when low concurrency shows a clearly shorter RTT") {
     vegas_strategy strategy = settled();
-    strategy.update(with_low(bound_window(100, 10ms), 10, 5ms));
+    strategy.update(with_low(bound_window(100, 10ms), 40, 5ms));
     CHECK(strategy.baseline() == 5ms);
     CHECK(strategy.queue_estimate() == Approx(50));
 }
 
+TEST_CASE("The baseline falls to a clearly shorter RTT of few samples once there are forty in all") {
+    vegas_strategy strategy = settled();
+    for (int windows = 0; windows < 3; ++windows) {
+        strategy.update(with_low(bound_window(100, 10ms), 10, 5ms));
+        CHECK(strategy.baseline() == 10ms);
+    }
+    strategy.update(with_low(bound_window(100, 10ms), 10, 5ms));
+    CHECK(strategy.baseline() == 5ms);
+}
+
 TEST_CASE("The baseline needs ten samples at low concurrency") {
     vegas_strategy strategy = settled();
-    strategy.update(with_low(bound_window(100, 10ms), 9, 5ms));
+    for (int windows = 0; windows < 10; ++windows)
+        strategy.update(with_low(bound_window(100, 10ms), 9, 5ms));
     CHECK(strategy.baseline() == 10ms);
 }
 

@@ -20,6 +20,7 @@
 #include "flowguard/strategies/vegas/experiment.hpp"
 #include "flowguard/strategies/vegas/growth.hpp"
 #include "flowguard/strategies/vegas/kind_weights.hpp"
+#include "flowguard/strategies/vegas/low_samples.hpp"
 #include "flowguard/strategies/vegas/measurement.hpp"
 #include "flowguard/strategies/vegas/natural_experiment.hpp"
 #include "flowguard/strategies/vegas/options.hpp"
@@ -265,10 +266,13 @@ private:
     void learn_from_low(const window& w) noexcept {
         if (w.spacing > duration{})
             return;
-        const measurement low = kinds_.normalised(detail::vegas::measure_low(w), w.low, baseline_.rtt());
-        if (low.count < detail::vegas::least_low_samples)
+        const measurement newest = kinds_.normalised(detail::vegas::measure_low(w), w.low, baseline_.rtt());
+        if (newest.count < detail::vegas::least_low_samples)
             return;
-        if (baseline_.is_exceeded_by(low) || baseline_.looks_like_foreign_queue(low))
+        if (baseline_.is_exceeded_by(newest) || baseline_.looks_like_foreign_queue(newest))
+            return;
+        const measurement low = lows_.complete(newest, baseline_);
+        if (!low.has_rtt())
             return;
         baseline_.learn(low);
         baseline_.confirm();
@@ -600,6 +604,7 @@ private:
     double calm_ = 0; // the limit of the same, if little queued; else 0
     double calm_before_ = 0; // the same of the window before it
     detail::vegas::baseline baseline_;
+    detail::vegas::low_samples lows_;
     detail::vegas::kind_weights kinds_;
     detail::vegas::wait_spread waits_;
     detail::vegas::pauses pauses_;

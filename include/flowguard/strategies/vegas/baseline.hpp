@@ -46,6 +46,11 @@ public:
         return is_known() && m.has_rtt() && m.rtt > mean_.rtt && errors_from(m) > replace_errors;
     }
 
+    // Whether an RTT is clearly below the baseline.
+    bool is_undercut_by(const measurement& m) const noexcept {
+        return is_known() && m.has_rtt() && m.rtt < mean_.rtt && errors_from(m) > replace_errors;
+    }
+
     // Whether an RTT shows no queue at all.
     bool is_met_by(const measurement& m) const noexcept { return m.rtt <= flat_ratio * mean_.rtt; }
     bool is_closely_met_by(const measurement& m) const noexcept { return m.rtt <= (1 + same_rtt) * mean_.rtt; }

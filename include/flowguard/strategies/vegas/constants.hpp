@@ -19,6 +19,7 @@ inline constexpr double far_above_of_few = 4; // or so much with fewer samples t
 inline constexpr double few_samples = 50;
 inline constexpr double baseline_memory = 2000; // samples
 inline constexpr double least_low_samples = 10; // in a window, to say something of the baseline
+inline constexpr double proving_samples = 40; // to prove a shorter one: if one call of ten is long, 0.9^40 < 2 %
 inline constexpr double distrust_after = 100; // windows above the baseline
 inline constexpr double telling_spread = 0.1; // a smaller spread of the RTTs says nothing of waits
 inline constexpr double foreign_spread = 0.25; // a wait changes the spread of the RTTs by less than this power of them
