@@ -59,6 +59,15 @@ public:
     }
     bool gains() const noexcept { return gains_; }
 
+    // All bound windows since the limit was raised to the present one, in the quick start. One alone may be unlucky.
+    measurement with_earlier(const measurement& now) const noexcept {
+        if (!quick_start_ || !now.bound || same_limit_.limit != now.limit || !same_limit_.has_rtt())
+            return now;
+        measurement all = same_limit_;
+        add(all, now);
+        return all;
+    }
+
     // What was seen before says nothing of the time after a cut.
     void cut() noexcept {
         quick_start_ = false;
@@ -93,14 +102,11 @@ private:
         return (std::min)(known_limit_, static_cast<double>(o.max_limit));
     }
 
-    // All bound windows since the limit was raised to the present one, in the quick start. One alone may be unlucky.
+    // The same, and remembers them.
     measurement with_this_limit(const measurement& now) noexcept {
         if (!quick_start_ || !now.bound || !now.has_rtt())
             return now;
-        if (same_limit_.limit == now.limit && same_limit_.has_rtt())
-            add(same_limit_, now);
-        else
-            same_limit_ = now;
+        same_limit_ = with_earlier(now);
         return same_limit_;
     }
 
