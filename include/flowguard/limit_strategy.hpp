@@ -108,8 +108,9 @@ concept convertible_to_plan = std::convertible_to<T, plan>;
 /// and after other changes by hand, has the ordinary limit of the latest plan, even if that plan was a probe. So a
 /// strategy must look at window::limit to know whether a window is that of its probe. See flow_guard::pin_limit().
 ///
-/// *Exceptions.* `update` must not throw: it runs when some caller's task completes, and that caller could not handle
-/// the exception. If it throws, std::terminate is called.
+/// *Exceptions.* `update`, `baseline`, `reason` and a move assignment must not throw: they run when some caller's task
+/// completes, and that caller could not handle the exception. If one of them throws, std::terminate is called. What
+/// `current_limit` and `first_plan` throw, the guard's constructor throws.
 template <class S>
 concept limit_strategy = std::movable<S> && requires(S s, const S cs, const window& w) {
     { cs.current_limit() } -> std::same_as<std::size_t>;

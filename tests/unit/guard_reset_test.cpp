@@ -253,6 +253,15 @@ TEST_CASE("An observer of decisions may reset the guard") {
     CHECK(guard->current_limit() == 20);
 }
 
+TEST_CASE("What a strategy throws for its first plan, the guard's constructor throws") {
+    struct undecided {
+        std::size_t current_limit() const { return 1; }
+        std::size_t update(const flowguard::window&) { return 1; }
+        plan first_plan() const { throw std::domain_error("undecided"); }
+    };
+    CHECK_THROWS_AS(flow_guard{undecided{}}, std::domain_error);
+}
+
 TEST_CASE("A copy that throws leaves everything as it was") {
     guard_type guard{counting_strategy(plan(10, 20)), {.min_window = 1}};
     use_up(guard, 39);

@@ -606,7 +606,8 @@ private:
         c.trace.add(d);
     }
 
-    plan first_plan() const noexcept {
+    // Called while the guard is made, whose constructor throws what the strategy throws.
+    plan first_plan() const {
         if constexpr (has_first_plan<Strategy>)
             return std::as_const(control_.enter()->strategy).first_plan();
         else
