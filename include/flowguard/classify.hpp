@@ -106,6 +106,7 @@ inline std::optional<error_code> code_of(std::exception_ptr exception) noexcept 
 ///   code.
 /// - A result like std::expected: a value is a success; an error that is an error_code is classified by that code; any
 ///   other error is a drop.
+/// - A result that is a std::exception_ptr: null is a success; otherwise it is classified as that exception.
 /// - Any other result, and no result: a success.
 ///
 /// Cancellation is ignored only if the caller of flow_guard::run() was cancelled. If a task ends with
@@ -125,6 +126,8 @@ struct default_classifier {
     outcome operator()() const noexcept { return outcome::success; }
 
     outcome operator()(std::exception_ptr exception) const noexcept {
+        if (exception == nullptr) // the result of a task, which tells so that nothing was thrown
+            return outcome::success;
         const std::optional<error_code> code = detail::code_of(std::move(exception));
         return code ? classify(*code) : outcome::dropped;
     }
@@ -167,6 +170,8 @@ struct drops_only {
     static_assert(sizeof...(Exceptions) != 0, "drops_only needs the types of the exceptions that can be drops");
 
     outcome operator()(const std::exception_ptr& exception) const noexcept {
+        if (exception == nullptr)
+            return outcome::success;
         return (detail::holds<Exceptions>(exception) || ...) ? default_classifier{}(exception) : outcome::ignored;
     }
 };

@@ -19,8 +19,10 @@
 #include <variant>
 
 #include "flowguard/error.hpp"
+#include "flowguard/flow_guard.hpp"
 #include "flowguard/http/http_status.hpp"
 #include "flowguard/sqlstate.hpp"
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 
@@ -117,6 +119,30 @@ TEST_CASE("An error of another copy of FlowGuard is FlowGuard's, as its category
     CHECK(flowguard::is_flowguard_error(flowguard::error_code(1, copy)));
     CHECK(flowguard::is_flowguard_error(flowguard::error::shed));
     CHECK_FALSE(flowguard::is_flowguard_error(flowguard::error_code(1, other)));
+}
+
+TEST_CASE("A task whose result is an exception_ptr is classified by that exception; null is a success") {
+    asio::io_context context;
+    flowguard::flow_guard guard{flowguard::fixed_limit{1}};
+    const auto outcome_of = [&](std::exception_ptr result, auto classify) {
+        const auto before = guard.stats();
+        const auto call = support::start(
+            context, guard.run([&result]() -> asio::awaitable<std::exception_ptr> { co_return result; }, classify));
+        support::poll(context);
+        REQUIRE(call->succeeded());
+        const auto after = guard.stats();
+        return after.succeeded > before.succeeded ? outcome::success
+               : after.dropped > before.dropped   ? outcome::dropped
+                                                  : outcome::ignored;
+    };
+    const auto failed = std::make_exception_ptr(std::runtime_error("no luck"));
+    const auto cancelled = std::make_exception_ptr(asio::system_error(flowguard::error::shed));
+    CHECK(outcome_of(nullptr, default_classifier{}) == outcome::success);
+    CHECK(outcome_of(failed, default_classifier{}) == outcome::dropped);
+    CHECK(outcome_of(cancelled, default_classifier{}) == outcome::ignored);
+    CHECK(outcome_of(nullptr, flowguard::drops_only<std::runtime_error>{}) == outcome::success);
+    CHECK(outcome_of(failed, flowguard::drops_only<std::runtime_error>{}) == outcome::dropped);
+    CHECK(outcome_of(failed, flowguard::drops_only<asio::system_error>{}) == outcome::ignored);
 }
 
 TEST_CASE("An exception without an error code is a drop") {
