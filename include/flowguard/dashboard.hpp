@@ -273,9 +273,9 @@ private:
         return a.at == b.at && a.before == b.before && a.limit == b.limit && a.reason == b.reason;
     }
 
-    // The decisions since the last sample that changed the limit.
-    static std::vector<std::string> new_decisions(shown_guard& g, double now) {
-        std::vector<std::string> found;
+    // The latest decisions since the last sample that changed the limit. A long trace would make an event of megabytes.
+    static std::deque<std::string> new_decisions(shown_guard& g, double now) {
+        std::deque<std::string> found;
         const duration guard_now = g.now();
         const std::vector<limit_decision> all = g.trace();
         // By the decision itself: a clock may stand still, or be set back.
@@ -301,6 +301,8 @@ private:
             json.add_ms("rtt", d.mean_rtt);
             json.add_ms("baseline", d.baseline_rtt);
             found.push_back(json.text());
+            if (found.size() > most_decisions)
+                found.pop_front();
         }
         return found;
     }

@@ -123,6 +123,21 @@ TEST_CASE("The snapshot has the latest 100 changes of the limit of each guard") 
     CHECK(has(text, R"("before":102,"limit":103,)"));
 }
 
+TEST_CASE("An event has the latest 100 changes of the limit of each guard, however long its trace is") {
+    flowguard::flow_guard guard{flowguard::fixed_limit{1}, {.trace = 1000}};
+    dashboard board;
+    board.add("work", guard);
+    for (std::size_t limit = 2; limit <= 301; ++limit)
+        guard.pin_limit(limit);
+    board.sample();
+    std::uint64_t seen = 0;
+    const std::string news = board.next_events(seen);
+    CHECK(count(news, R"("before":)") == 100);
+    CHECK_FALSE(has(news, R"("before":200,)"));
+    CHECK(has(news, R"("before":201,"limit":202,)"));
+    CHECK(has(news, R"("before":300,"limit":301,)"));
+}
+
 TEST_CASE("A client gets each event once; one that has missed many gets the latest") {
     flowguard::flow_guard guard{flowguard::fixed_limit{2}};
     dashboard board;
