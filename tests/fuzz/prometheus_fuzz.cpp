@@ -16,6 +16,7 @@
 #include <system_error>
 #include <type_traits>
 
+#include "flowguard/detail/base/utf8.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/metrics/metrics.hpp"
 #include "flowguard/metrics/prometheus.hpp"
@@ -118,7 +119,7 @@ void check_text(const std::string& text, std::string_view guard) {
         if (!read.skip_if("_bucket") && !read.skip_if("_sum"))
             read.skip_if("_count");
         read.skip("{guard=");
-        require(read.label() == guard, "the guard's name is another one");
+        require(read.label() == flowguard::detail::utf8(guard), "the guard's name is another one");
         while (read.skip_if(",")) {
             read.name();
             read.skip("=");

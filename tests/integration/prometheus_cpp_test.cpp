@@ -34,7 +34,7 @@ TEST_CASE("prometheus-cpp writes the same text as the text writer") {
     s.long_lived = 6;
     s.long_lived_admitted = 7;
     s.rtt_p99 = 2s;
-    const std::vector<named_stats> guards{{"database", s}, {"a \"b\" \\ c", guard_stats{}}};
+    const std::vector<named_stats> guards{{"database", s}, {"a \"b\" \\ c\xff", guard_stats{}}};
     const flowguard::prometheus_collectable collectable([&] { return guards; });
     CHECK(prometheus::TextSerializer().Serialize(collectable.Collect()) == flowguard::prometheus_text(guards));
 }

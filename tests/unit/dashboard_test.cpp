@@ -232,6 +232,7 @@ TEST_CASE("A history keeps a minute of all samples, four of one in four, and 55 
 TEST_CASE("JSON text escapes what JSON and HTML do not allow, and numbers are finite") {
     using namespace flowguard::detail;
     CHECK(json_string("a\"b\\c\n</script>\xc3\xa4") == "\"a\\u0022b\\u005cc\\u000a\\u003c/script>\xc3\xa4\"");
+    CHECK(json_string("a\xff\"") == "\"a\xef\xbf\xbd\\u0022\"");
     CHECK(json_number(0.5) == "0.5");
     CHECK(json_number(std::numeric_limits<double>::infinity()) == "0");
     CHECK(json_object{}.text() == "{}");

@@ -116,6 +116,7 @@ TEST_CASE("Each metric is described once, and each line is a comment or a sample
 }
 
 TEST_CASE("The name of a guard may be anything") {
-    const named_stats guards[] = {{"a \"b\" \\ c\nd", {}}};
+    const named_stats guards[] = {{"a \"b\" \\ c\nd", {}}, {"e\xff", {}}};
     CHECK(has_line(prometheus_text(guards), "flowguard_limit{guard=\"a \\\"b\\\" \\\\ c\\nd\"} 0"));
+    CHECK(has_line(prometheus_text(guards), "flowguard_limit{guard=\"e\xef\xbf\xbd\"} 0"));
 }

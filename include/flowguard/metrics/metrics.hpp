@@ -119,7 +119,7 @@ void visit_metrics(Visit visit) {
           [](const guard_stats& s, auto add) { add(s.baseline_rtt); });
 }
 
-/// The stats of a guard, and the guard's name.
+/// The stats of a guard, and the guard's name, in UTF-8. In metrics, U+FFFD stands for each byte that is not.
 struct named_stats {
     std::string_view name;
     guard_stats stats;

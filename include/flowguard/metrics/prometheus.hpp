@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "flowguard/detail/base/utf8.hpp"
 #include "flowguard/limits.hpp"
 #include "flowguard/metrics/metrics.hpp"
 #include "flowguard/time_histogram.hpp"
@@ -46,7 +47,7 @@ inline double prometheus_value(duration value) noexcept {
 }
 
 inline void append_escaped(std::string& text, std::string_view label) {
-    for (const char c : label) {
+    for (const char c : utf8(label)) {
         if (c == '\\' || c == '"')
             text += '\\';
         text += c == '\n' ? "\\n" : std::string_view(&c, 1);

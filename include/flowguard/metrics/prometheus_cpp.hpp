@@ -22,6 +22,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/metric_type.h>
 
+#include "flowguard/detail/base/utf8.hpp"
 #include "flowguard/metrics/metrics.hpp"
 #include "flowguard/metrics/prometheus.hpp"
 #include "flowguard/time_histogram.hpp"
@@ -54,7 +55,7 @@ public:
             for (const named_stats& guard : guards)
                 values(guard.stats, [&](auto value, std::initializer_list<metric_attribute> attributes = {}) {
                     prometheus::ClientMetric sample;
-                    sample.label.push_back({"guard", std::string(guard.name)});
+                    sample.label.push_back({"guard", detail::utf8(guard.name)});
                     for (const metric_attribute& a : attributes)
                         sample.label.push_back({std::string(a.key), std::string(a.value)});
                     if constexpr (std::is_same_v<decltype(value), time_histogram>)

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "flowguard/detail/base/math.hpp"
+#include "flowguard/detail/base/utf8.hpp"
 #include "flowguard/limits.hpp"
 
 namespace flowguard::detail {
@@ -20,7 +21,7 @@ namespace flowguard::detail {
 inline std::string json_string(std::string_view text) {
     constexpr std::string_view digits = "0123456789abcdef";
     std::string result = "\"";
-    for (const char c : text) {
+    for (const char c : utf8(text)) {
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || c == '"' || c == '\\' || c == '<')
             result.append("\\u00").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
