@@ -9,15 +9,18 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <ratio>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "flowguard/strategies/fixed_limit.hpp"
 #include "support/asio.hpp"
 #include "support/coroutine.hpp"
 #include "support/manual_clock.hpp"
@@ -269,6 +272,20 @@ TEST_CASE("A layer reads the client's timeout, and does not start a request that
         poll(s.context);
     CHECK(nonsense->value->status == 200);
     CHECK(s.order == "/a/c");
+}
+
+TEST_CASE("A layer takes a timeout that its guard's clock cannot hold for none") {
+    struct of_this_test;
+    using clock = support::manual_clock_of<std::chrono::duration<std::int64_t, std::pico>, of_this_test>; // 106 days
+    flow_guard<flowguard::fixed_limit, clock> guard{flowguard::fixed_limit{1}};
+    const http_layer guarded{guard, echo, http{}};
+    asio::io_context context;
+    for (const char* timeout : {"2560H", "3000H", "99999999H"}) {
+        const auto end = start(context, guarded(request{"/a", {{"x-envoy-expected-rq-timeout-ms", timeout}}}));
+        poll(context);
+        REQUIRE(end->succeeded());
+        CHECK(end->value->status == 200);
+    }
 }
 
 TEST_CASE("A layer reads the deadline from another header if it is told so, or from none") {

@@ -228,7 +228,7 @@ private:
                                           .classify = {&adapter_}};
         if (!options_.deadline_header.empty())
             if (const auto timeout = detail::parse_timeout(adapter_.header(request, options_.deadline_header)))
-                how.deadline = detail::after<clock>(std::chrono::ceil<typename clock::duration>(*timeout)).time;
+                how.deadline = detail::end_after<clock>(*timeout);
         if (!options_.priority_header.empty())
             if (const auto told = detail::parse_priority(adapter_.header(request, options_.priority_header)))
                 how.priority = *told;
