@@ -6,9 +6,8 @@
 #define FLOWGUARD_LIMIT_DECISION_HPP
 
 #include <array>
+#include <charconv>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
 #include <string>
 
 #include "flowguard/limits.hpp"
@@ -38,20 +37,24 @@ struct limit_decision {
 /// One line: "12.345 s: 20 -> 40, quick start; 100 samples, 0 dropped, 0 ignored, 19.2 in flight, RTT 10.100 ms,
 /// baseline 10.000 ms". A limit below one reads "1 every 25.000 ms".
 inline std::string to_string(const limit_decision& d) {
-    const auto milliseconds = [](duration t) { return static_cast<double>(t.count()) * 1e-6; };
-    std::array<char, 320> text{};
-    std::array<char, 48> probe{};
-    if (d.probe != 0)
-        std::snprintf(probe.data(), probe.size(), " after a probe to %zu", d.probe);
-    std::array<char, 48> spacing{};
+    // Unlike printf(), the same in each locale. The longest double has 309 digits before the point.
+    const auto fixed = [](double value, int decimals) {
+        std::array<char, 320> text{};
+        return std::string(
+            text.data(),
+            std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, decimals).ptr);
+    };
+    const auto milliseconds = [&](duration t) { return fixed(static_cast<double>(t.count()) * 1e-6, 3) + " ms"; };
+    std::string text = fixed(static_cast<double>(d.at.count()) * 1e-9, 3) + " s: ";
+    text.append(std::to_string(d.before)).append(" -> ").append(std::to_string(d.limit));
     if (d.spacing > duration{})
-        std::snprintf(spacing.data(), spacing.size(), " every %.3f ms", milliseconds(d.spacing));
-    std::snprintf(text.data(), text.size(),
-                  "%.3f s: %zu -> %zu%s%s, %s; %zu samples, %zu dropped, %zu ignored, %.1f in flight, RTT %.3f ms, "
-                  "baseline %.3f ms",
-                  milliseconds(d.at) * 1e-3, d.before, d.limit, spacing.data(), probe.data(), d.reason, d.samples,
-                  d.dropped, d.ignored, d.mean_in_flight, milliseconds(d.mean_rtt), milliseconds(d.baseline_rtt));
-    return text.data();
+        text.append(" every ").append(milliseconds(d.spacing));
+    if (d.probe != 0)
+        text.append(" after a probe to ").append(std::to_string(d.probe));
+    text.append(", ").append(d.reason).append("; ").append(std::to_string(d.samples)).append(" samples, ");
+    text.append(std::to_string(d.dropped)).append(" dropped, ").append(std::to_string(d.ignored)).append(" ignored, ");
+    text.append(fixed(d.mean_in_flight, 1)).append(" in flight, RTT ").append(milliseconds(d.mean_rtt));
+    return text.append(", baseline ").append(milliseconds(d.baseline_rtt));
 }
 
 } // namespace flowguard

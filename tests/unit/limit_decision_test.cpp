@@ -6,7 +6,9 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <clocale>
 #include <cstddef>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -135,6 +137,19 @@ TEST_CASE("A decision is printed as one line") {
     d.limit = 1;
     d.spacing = 25ms;
     CHECK(to_string(d).starts_with("12.345 s: 20 -> 1 every 25.000 ms after a probe to 6, quick start; "));
+}
+
+TEST_CASE("A printed decision is the same in each locale, and is not cut off") {
+    limit_decision d;
+    d.mean_in_flight = std::numeric_limits<double>::max();
+    CHECK(to_string(d).ends_with(".0 in flight, RTT 0.000 ms, baseline 0.000 ms"));
+    d.mean_in_flight = 19.25;
+    const std::string printed = to_string(d);
+    const std::string before = std::setlocale(LC_ALL, nullptr);
+    for (const char* locale : {"C", "", "de_DE", "de_DE.UTF-8", "fr_FR.UTF-8"}) // those that the system has
+        if (std::setlocale(LC_ALL, locale) != nullptr)
+            CHECK(to_string(d) == printed);
+    std::setlocale(LC_ALL, before.c_str());
 }
 
 TEST_CASE("A trace that is too long is rejected by name, value and range") {
