@@ -372,6 +372,8 @@ TEST_CASE("A client of gRPC says how each call is run, by its method") {
         CHECK(std::string_view(info.method()) == "/flowguard.support.work/Do");
         if (partition == 3)
             throw std::runtime_error("no such method");
+        if (partition == 4)
+            throw partition;
         return {.partition = partition, .permits = 2, .bypass = partition == 7};
     };
     site s{guard, how};
@@ -391,6 +393,8 @@ TEST_CASE("A client of gRPC says how each call is run, by its method") {
     const grpc::Status thrown = s.block("0");
     CHECK(thrown.error_code() == StatusCode::UNKNOWN);
     CHECK(thrown.error_message() == "no such method");
+    partition = 4;
+    CHECK(s.block("0").error_code() == StatusCode::UNKNOWN);
     check_idle(guard);
     CHECK(guard.stats().admitted == 1);
 }

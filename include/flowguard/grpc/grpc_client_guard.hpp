@@ -61,8 +61,8 @@ struct same_for_all_calls {
 /// `options(call)` tells how each call is run, as run_options: its priority, partition, flow, kind or permits, by
 /// `call.method()` for example. A deadline there has no effect if the call has one, nor have `timeout` and `classify`.
 /// A call with `bypass`, such as a health check, is made without the guard. If the options are out of range, the call
-/// ends with INVALID_ARGUMENT and the reason; if the function throws a std::exception, it ends with UNKNOWN and what()
-/// says. By default, all calls are run alike.
+/// ends with INVALID_ARGUMENT and the reason; if the function throws, it ends with UNKNOWN, and with what() of a
+/// std::exception. By default, all calls are run alike.
 ///
 /// *Executors.* If a permit is free, the call goes on at once, on the calling thread. A call that had to wait continues
 /// on the guard's executor. A thread that makes a blocking call waits until then, so it must not be one that runs this
@@ -96,6 +96,8 @@ public:
             how = std::as_const(options_)(*call);
         } catch (const std::exception& e) { // gRPC would never free the call
             rejected = {::grpc::StatusCode::UNKNOWN, e.what()};
+        } catch (...) {
+            rejected = {::grpc::StatusCode::UNKNOWN, "the options of the call have thrown an exception"};
         }
         return how.bypass ? nullptr : new guarded_call(*guard_, *call, std::move(how), std::move(rejected));
     }
