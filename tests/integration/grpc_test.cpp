@@ -23,6 +23,7 @@
 #include "grpc_site.hpp"
 #include "grpc_work.grpc.pb.h"
 #include "support/asio.hpp"
+#include "support/failing_new.hpp"
 
 namespace {
 
@@ -384,6 +385,21 @@ TEST_CASE("The pushback of gRPC is at least the time to serve all present calls"
     now.rtt_mean = 1h;
     CHECK(flowguard::grpc_retry_pushback(now, 0.0) == 60s);
 }
+
+#if !defined(FLOWGUARD_NO_ALLOCATION_FAILS)
+TEST_CASE("A rejection of gRPC has its code, also if there is no memory for its trailer or its message") {
+    const flowguard::error_code shed = flowguard::error::shed;
+    int failures = 0;
+    for (bool has_failed = true; has_failed; ++failures) {
+        grpc::ServerContext context;
+        const support::failing_allocation failing(failures + 1);
+        const grpc::Status status = flowguard::grpc_rejection(context, {}, shed);
+        has_failed = failing.has_failed();
+        CHECK(status.error_code() == StatusCode::RESOURCE_EXHAUSTED);
+    }
+    CHECK(failures > 2);
+}
+#endif
 
 TEST_CASE("A layer of gRPC rejects options that do not exist") {
     guard_type guard{flowguard::fixed_limit{1}};

@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <exception>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -316,10 +317,14 @@ private:
     void read_metadata(const ::grpc::ServerContextBase& context, options_of_call& how) const {
         if (options_.priority_header.empty())
             return;
-        const auto& metadata = context.client_metadata();
-        if (const auto found = metadata.find(options_.priority_header); found != metadata.end())
-            if (const auto told = detail::parse_priority(std::string_view(found->second.data(), found->second.size())))
-                how.priority = *told;
+        try {
+            const auto& metadata = context.client_metadata();
+            if (const auto found = metadata.find(options_.priority_header); found != metadata.end())
+                if (const auto told =
+                        detail::parse_priority(std::string_view(found->second.data(), found->second.size())))
+                    how.priority = *told;
+        } catch (const std::bad_alloc&) { // for gRPC's map of the metadata: the call is one without that key
+        }
     }
 
     Guard* guard_;

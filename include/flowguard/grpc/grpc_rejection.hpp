@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <string>
 
 #include <grpcpp/server_context.h>
@@ -37,6 +38,19 @@ inline std::chrono::milliseconds grpc_retry_pushback(const guard_stats& now) {
     return grpc_retry_pushback(now, detail::jitter());
 }
 
+namespace detail {
+
+// Does not allocate.
+inline ::grpc::StatusCode grpc_code_of(const error_code& why) noexcept {
+    if (why == asio::error::operation_aborted)
+        return ::grpc::StatusCode::CANCELLED;
+    const bool no_permit = is_flowguard_error(why) && (why.value() == static_cast<int>(error::shed) ||
+                                                       why.value() == static_cast<int>(error::wait_timeout));
+    return no_permit ? ::grpc::StatusCode::RESOURCE_EXHAUSTED : ::grpc::StatusCode::UNAVAILABLE;
+}
+
+} // namespace detail
+
 /// The status of a call that a guard did not admit, for that reason.
 ///
 /// - RESOURCE_EXHAUSTED for `error::shed` and `error::wait_timeout`: there was no permit. The client may try again,
@@ -44,20 +58,25 @@ inline std::chrono::milliseconds grpc_retry_pushback(const guard_stats& now) {
 /// - UNAVAILABLE for `error::closed` and for any other error: this server serves no more calls.
 /// - CANCELLED for `operation_aborted`: the call was cancelled while it waited.
 inline ::grpc::Status grpc_rejection(const error_code& why) {
-    if (why == asio::error::operation_aborted)
-        return {::grpc::StatusCode::CANCELLED, "cancelled while it waited for a permit"};
-    const bool no_permit = is_flowguard_error(why) && (why.value() == static_cast<int>(error::shed) ||
-                                                       why.value() == static_cast<int>(error::wait_timeout));
-    return {no_permit ? ::grpc::StatusCode::RESOURCE_EXHAUSTED : ::grpc::StatusCode::UNAVAILABLE, why.message()};
+    const ::grpc::StatusCode code = detail::grpc_code_of(why);
+    return {code, code == ::grpc::StatusCode::CANCELLED ? "cancelled while it waited for a permit" : why.message()};
 }
 
 /// The same in a server. Unless the call was cancelled, puts `grpc-retry-pushback-ms` into its trailers, so call it
-/// before the status is sent. `context` is that of any of gRPC's server APIs.
+/// before the status is sent. `context` is that of any of gRPC's server APIs. If there is no memory for the trailer,
+/// the call ends without it; if there is none for the status' message, the status has none.
 inline ::grpc::Status grpc_rejection(::grpc::ServerContextBase& context, const guard_stats& now,
                                      const error_code& why) {
-    if (why != asio::error::operation_aborted)
-        context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(grpc_retry_pushback(now).count()));
-    return grpc_rejection(why);
+    try {
+        if (why != asio::error::operation_aborted)
+            context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(grpc_retry_pushback(now).count()));
+    } catch (const std::bad_alloc&) { // the rejection matters more
+    }
+    try {
+        return grpc_rejection(why);
+    } catch (const std::bad_alloc&) {
+        return {detail::grpc_code_of(why), std::string()};
+    }
 }
 
 } // namespace flowguard
