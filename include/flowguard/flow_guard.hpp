@@ -683,6 +683,14 @@ private:
         return how;
     }
 
+    // How long the task of such a call may take. A long-lived one has no time-out.
+    template <class Classifier>
+    duration timeout_of(const run_options<Classifier, Clock>& options) const {
+        if (options.long_lived)
+            return (duration::max)();
+        return options.timeout ? detail::check_least("run_options::timeout", *options.timeout, 1) : state_->timeout();
+    }
+
     detail::lane_number lane_of(std::size_t partition, priority p) const {
         const std::size_t partitions = std::max<std::size_t>(state_->shares().count(), 1);
         detail::check_range("the partition", partition, 0, partitions - 1);
@@ -929,8 +937,7 @@ private:
         const call_terms how = terms_of(options);
         if (options.long_lived)
             return beside_limit(form, call_reference(*this), std::move(make_task), how);
-        const duration timeout =
-            options.timeout ? detail::check_least("run_options::timeout", *options.timeout, 1) : state_->timeout();
+        const duration timeout = timeout_of(options);
         return admit(form, std::move(make_task), std::forward<Options>(options).classify, how, timeout);
     }
 
@@ -1058,13 +1065,12 @@ private:
         static_assert(!detail::task<result_type>, "f must be an ordinary function: a coroutine needs run()");
         static_assert(detail::classifies_task<decltype(options.classify), result_type>,
                       "the classifier must take the result of f or a std::exception_ptr, and return an outcome");
-        const call_terms how = terms_of(options);
-        const duration timeout =
-            options.timeout ? detail::check_least("run_options::timeout", *options.timeout, 1) : state_->timeout();
         if (options.bypass) {
             state_->count_bypass();
             return block_in<Form>(f);
         }
+        const call_terms how = terms_of(options);
+        const duration timeout = timeout_of(options);
         call_reference self(*this);
         error_code why_not;
         ticket t = options.long_lived ? self.take_long_lived(how, why_not) : block_for_ticket(self, how, why_not);

@@ -340,3 +340,12 @@ TEST_CASE("A blocked thread that is admitted before the end of a probe leaves th
     may_end.set_value();
     first.get();
 }
+
+TEST_CASE("A blocking call ignores the options that have no effect on it, as other calls do") {
+    flow_guard guard{fixed_limit{1}};
+    const auto answer = [] { return 42; };
+    CHECK(guard.run_blocking(answer, {.timeout = 0ns, .partition = 9, .kind = 99, .permits = 0, .bypass = true}) == 42);
+    CHECK(guard.run_blocking(answer, {.timeout = 0ns, .long_lived = true}) == 42);
+    CHECK(support::rejection_of([&] { guard.run_blocking(answer, {.timeout = 0ns}); }) ==
+          "flowguard: run_options::timeout is 0 ns, must be at least 1");
+}
