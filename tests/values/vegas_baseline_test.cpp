@@ -53,13 +53,6 @@ TEST_CASE("A baseline is undercut by an RTT that is shorter by more than 3.5 sta
     CHECK_FALSE(from(of(10)).is_undercut_by({.rtt = 1}));
 }
 
-TEST_CASE("The mean of a baseline may be luck if its standard error is above 7 %") {
-    CHECK_FALSE(from(of(10, 100, 0.69)).may_be_luck());
-    CHECK(from(of(10, 100, 0.71)).may_be_luck());
-    CHECK_FALSE(from(of(10, 400, 1.39)).may_be_luck());
-    CHECK_FALSE(from(of(10, 2, 0)).may_be_luck());
-}
-
 TEST_CASE("A measurement without an RTT teaches a baseline nothing") {
     baseline base = from(of(10));
     base.learn({});

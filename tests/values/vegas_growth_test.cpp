@@ -124,23 +124,6 @@ TEST_CASE("The quick start goes on while the RTT is near the baseline, and does 
     CHECK(next(g, 78, bound(), 0, 12) == 84.0);
 }
 
-TEST_CASE("The quick start counts the windows with the same limit together") {
-    growth g;
-    const auto window = [](double limit, double rtt) {
-        return measurement{.rtt = rtt, .count = 100, .variation = 1, .limit = limit, .bound = true, .reached = true};
-    };
-    CHECK(g.with_earlier(window(16, 14)).count == 100.0);
-    CHECK(next(g, 16, window(16, 14), 4, 5) == 16.0);
-    CHECK(g.with_earlier(window(16, 12)).count == 200.0);
-    CHECK(g.with_earlier(window(16, 12)).rtt == Approx(13));
-    CHECK(g.with_earlier(window(32, 12)).count == 100.0);
-    measurement not_bound = window(16, 12);
-    not_bound.bound = false;
-    CHECK(g.with_earlier(not_bound).count == 100.0);
-    g.end_quick_start();
-    CHECK(g.with_earlier(window(16, 12)).count == 100.0);
-}
-
 TEST_CASE("The quick start ends at once after a cut") {
     growth g;
     g.cut();

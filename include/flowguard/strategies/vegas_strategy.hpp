@@ -414,15 +414,12 @@ private:
 
     // Whether the quick start must not end without a probe, because neither a probe nor low demand, with as many
     // samples from as low a concurrency, has confirmed the baseline. Otherwise an unlucky window at the start would
-    // leave the limit far too low. Where RTTs vary much, as many samples are easily unlucky as well. But if others seem
-    // to keep the queue up, a probe would show it again.
+    // leave the limit far too low.
     bool start_needs_probe(const measurement& now) const noexcept {
         const double limit = probe_limit(now);
-        const measurement all = growth_.with_earlier(now);
         const bool is_confirmed =
             baseline_.is_from_at_most(limit) && baseline_.samples() >= static_cast<double>(probes_.admissions(limit));
-        const bool may_be_luck = baseline_.may_be_luck() && !baseline_.looks_like_foreign_queue(all);
-        return !baseline_.is_near(all) && (may_be_luck || !is_confirmed);
+        return !baseline_.is_near(now) && !is_confirmed;
     }
 
     // `lowest` is what the probe before showed, if this one is a deeper one.
@@ -531,12 +528,10 @@ private:
             return probe(low, low);
         }
         // A few RTTs that vary much are easily too short or too long. But so much more throughput than in the probe is
-        // no luck: the limit is still too low. An RTT above the baseline is then no reason to suspect that the service
-        // became slower.
+        // no luck: the limit is still too low.
         if (growth_.is_quick() && detail::vegas::throughput_grew(high, low) && detail::vegas::may_be_luck(low) &&
             !baseline_.is_exceeded_by(low) && !baseline_.is_far_below(high)) {
-            baseline_.confirm();
-            baseline_.learn(without_queue(high, low));
+            learn_from_probe(high, low);
             set_limit(growth_.next_quick(limit_, options_));
             return {next_window(), "quick start: much more throughput than in the probe"};
         }
@@ -568,15 +563,10 @@ private:
                !(baseline_.is_exceeded_by(in_probe) && detail::vegas::only_queued(latest, in_probe));
     }
 
-    // What a probe, and the window before it, tell of the RTT without a queue.
-    static measurement without_queue(const measurement& high, const measurement& low) noexcept {
-        return nothing_queued(high, low) ? pooled(high, low) : low;
-    }
-
     // At common instants most guards of the server probe, so that few requests of others are in flight.
     void learn_from_probe(const measurement& high, const measurement& low) noexcept {
         baseline_.confirm();
-        const measurement newest = without_queue(high, low);
+        const measurement newest = nothing_queued(high, low) ? pooled(high, low) : low;
         if (baseline_.is_met_by(low))
             baseline_.trust();
         if (baseline_.is_doubtful()) {

@@ -72,9 +72,6 @@ public:
                m.variation < mean_.variation * math::pow(mean_.rtt / m.rtt, foreign_spread);
     }
 
-    // Whether its RTTs vary so much that their mean may be far from what it should be.
-    bool may_be_luck() const noexcept { return mean_.variation > lucky_error * math::sqrt(mean_.count); }
-
     // ---- Where it comes from ----
 
     // A probe or low demand has shown it. Until then it is from the start, where all requests may have queued.

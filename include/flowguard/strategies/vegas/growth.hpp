@@ -59,15 +59,6 @@ public:
     }
     bool gains() const noexcept { return gains_; }
 
-    // All bound windows since the limit was raised to the present one, in the quick start. One alone may be unlucky.
-    measurement with_earlier(const measurement& now) const noexcept {
-        if (!quick_start_ || !now.bound || same_limit_.limit != now.limit || !same_limit_.has_rtt())
-            return now;
-        measurement all = same_limit_;
-        add(all, now);
-        return all;
-    }
-
     // What was seen before says nothing of the time after a cut.
     void cut() noexcept {
         quick_start_ = false;
@@ -102,11 +93,14 @@ private:
         return (std::min)(known_limit_, static_cast<double>(o.max_limit));
     }
 
-    // The same, and remembers them.
+    // All bound windows since the limit was raised to the present one, in the quick start. One alone may be unlucky.
     measurement with_this_limit(const measurement& now) noexcept {
         if (!quick_start_ || !now.bound || !now.has_rtt())
             return now;
-        same_limit_ = with_earlier(now);
+        if (same_limit_.limit == now.limit && same_limit_.has_rtt())
+            add(same_limit_, now);
+        else
+            same_limit_ = now;
         return same_limit_;
     }
 
