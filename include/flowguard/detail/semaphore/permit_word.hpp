@@ -21,8 +21,8 @@ namespace flowguard::detail {
 //                            queue's owner
 //   bit  30      aside       a caller that wants more permits than the limit waits aside (see wait_queue): releases go
 //                            through the queue's owner
-//   bits 0..29   references  one for the handle, one for each RAII permit, and short-lived ones; the thread that drops
-//                            the last one destroys the state
+//   bits 0..29   references  one for the handle, one for each RAII permit, short-lived ones, and the owner's stock,
+//                            which is dropped with the handle's; the thread that drops the last one destroys the state
 //
 // The limit is a second atomic beside the word. A permit may be taken while held + 1 <= limit. So setting the limit is
 // one store, and reading what is in flight is one load. If the limit is lower than what is held, the difference is
