@@ -13,8 +13,8 @@
 
 namespace flowguard {
 
-/// A clock that costs less than std::chrono::steady_clock, for guards that each thread calls more than some 20,000 times
-/// a second.
+/// A clock that costs less than std::chrono::steady_clock, for guards that each thread calls more than some 20,000
+/// times a second.
 ///
 ///     flowguard::flow_guard<flowguard::vegas_strategy, flowguard::cycle_clock> guard;
 ///

@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: MIT
 
 // The queue of a semaphore under the memory model: waits, grants, cancellations, newcomers, weights, changes of the
-// limit, close, drains, contexts that are destroyed, looks whether the semaphore is idle, counts of the callers that hold
-// permits, and the end of the state. See semaphore_scenario.hpp.
+// limit, close, drains, contexts that are destroyed, looks whether the semaphore is idle, counts of the callers that
+// hold permits, and the end of the state. See semaphore_scenario.hpp.
 
 #include <memory>
 

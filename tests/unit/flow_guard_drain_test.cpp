@@ -609,8 +609,7 @@ TEST_CASE("A drain takes no place of those who may wait") {
 TEST_CASE("A drain works with any completion token") {
     scene s;
     const auto coroutine = start(s.context, s.guard->async_drain(asio::use_awaitable));
-    const auto tuple =
-        start(s.context, s.guard->async_drain({.timeout = 1s}, asio::as_tuple(asio::use_awaitable)));
+    const auto tuple = start(s.context, s.guard->async_drain({.timeout = 1s}, asio::as_tuple(asio::use_awaitable)));
     std::future<void> future = s.guard->async_drain(asio::use_future);
     const auto deferred = s.guard->async_drain(asio::deferred);
     s.guard->async_drain(asio::detached);

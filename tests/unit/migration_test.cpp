@@ -54,8 +54,7 @@ asio::awaitable<std::optional<int>> query_until(flowguard::dynamic_semaphore& pe
 
 asio::awaitable<std::optional<int>> query_within(flowguard::dynamic_semaphore& permits,
                                                  std::chrono::milliseconds timeout) {
-    auto [error, p] =
-        co_await permits.async_acquire_permit_for(timeout, asio::as_tuple(asio::use_awaitable));
+    auto [error, p] = co_await permits.async_acquire_permit_for(timeout, asio::as_tuple(asio::use_awaitable));
     if (!p)
         co_return std::nullopt; // error says why: flowguard::error::wait_timeout, or that it was closed or cancelled
     co_return co_await query();
