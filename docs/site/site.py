@@ -129,7 +129,8 @@ class Site:
         text = found["text"]
         if found["image"]:
             return f'<img src="{self.image(path, target)}" alt="{html.escape(text)}"/>'
-        text = self.text(path, text).replace("`", "") # Doxygen shows these in the text of a link
+        # Doxygen shows backquotes in the text of a link, and takes a text that goes on in the next line for no link.
+        text = self.text(path, text).replace("`", "").replace("\n", " ")
         if re.match(r"[a-z]+:", target):
             return f"[{text}]({target})"
         file, _, anchor = target.partition("#")
