@@ -133,9 +133,11 @@ TEST_CASE("The quick start follows the hint only while the limit binds and nothi
     // flight, so it needs no probe to 26. Queue 80 · (1 − 10 / 21) = 41.90; the waits vary by 0.5 of the RTT, so the
     // slack is 3 + 0.6 · √38.10 + 38.10 / 10 = 10.51, and 2 × 10.51 + 8 is less: so a probe comes before the cut.
     CHECK(strategy.update(bound_window(80, 21ms)) == a_probe{26, 78, 80});
-    CHECK(strategy.update(wide(bound_window(26, 10ms))) == a_window{64, 100}); // 80 − (41.90 − 10.51) / 2 = 64.30
+    // ln(21 / 10) / ln(80 / 26) = 0.66 > 0.65: all that is too much goes at once. 80 − (41.90 − 10.51) = 48.6.
+    CHECK(strategy.update(wide(bound_window(26, 10ms))) == a_window{49, 100});
+    CHECK(strategy.reason() == std::string("quick start ended: what only queued is cut at once"));
     // The quick start is over.
-    CHECK(strategy.update(bound_window(64, 10ms)).limit < 80);
+    CHECK(strategy.update(bound_window(49, 10ms)).limit < 80);
 }
 
 TEST_CASE("The quick start grows from one, in short windows if the first calls are quick") {

@@ -229,8 +229,9 @@ TEST_CASE("A probe that reads the baseline is not followed by a deeper one, even
     vegas_strategy queueing = strategy;
     CHECK(queueing.update(bound_window(6, 11'100us)) == a_probe{2, 40, 8});
 
-    // As short as it gets: 20 − (13.33 − 3.2) / 2 = 14.93.
-    CHECK(strategy.update(wide(bound_window(6, 10ms))) == a_window{15, 100});
+    // As short as it gets. The quick start ends, and all that is too much goes at once, but no more than half of the
+    // limit: 20 − (13.33 − 3.2) = 9.87.
+    CHECK(strategy.update(wide(bound_window(6, 10ms))) == a_window{10, 100});
 }
 
 TEST_CASE("A probe that demand did not fill takes away no queue, and neither cuts the limit nor is looked below") {

@@ -48,6 +48,7 @@ namespace flowguard {
 ///       three times running hardly any queue:          limit += max(slack, limit / 4)
 ///     from the start until RTT > 1.25 · baseline:      limit × 2, while it is reached; × 4 below 20, while it binds
 ///       the first calls with each limit:               do not count if they are slower
+///       then, if a probe shows that it only queued:    limit −= queue − slack, at most half of it
 ///     drops > 5 % beyond the usual, luck aside:        limit × (1 − drops), at most quartered
 ///     a window without any success, in an outage:      the same; with the next success, half of the limit from before
 ///                                                      the outage comes back, and the rest in steps of × 2
@@ -535,6 +536,7 @@ private:
             set_limit(growth_.next_quick(limit_, options_));
             return {next_window(), "quick start: much more throughput than in the probe"};
         }
+        const bool overshot = growth_.is_quick() && detail::vegas::only_queued(high, low);
         // If the RTT fell in the probe, it may fall more in a deeper one. A first or a higher baseline is taken only
         // from that one.
         const bool rtt_fell = high.rtt > detail::vegas::flat_ratio * low.rtt;
@@ -552,7 +554,18 @@ private:
         queue_ = queue_in(high, baseline_);
         if (rise_.is_suspected())
             return {next_window(), "probe ended: a slower service, or the queue of others"};
+        if (overshot)
+            return after_overshoot();
         return adjust(high);
+    }
+
+    // The quick start doubled the limit once too often, and the probe tells how much only queues. In smaller steps,
+    // that queue would stay for several of its own long RTTs.
+    decision after_overshoot() noexcept {
+        growth_.end_quick_start();
+        set_limit(
+            (std::max)(detail::vegas::left_by_overshoot * limit_, limit_ - (std::max)(0.0, queue_ - wanted_queue())));
+        return {next_window(), "quick start ended: what only queued is cut at once"};
     }
 
     // Whether little queued in the window before the latest one, with as high a limit. If the latest window shows a

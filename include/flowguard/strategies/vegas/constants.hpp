@@ -32,6 +32,7 @@ inline constexpr double most_weight = 1e6; // of a kind; the least is the recipr
 inline constexpr double most_unproven = 20; // limit before anything was measured; up to it, steps are bigger
 inline constexpr double least_limit = 0.01; // on average: see plan::spacing
 inline constexpr double gains_exponent = 0.5; // of the RTT, in the quick start: below it, throughput still grows
+inline constexpr double left_by_overshoot = 0.5; // share of the limit, at the end of the quick start: it doubled it
 inline constexpr double linear_slack = 0.1; // of what is busy
 inline constexpr double most_slack = 0.5; // of what is in flight: small guards do not queue three requests each
 inline constexpr double least_slack = 1.2; // requests, however little is in flight
