@@ -8,12 +8,12 @@
 #include "support/sanitizers.hpp"
 
 // Compiled in, so that a test run by hand has the options too.
+extern "C" const char* __ubsan_default_options() {
+    return "print_stacktrace=1";
+}
 #if defined(FLOWGUARD_TEST_ADDRESS_SANITIZER)
 extern "C" const char* __asan_default_options() {
     return "detect_stack_use_after_return=1:strict_init_order=1:check_initialization_order=1";
-}
-extern "C" const char* __ubsan_default_options() {
-    return "print_stacktrace=1";
 }
 #elif defined(FLOWGUARD_TEST_THREAD_SANITIZER)
 extern "C" const char* __tsan_default_options() {

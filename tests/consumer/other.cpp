@@ -7,5 +7,5 @@
 #include "flowguard.hpp"
 
 std::size_t limit_in_other_file() {
-    return flowguard::flow_guard{flowguard::vegas_strategy{}}.current_limit();
+    return flowguard::vegas_strategy{}.current_limit();
 }
