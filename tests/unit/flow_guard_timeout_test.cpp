@@ -527,7 +527,9 @@ TEST_CASE("A context may be destroyed while a task with a time-out runs, and bef
     }
     CHECK(watched.use_count() == 1);
     CHECK(guard.in_flight() == 0);
+#if SUPPORT_ASIO_VERSION < 102300 // newer Asios' co_spawn leaves a handler in the slot, which refers to the context
     outlives.emit(asio::cancellation_type::terminal);
+#endif
 }
 
 namespace users {
