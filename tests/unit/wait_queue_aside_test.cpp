@@ -124,6 +124,27 @@ TEST_CASE("Waiters aside come back in the order in which they were set aside") {
     CHECK(s.decided() == "s+ a+ ");
 }
 
+TEST_CASE("A waiter that is set aside again, before it got its permits, stays the first of those aside") {
+    caller first{'f', 2}, second{'s', 2};
+    scene s;
+    s.hand.limit = 1;
+    s.arrive(first);
+    s.arrive(second);
+    s.serve();
+    s.hand.limit = 2;
+    s.hand.free = 1;
+    s.serve(); // not enough for the first, which is in line again
+    CHECK_FALSE(s.queue.empty());
+    s.hand.limit = 1;
+    s.hand.free = 0;
+    s.serve();
+    CHECK(s.queue.empty());
+    s.hand.limit = 2;
+    s.hand.free = 2;
+    s.serve();
+    CHECK(s.decided() == "f+ ");
+}
+
 TEST_CASE("A waiter aside can be cancelled, closed and abandoned") {
     asio::io_context going;
     caller a{'a', 5}, b{'b', 6}, c{'c', 7};

@@ -321,6 +321,7 @@ private:
 
     template <class Hand>
     void put_aside(waiter& w, Hand& hand) noexcept {
+        const bool was_first = w.where == waiter::position::back_in_line;
         lanes_.count_flow_turn(w);
         lanes_.remove(w);
         if (aside_.empty()) {
@@ -328,7 +329,7 @@ private:
             least_aside_ = w.wanted;
         }
         least_aside_ = (std::min)(least_aside_, w.wanted);
-        aside_.push_back(w);
+        was_first ? aside_.push_front(w) : aside_.push_back(w); // it keeps its place before those that never came back
         w.where = waiter::position::aside;
     }
 
