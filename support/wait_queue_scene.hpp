@@ -104,7 +104,7 @@ struct scene {
     }
     void serve() { CHECK_FALSE(queue.serve(hand, done, 1'000'000)); }
 
-    void shed() { queue.shed(done); }
+    bool shed() { return queue.shed(done); }
 
     // Destroys a context. Its waiters are added to those decided on, so that decided() tells them, too.
     void abandon(const asio::execution_context& context) {

@@ -191,3 +191,35 @@ TEST_CASE("Waiters of flows that are cancelled or reach their deadlines leave th
 }
 
 } // namespace
+
+TEST_CASE("A free permit finds the waiter that is next once a flow's heavy waiter has been shed") {
+    manual_clock::at = 0ms;
+    asio::io_context context{1};
+    guard_type guard{context.get_executor(), flowguard::fixed_limit{3}, {.target = 5ms, .interval = 20ms}};
+    std::vector<guard_type::ticket> held;
+    for (int i = 0; i < 3; ++i)
+        held.push_back(guard.try_acquire());
+
+    std::string ended;
+    const auto wait = [&](char name, std::size_t permits, std::optional<std::uint64_t> flow) {
+        flowguard::run_options<flowguard::default_classifier, manual_clock> how;
+        how.permits = permits;
+        how.flow = flow;
+        guard.async_acquire(how, [&, name](flowguard::error_code e, guard_type::ticket t) {
+            ended += {name, e ? '!' : '+', ' '};
+            held.push_back(std::move(t));
+        });
+    };
+    wait('a', 1, std::nullopt);
+    wait('b', 3, std::nullopt);
+    manual_clock::at = 10ms;
+    wait('c', 1, 1);
+    manual_clock::at = 25ms;
+    // The queue stands now. First b is next, the newest of those without a flow, and too few permits are free for it.
+    // When a has been shed, b's turn is later than c's, so b is shed, too.
+    held[0].success();
+    context.poll();
+    CHECK(ended == "a! b! c+ ");
+    CHECK(guard.waiting() == 0);
+    CHECK(guard.in_flight() == 3);
+}

@@ -249,14 +249,23 @@ public:
         }
     }
 
-    // Sheds the waiters that are overdue, or exceed max_waiters.
-    void shed(waiter_list& done) noexcept {
+    // Sheds the waiters that are overdue, or exceed max_waiters. Returns true if another waiter is next now: permits
+    // that did not suffice for the one before may suffice for it. This happens where a flow, without the waiter that
+    // was shed, has its turn later.
+    [[nodiscard]] bool shed(waiter_list& done) noexcept {
         if (!lanes_.may_shed())
-            return;
+            return false;
+        const waiter* first = nullptr;
+        const auto reject = [&](waiter& w, wait_result why) {
+            if (first == nullptr)
+                first = lanes_.next();
+            reject_waiter(w, why, done);
+        };
         while (waiter* w = lanes_.overdue())
-            reject_waiter(*w, wait_result::overdue, done);
+            reject(*w, wait_result::overdue);
         while (lanes_.has_too_many())
-            reject_waiter(*lanes_.least(), wait_result::shed, done);
+            reject(*lanes_.least(), wait_result::shed);
+        return first != nullptr && lanes_.next() != first;
     }
 
     // Ends all waiters but drains, except those whose cancellation is on its way already.

@@ -661,10 +661,10 @@ private:
     }
 
     bool serve(ownership& o) noexcept {
-        const bool more = queue_.serve(o, o.done, owner_rounds::most_grants);
-        queue_.shed(o.done);
+        const bool has_more = queue_.serve(o, o.done, owner_rounds::most_grants);
+        const bool has_another_next = queue_.shed(o.done);
         o.put_back();
-        return more;
+        return has_more || has_another_next;
     }
 
     FLOWGUARD_DETAIL_EACH_CALL void complete_round(ownership& o) noexcept {
