@@ -85,10 +85,11 @@ namespace flowguard {
 /// *Deadlines* are kept by a timer in the context of the handler's executor. If that executor has no context, such as a
 /// promise's, the operation waits and completes through the semaphore's executor, whose context must then run.
 ///
-/// *Lifetime.* Destroying the semaphore ends its waiters with `operation_aborted`. Permits may outlive it. An execution
-/// context may be destroyed before or after the semaphore, while other threads and callers of other contexts use the
-/// semaphore. Handlers whose calls wait in that context are destroyed uncalled. As always in Asio, no thread may start
-/// or cancel an operation of a context that is being destroyed. A context that was used keeps no semaphore in memory.
+/// *Lifetime.* Destroying the semaphore ends its waiters with `operation_aborted`. Permits may outlive it. An awaitable
+/// or deferred operation must start while the semaphore exists. An execution context may be destroyed before or after
+/// the semaphore, while other threads and callers of other contexts use the semaphore. Handlers whose calls wait in
+/// that context are destroyed uncalled. As always in Asio, no thread may start or cancel an operation of a context that
+/// is being destroyed. A context that was used keeps no semaphore in memory.
 ///
 /// *Liveness.* A waiter that is granted its permits is posted to its executor before the operation that granted them
 /// returns. If another thread serves the queue at that moment, it is posted within one round of that thread, of at most

@@ -195,9 +195,10 @@ concept what_to_run_with = task<F> || call_without_arguments<F, Options>;
 /// nothing about the load. Run it with `{.long_lived = true}`: it then runs beside the limit, with a bound of its own.
 ///
 /// *Lifetime.* Destroying the guard ends waiting calls with `operation_aborted`. A call that was made before, but
-/// starts later, as in `co_spawn(context, guard.run(task), token)`, ends the same way, and its task is not started.
-/// Tasks and tickets may outlive the guard, for example in an io_context that is destroyed later. They then end as
-/// usual, and are not counted. For contexts, see dynamic_semaphore.
+/// starts later, as in `co_spawn(context, guard.run(task), token)`, ends the same way, and its task is not started. But
+/// an awaitable or deferred operation of async_acquire() must start while the guard exists. Tasks and tickets may
+/// outlive the guard, for example in an io_context that is destroyed later. They then end as usual, and are not
+/// counted. For contexts, see dynamic_semaphore.
 ///
 /// *Strategy.* A type that models limit_strategy.
 ///
@@ -335,6 +336,9 @@ public:
     /// `error::task_timeout` the task was started; with any other error it was not. If the task throws, this function
     /// throws the same exception, even a system_error: a query that failed is not a query that was not made. (If the
     /// errors of a task should be values, let the task return a tuple. The optional then holds that tuple.)
+    ///
+    /// One cancellation is an exception all the same: that of a call which was granted its permit already, and has not
+    /// resumed. Asio then throws `operation_aborted` where the task is awaited, and the task counts as ignored.
     ///
     /// A rejected call throws and catches nothing, and one that is rejected before it waits does not suspend.
     template <class F, class... Rest>

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "flowguard/error.hpp"
@@ -92,7 +93,11 @@ TEST_CASE("A call that is cancelled after it was granted a permit ends, and coun
     gate database{context};
     auto held = guard.try_acquire();
     asio::cancellation_signal signal;
-    const auto end = start(context, guard.run([&] { return database.pass(); }), &signal);
+    const auto pass = [&] { return database.pass(); };
+    const auto as_tuple = [](guard_type& g, auto& task) -> asio::awaitable<void> {
+        co_await g.run_as_tuple(std::ref(task)); // throws as well: no tuple tells of it
+    };
+    const auto end = start(context, GENERATE(false, true) ? as_tuple(guard, pass) : guard.run(pass), &signal);
     poll(context);
     held.success();
     REQUIRE(guard.in_flight() == 1);
