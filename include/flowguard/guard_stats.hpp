@@ -34,7 +34,7 @@ struct guard_stats {
     // cancelled, closed, or bypassed, unless it is destroyed with its context.
     /// Calls that got their permits: the sum of the next three and the calls in flight. It never decreases. It may
     /// count too many: calls that were just ending, one for each thread, and calls that got a permit after their
-    /// deadline.
+    /// deadline, if it was read before they could return it.
     std::uint64_t admitted = 0;
     std::uint64_t succeeded = 0; ///< tasks that ended with outcome::success
     std::uint64_t ignored = 0; ///< tasks that ended with outcome::ignored

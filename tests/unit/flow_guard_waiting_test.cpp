@@ -272,6 +272,25 @@ TEST_CASE("A task whose deadline passes between its admission and its start give
     b.check_idle();
 }
 
+TEST_CASE("An observer that is told of such a task sees the permit back, and no admission too many") {
+    std::optional<flowguard::guard_stats> seen;
+    busy_guard* busy = nullptr;
+    busy_guard b{{.on_rejection = [&](flowguard::rejection) { seen = busy->guard.stats(); }}};
+    busy = &b;
+    int started = 0;
+    const auto late = start(b.context, b.guard.run(counted_task{&started}, {.deadline = manual_clock::now() + 20ms}));
+    poll(b.context);
+    b.held.success(); // the permit is granted, but the coroutine has not run yet
+    b.pass(20ms);
+    CHECK(late->code() == error::wait_timeout);
+    REQUIRE(seen);
+    CHECK(seen->in_flight == 0);
+    CHECK(seen->timed_out == 1);
+    CHECK(seen->admitted == 1);
+    CHECK(b.guard.stats().admitted == 1);
+    b.check_idle();
+}
+
 TEST_CASE("A wait ends at its deadline or after the guard's max_wait, whichever comes first") {
     busy_guard b{{.max_wait = 50ms}};
     int started = 0;

@@ -156,12 +156,16 @@ public:
     }
 
     // Called instead for a task that is not started, because its deadline has passed: its call counts as if it had not
-    // been admitted.
+    // been admitted. The observer is told when the permits are back, so that it does not see the call in flight.
     void withdraw(const membership& m) noexcept {
-        if (!is_orphaned())
-            reject(rejection::timed_out, partition_of(m));
+        const keep_alive kept(*this);
+        const bool is_told = !is_orphaned();
+        if (is_told)
+            count_rejection(rejection::timed_out, partition_of(m));
         end_sample(m, outcome::ignored);
         release(partition_of(m), permits_of(m));
+        if (is_told)
+            tell_rejection(rejection::timed_out);
     }
 
     // Of the calls that began before, it misses none, long-lived ones included.
