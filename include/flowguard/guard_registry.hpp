@@ -102,6 +102,11 @@ struct registry_stats {
 /// They lock one mutex for O(1), or for longer where they say so. A factory runs, and a guard is destroyed, without the
 /// lock. A caller that makes many calls for one key should keep the pointer.
 ///
+/// *Observers.* The observers of a guard are called, and destroyed, without the lock. So they may use the registry,
+/// also where it forgets their guard. An idle guard has no waiter, so none of its observers is called while it is
+/// forgotten. But in the registry's destructor, the calls that wait end, and on_rejection is called for each of them:
+/// then it must not use the registry.
+///
 /// *Lifetime.* A guard to which the program holds a shared_ptr lives on when the registry is destroyed. All others are
 /// destroyed with it, which ends their waiting calls.
 ///

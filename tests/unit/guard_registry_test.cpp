@@ -473,3 +473,47 @@ TEST_CASE("Guards without a name are added up, and their counters do not decreas
     CHECK(after.others.shed == before.others.shed);
     CHECK(after.others.timed_out == 2);
 }
+
+// Observers
+
+TEST_CASE("An observer may use the registry, also when it is destroyed with its guard") {
+    support::manual_clock::at = 9h;
+    registry_type* registry = nullptr;
+    std::vector<std::string> told;
+    struct farewell { // tells that the observer is destroyed
+        farewell(registry_type** of, std::vector<std::string>* to) : registry(of), told(to) {}
+        ~farewell() {
+            const bool is_found = (*registry)->find("a") != nullptr;
+            told->push_back(is_found ? "destroyed early" : "destroyed");
+            (*registry)->get("c");
+            (*registry)->forget_idle();
+        }
+        registry_type** registry;
+        std::vector<std::string>* told;
+    };
+    const auto make = [&](const std::string& key) {
+        std::shared_ptr<farewell> last;
+        if (key == "a")
+            last = std::make_shared<farewell>(&registry, &told);
+        return std::make_shared<guard_type>(
+            fixed_limit{1}, flowguard::guard_options{.on_rejection = [&registry, &told, last](flowguard::rejection) {
+                told.push_back("rejected");
+                registry->get("b");
+                registry->stats();
+                registry->forget_idle();
+            }});
+    };
+    registry_type guards(make, {.idle_after = 1min});
+    registry = &guards;
+    {
+        const auto a = guards.get("a");
+        const auto held = a->try_acquire();
+        CHECK_FALSE(a->try_acquire());
+    }
+    CHECK(told == std::vector<std::string>{"rejected"});
+    CHECK(guards.find("b") != nullptr);
+    support::manual_clock::at += 1min;
+    CHECK(guards.forget_idle() == 2);
+    CHECK(told == std::vector<std::string>{"rejected", "destroyed"});
+    CHECK(guards.find("c") != nullptr);
+}
