@@ -183,6 +183,9 @@ public:
     /// The server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) that a client has not
     /// seen, possibly none; `seen` is 0 at first, and this function changes it. A client that has seen none, or has
     /// missed some, gets the latest: snapshot() has the others. Call it a few times a second for each client.
+    ///
+    /// A server may notice only by a write that a client is gone. If there are no events for some seconds, write a
+    /// comment, such as ": keep-alive\n\n". The adapters do so after 15 s.
     std::string next_events(std::uint64_t& seen) const {
         const std::scoped_lock lock(mutex_);
         std::uint64_t news = taken_ - std::exchange(seen, taken_);

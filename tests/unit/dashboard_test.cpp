@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "flowguard/detail/dashboard/event_feed.hpp"
 #include "flowguard/detail/dashboard/history.hpp"
 #include "flowguard/detail/dashboard/json.hpp"
 #include "flowguard/detail/dashboard/route.hpp"
@@ -155,6 +156,31 @@ TEST_CASE("A client gets each event once; one that has missed many gets the late
         board.sample();
     CHECK(count(board.next_events(seen), "data: {") == 1);
     CHECK(board.next_events(seen).empty());
+}
+
+TEST_CASE("A client that gets no events for a while gets a comment, so that its server notices if it is gone") {
+    using clock = support::manual_clock;
+    using namespace std::chrono_literals;
+    clock::at = 9h;
+    flowguard::flow_guard guard{flowguard::fixed_limit{2}};
+    dashboard board;
+    board.add("work", guard);
+    flowguard::detail::dashboard_event_feed<clock> feed(board);
+    const std::string comment = ": keep-alive\n\n";
+
+    clock::at += 14s;
+    board.sample();
+    CHECK(count(feed.next(), "data: {") == 1);
+    clock::at += 14999ms;
+    CHECK(feed.next().empty());
+    clock::at += 1ms;
+    CHECK(feed.next() == comment);
+    CHECK(feed.next().empty());
+    clock::at += 15s;
+    CHECK(feed.next() == comment);
+    clock::at += 15s;
+    board.sample();
+    CHECK(count(feed.next(), ": keep-alive") == 0); // an event does as well
 }
 
 TEST_CASE("A guard's name is not empty, and not taken") {

@@ -8,7 +8,6 @@
 #define FLOWGUARD_DASHBOARD_BEAST_HPP
 
 #include <chrono>
-#include <cstdint>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -32,6 +31,7 @@
 #include <boost/beast/http/write.hpp>
 
 #include "flowguard/dashboard.hpp"
+#include "flowguard/detail/dashboard/event_feed.hpp"
 #include "flowguard/detail/dashboard/route.hpp"
 
 namespace flowguard {
@@ -111,7 +111,6 @@ boost::asio::awaitable<boost::system::error_code>
 send_dashboard_events(const dashboard& board, Stream& stream, std::chrono::steady_clock::duration write_timeout,
                       std::stop_token stop = {}) {
     namespace http = boost::beast::http;
-    constexpr std::chrono::milliseconds pause{100};
     auto& lowest = boost::beast::get_lowest_layer(stream);
     boost::system::error_code error;
     const auto token = [&error] { return boost::asio::redirect_error(boost::asio::use_awaitable, error); };
@@ -125,14 +124,15 @@ send_dashboard_events(const dashboard& board, Stream& stream, std::chrono::stead
     co_await http::async_write_header(stream, serializer, token());
 
     boost::asio::steady_timer timer(stream.get_executor());
-    for (std::uint64_t seen = 0; !error && !stop.stop_requested();) {
-        const std::string events = board.next_events(seen);
+    detail::dashboard_event_feed feed(board);
+    while (!error && !stop.stop_requested()) {
+        const std::string events = feed.next();
         lowest.expires_after(write_timeout);
         co_await boost::asio::async_write(stream, boost::asio::buffer(events), token());
         lowest.expires_never();
         if (error)
             break;
-        timer.expires_after(pause);
+        timer.expires_after(feed.pause);
         co_await timer.async_wait(token());
     }
     co_return error;

@@ -7,8 +7,6 @@
 #ifndef FLOWGUARD_DASHBOARD_RESTINIO_HPP
 #define FLOWGUARD_DASHBOARD_RESTINIO_HPP
 
-#include <chrono>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -21,6 +19,7 @@
 #include <restinio/all.hpp>
 
 #include "flowguard/dashboard.hpp"
+#include "flowguard/detail/dashboard/event_feed.hpp"
 #include "flowguard/detail/dashboard/route.hpp"
 
 namespace flowguard {
@@ -35,10 +34,10 @@ public:
 
     restinio_events(const dashboard& board, response stream, const asio::any_io_executor& executor,
                     std::stop_token stop)
-        : board_(&board), stream_(std::move(stream)), timer_(executor), stop_(std::move(stop)) {}
+        : feed_(board), stream_(std::move(stream)), timer_(executor), stop_(std::move(stop)) {}
 
     void send() {
-        std::string events = board_->next_events(seen_);
+        std::string events = feed_.next();
         if (events.empty())
             return wait();
         stream_.append_chunk(std::move(events));
@@ -50,8 +49,7 @@ public:
 
 private:
     void wait() {
-        constexpr std::chrono::milliseconds pause{100};
-        timer_.expires_after(pause);
+        timer_.expires_after(feed_.pause);
         timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
             if (error)
                 return;
@@ -62,11 +60,10 @@ private:
         });
     }
 
-    const dashboard* board_;
+    dashboard_event_feed<> feed_;
     response stream_;
     asio::steady_timer timer_;
     std::stop_token stop_;
-    std::uint64_t seen_ = 0;
 };
 
 } // namespace detail
