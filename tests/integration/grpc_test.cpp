@@ -387,6 +387,20 @@ TEST_CASE("The pushback of gRPC is at least the time to serve all present calls"
 }
 
 #if !defined(FLOWGUARD_NO_ALLOCATION_FAILS)
+TEST_CASE("A status of gRPC has its code, also if there is no memory for its message") {
+    const std::string message = "a message that is too long for the memory of a string without an allocation";
+    const auto make = [&] { return flowguard::detail::status_in_any_case(StatusCode::UNAVAILABLE, message.c_str()); };
+    CHECK(make().error_message() == message);
+    int failures = 0;
+    for (bool has_failed = true; has_failed; ++failures) {
+        const support::failing_allocation failing(failures + 1);
+        const grpc::Status status = make();
+        has_failed = failing.has_failed();
+        CHECK(status.error_code() == StatusCode::UNAVAILABLE);
+    }
+    CHECK(failures > 1);
+}
+
 TEST_CASE("A rejection of gRPC has its code, also if there is no memory for its trailer or its message") {
     const flowguard::error_code shed = flowguard::error::shed;
     int failures = 0;

@@ -24,6 +24,7 @@
 #include "flowguard/detail/asio/deadline.hpp"
 #include "flowguard/detail/grpc/call_deadline.hpp"
 #include "flowguard/detail/grpc/end_of_wait.hpp"
+#include "flowguard/detail/grpc/status_in_any_case.hpp"
 #include "flowguard/detail/grpc/try_to_admit.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/grpc/grpc_rejection.hpp"
@@ -95,9 +96,10 @@ public:
         try {
             how = std::as_const(options_)(*call);
         } catch (const std::exception& e) { // gRPC would never free the call
-            rejected = {::grpc::StatusCode::UNKNOWN, e.what()};
+            rejected = detail::status_in_any_case(::grpc::StatusCode::UNKNOWN, e.what());
         } catch (...) {
-            rejected = {::grpc::StatusCode::UNKNOWN, "the options of the call have thrown an exception"};
+            rejected = detail::status_in_any_case(::grpc::StatusCode::UNKNOWN,
+                                                  "the options of the call have thrown an exception");
         }
         return how.bypass ? nullptr : new guarded_call(*guard_, *call, std::move(how), std::move(rejected));
     }
@@ -144,7 +146,8 @@ private:
             end_wait(error ? status_of(error) : ::grpc::Status::OK, std::move(admitted));
         }
         void was_given_up() {
-            end_wait({::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"}, ticket());
+            end_wait(detail::status_in_any_case(::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"),
+                     ticket());
         }
 
     private:
@@ -161,7 +164,7 @@ private:
             try {
                 error = detail::try_to_admit(*guard_, how_to_run_, ticket_);
             } catch (const std::invalid_argument& e) { // the options
-                return reject({::grpc::StatusCode::INVALID_ARGUMENT, e.what()});
+                return reject(detail::status_in_any_case(::grpc::StatusCode::INVALID_ARGUMENT, e.what()));
             }
             if (error)
                 reject(status_of(error));
@@ -220,9 +223,10 @@ private:
             go_on();
         }
 
-        ::grpc::Status status_of(const error_code& why) const {
+        ::grpc::Status status_of(const error_code& why) const noexcept {
             if (why == flowguard::error::wait_timeout && detail::has_passed<clock>(how_to_run_.deadline))
-                return {::grpc::StatusCode::DEADLINE_EXCEEDED, why.message()};
+                return detail::status_in_any_case(::grpc::StatusCode::DEADLINE_EXCEEDED,
+                                                  [&why] { return why.message(); });
             return grpc_rejection(why);
         }
 
@@ -234,7 +238,7 @@ private:
             if ((found & (started | ended)) == started)
                 return cancel();
             if (!rejected_.ok())
-                status = rejected_;
+                status = std::move(rejected_); // whose code stays
             else
                 ticket_.finish(classify_grpc_status(status));
         }

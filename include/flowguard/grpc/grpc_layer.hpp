@@ -28,6 +28,7 @@
 #include "flowguard/detail/base/check.hpp"
 #include "flowguard/detail/grpc/call_deadline.hpp"
 #include "flowguard/detail/grpc/end_of_wait.hpp"
+#include "flowguard/detail/grpc/status_in_any_case.hpp"
 #include "flowguard/detail/grpc/stream_reactors.hpp"
 #include "flowguard/detail/grpc/try_to_admit.hpp"
 #include "flowguard/detail/http/header_value.hpp"
@@ -213,7 +214,8 @@ public:
         try {
             return new detail::guarded_stream<Reactor, ticket>(std::move(admitted), std::forward<Args>(args)...);
         } catch (...) {
-            return new rejected({::grpc::StatusCode::UNKNOWN, "the stream's reactor has thrown an exception"});
+            return new rejected(detail::status_in_any_case(::grpc::StatusCode::UNKNOWN,
+                                                           "the stream's reactor has thrown an exception"));
         }
     }
 
@@ -242,7 +244,7 @@ private:
             try {
                 admit();
             } catch (const std::invalid_argument& e) { // the options
-                finish({::grpc::StatusCode::INTERNAL, e.what()}, outcome::ignored);
+                finish(detail::status_in_any_case(::grpc::StatusCode::INTERNAL, e.what()), outcome::ignored);
             }
             return this;
         }
@@ -263,7 +265,8 @@ private:
             run();
         }
         void was_given_up() {
-            finish({::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"}, outcome::ignored);
+            finish(detail::status_in_any_case(::grpc::StatusCode::UNAVAILABLE, "the wait for a permit was given up"),
+                   outcome::ignored);
         }
 
     private:
@@ -302,7 +305,7 @@ private:
             try {
                 handler_(static_cast<grpc_call&>(*this));
             } catch (...) {
-                finish({::grpc::StatusCode::UNKNOWN, "the handler has thrown an exception"},
+                finish(detail::status_in_any_case(::grpc::StatusCode::UNKNOWN, "the handler has thrown an exception"),
                        default_classifier{}(std::current_exception()));
             }
         }

@@ -18,6 +18,7 @@
 
 #include "flowguard/detail/asio/asio.hpp"
 #include "flowguard/detail/base/math.hpp"
+#include "flowguard/detail/grpc/status_in_any_case.hpp"
 #include "flowguard/error.hpp"
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/http/retry_after.hpp"
@@ -57,14 +58,18 @@ inline ::grpc::StatusCode grpc_code_of(const error_code& why) noexcept {
 ///   here too, but later.
 /// - UNAVAILABLE for `error::closed` and for any other error: this server serves no more calls.
 /// - CANCELLED for `operation_aborted`: the call was cancelled while it waited.
-inline ::grpc::Status grpc_rejection(const error_code& why) {
+///
+/// If there is no memory for the status' message, the status has none.
+inline ::grpc::Status grpc_rejection(const error_code& why) noexcept {
     const ::grpc::StatusCode code = detail::grpc_code_of(why);
-    return {code, code == ::grpc::StatusCode::CANCELLED ? "cancelled while it waited for a permit" : why.message()};
+    if (code == ::grpc::StatusCode::CANCELLED)
+        return detail::status_in_any_case(code, "cancelled while it waited for a permit");
+    return detail::status_in_any_case(code, [&why] { return why.message(); });
 }
 
 /// The same in a server. Unless the call was cancelled, puts `grpc-retry-pushback-ms` into its trailers, so call it
 /// before the status is sent. `context` is that of any of gRPC's server APIs. If there is no memory for the trailer,
-/// the call ends without it; if there is none for the status' message, the status has none.
+/// the call ends without it.
 inline ::grpc::Status grpc_rejection(::grpc::ServerContextBase& context, const guard_stats& now,
                                      const error_code& why) {
     try {
@@ -72,11 +77,7 @@ inline ::grpc::Status grpc_rejection(::grpc::ServerContextBase& context, const g
             context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(grpc_retry_pushback(now).count()));
     } catch (const std::bad_alloc&) { // the rejection matters more
     }
-    try {
-        return grpc_rejection(why);
-    } catch (const std::bad_alloc&) {
-        return {detail::grpc_code_of(why), std::string()};
-    }
+    return grpc_rejection(why);
 }
 
 } // namespace flowguard
