@@ -399,6 +399,12 @@ TEST_CASE("A status of gRPC has its code, also if there is no memory for its mes
         CHECK(status.error_code() == StatusCode::UNAVAILABLE);
     }
     CHECK(failures > 1);
+
+    const flowguard::error_code timeout = flowguard::error::wait_timeout;
+    const support::failing_allocation failing(1);
+    const grpc::Status rejected = flowguard::grpc_rejection(timeout);
+    REQUIRE(failing.has_failed());
+    CHECK(rejected.error_code() == StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_CASE("A rejection of gRPC has its code, also if there is no memory for its trailer or its message") {
