@@ -29,8 +29,8 @@
 #include "flowguard/priority.hpp"
 #include "flowguard/wait_order.hpp"
 #include "support/asio.hpp"
+#include "support/byte_source.hpp"
 #include "support/manual_clock.hpp"
-#include "support/strategy_property.hpp"
 
 // The property that the queue of a semaphore must have, whatever its callers do, and in whatever order. Bytes decide
 // what is done. The unit test draws the bytes at random, the fuzzer breeds them, and both check the same property.

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <iterator>
 #include <span>
 #include <string>
@@ -20,6 +19,7 @@
 #include "flowguard/strategies/fixed_limit.hpp"
 #include "flowguard/strategies/gradient2_strategy.hpp"
 #include "flowguard/strategies/vegas_strategy.hpp"
+#include "support/byte_source.hpp"
 
 // The property that every strategy must have, whatever its windows say. Windows are made from bytes. The unit test
 // draws the bytes at random, the fuzzer breeds them, and both check the same property.
@@ -127,37 +127,6 @@ using all_strategies = std::tuple<flowguard::vegas_strategy, flowguard::aimd_str
                                   flowguard::fixed_limit>;
 
 // ---- Windows from bytes ----
-
-// Makes values from bytes, and zeros once the bytes are used up.
-class byte_source {
-public:
-    explicit byte_source(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-
-    bool empty() const { return bytes_.empty(); }
-
-    template <class T>
-    T take() {
-        T value{};
-        const std::size_t n = std::min(sizeof value, bytes_.size());
-        if (n > 0)
-            std::memcpy(&value, bytes_.data(), n);
-        bytes_ = bytes_.subspan(n);
-        return value;
-    }
-
-    // In [least, most].
-    std::size_t between(std::size_t least, std::size_t most) {
-        return least + static_cast<std::size_t>(take<std::uint32_t>()) % (most - least + 1);
-    }
-
-    template <class T, std::size_t N>
-    T any(const T (&values)[N]) {
-        return values[take<std::uint8_t>() % N];
-    }
-
-private:
-    std::span<const std::uint8_t> bytes_;
-};
 
 // Mostly a count that a guard could report, otherwise any bits at all.
 inline std::size_t count_from(byte_source& from, std::size_t limit) {

@@ -19,7 +19,7 @@
 #include "flowguard/guard_stats.hpp"
 #include "flowguard/http/retry_after.hpp"
 #include "flowguard/priority.hpp"
-#include "support/strategy_property.hpp"
+#include "support/byte_source.hpp"
 #include "tests/fuzz/require.hpp"
 
 namespace {

@@ -21,7 +21,7 @@
 #include "flowguard/metrics/metrics.hpp"
 #include "flowguard/metrics/prometheus.hpp"
 #include "flowguard/time_histogram.hpp"
-#include "support/strategy_property.hpp"
+#include "support/byte_source.hpp"
 #include "tests/fuzz/require.hpp"
 
 namespace {

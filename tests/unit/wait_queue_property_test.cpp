@@ -6,24 +6,12 @@
 
 #include "support/queue_property.hpp"
 
-#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <random>
-#include <vector>
 
-namespace {
-
-std::vector<std::uint8_t> random_bytes(std::uint64_t seed, std::size_t size) {
-    std::mt19937_64 random{seed};
-    std::vector<std::uint8_t> bytes(size);
-    std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<std::uint8_t>(random() >> 56); });
-    return bytes;
-}
-
-} // namespace
+#include "support/byte_source.hpp"
 
 TEST_CASE("The queue of a semaphore keeps its rules, whatever its callers do") {
     using flowguard::detail::wait_result;
@@ -34,7 +22,7 @@ TEST_CASE("The queue of a semaphore keeps its rules, whatever its callers do") {
     std::size_t drains_through = 0;
     std::size_t served_beside = 0;
     for (std::uint64_t seed = 1; seed <= 500; ++seed) {
-        const auto bytes = random_bytes(seed, 2000); // some 500 steps
+        const auto bytes = support::random_bytes(seed, 2000); // some 500 steps
         INFO("seed " << seed);
         support::queue_world world(bytes);
         world.run();

@@ -10,10 +10,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include <catch2/catch.hpp>
+
+#include "support/byte_source.hpp"
 
 namespace {
 
@@ -22,14 +23,8 @@ using flowguard::duration;
 using support::declared;
 using support::limits;
 using support::ordinary_window;
+using support::random_bytes;
 using support::watched;
-
-std::vector<std::uint8_t> random_bytes(std::uint64_t seed, std::size_t size) {
-    std::mt19937_64 random{seed};
-    std::vector<std::uint8_t> bytes(size);
-    std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<std::uint8_t>(random() >> 56); });
-    return bytes;
-}
 
 TEMPLATE_LIST_TEST_CASE("A strategy stays in its bounds and recovers, whatever windows say", "",
                         support::all_strategies) {
